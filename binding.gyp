@@ -1,0 +1,17 @@
+{
+  "includes": ["native/sources.gypi"],
+  "targets": [
+    {
+      "target_name": "memdrift",
+      "sources": ["<@(core_sources)", "<@(door_sources)"],
+      "include_dirs": ["native"],
+      "dependencies": [
+        "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"
+      ],
+      "defines": ["NAPI_VERSION=9", "_GNU_SOURCE"],
+      "cflags!": ["-O2"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-rtti"],
+      "cflags_cc": ["-std=c++20", "-O3", "-Wall", "-Wextra", "-Wshadow", "-fvisibility=hidden", "-fno-omit-frame-pointer"]
+    }
+  ]
+}

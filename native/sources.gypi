@@ -1,0 +1,19 @@
+{
+  "variables": {
+    "core_sources": [
+      "native/errors.cc"
+    ],
+    "door_sources": [
+      "native/door/addon.cc",
+      "native/door/pattern_door.cc",
+      "native/door/proc_door.cc",
+      "native/door/sampler_door.cc",
+      "native/door/shm_door.cc",
+      "native/door/store_door.cc",
+      "native/door/translate.cc"
+    ],
+    "test_sources": [
+      "native/test/errors_test.cc"
+    ]
+  }
+}
