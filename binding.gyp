@@ -11,7 +11,7 @@
       "defines": ["NAPI_VERSION=9", "_GNU_SOURCE"],
       "cflags!": ["-O2"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-rtti"],
-      "cflags_cc": ["-std=c++20", "-O3", "-Wall", "-Wextra", "-Wshadow", "-fvisibility=hidden", "-fno-omit-frame-pointer"]
+      "cflags_cc": ["-std=c++20", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-omit-frame-pointer"]
     }
   ]
 }
