@@ -1,11 +1,13 @@
 {
   "variables": {
     "core_sources": [
-      "native/errors.cc"
+      "native/errors.cc",
+      "native/experiment/pattern.cc",
+      "native/experiment/peer.cc"
     ],
     "door_sources": [
       "native/door/addon.cc",
-      "native/door/pattern_door.cc",
+      "native/door/experiment_door.cc",
       "native/door/proc_door.cc",
       "native/door/sampler_door.cc",
       "native/door/shm_door.cc",
@@ -13,7 +15,8 @@
       "native/door/translate.cc"
     ],
     "test_sources": [
-      "native/test/errors_test.cc"
+      "native/test/errors_test.cc",
+      "native/test/pattern_test.cc"
     ]
   }
 }

@@ -15,7 +15,7 @@ export interface Binding
     SamplerBinding,
     ShmBinding,
     StoreBinding,
-    PatternBinding {
+    ExperimentBinding {
   /** Hands the error class over, once per environment; before it, native errors are plain. */
   initialize(errorClass: typeof MemdriftError): void;
 }
@@ -36,9 +36,15 @@ export interface ShmBinding {}
 // biome-ignore lint/suspicious/noEmptyInterface: filled by the room
 export interface StoreBinding {}
 
-/** native/door/pattern_door.cc */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the room
-export interface PatternBinding {}
+/** native/door/experiment_door.cc */
+export interface ExperimentBinding {
+  /** Fills `bytes` with the words of `key` on a pool thread; `bytes` must stay attached until then. */
+  patternFill(bytes: Uint8Array, key: bigint): Promise<void>;
+  /** Index of the first byte that is not the one patternFill wrote for `key`, or -1; on a pool thread. */
+  patternCheck(bytes: Uint8Array, key: bigint): Promise<number>;
+  /** Who connected the Unix socket `fd` (SO_PEERCRED). */
+  socketPeer(fd: number): { pid: number; uid: number };
+}
 
 let loaded: Binding | null = null;
 

@@ -30,7 +30,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   exportSampler(env, exports);
   exportShm(env, exports);
   exportStore(env, exports);
-  exportPattern(env, exports);
+  exportExperiment(env, exports);
   return exports;
 }
 

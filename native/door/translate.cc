@@ -40,7 +40,8 @@ namespace {
 
 class OffThread : public Napi::AsyncWorker {
  public:
-  OffThread(Napi::Env env, std::function<void()> work, std::function<Napi::Value(Napi::Env)> convert)
+  OffThread(Napi::Env env, std::function<void()> work,
+            std::function<Napi::Value(Napi::Env)> convert)
       : Napi::AsyncWorker(env),
         deferred_(Napi::Promise::Deferred::New(env)),
         work_(std::move(work)),
@@ -100,7 +101,8 @@ int64_t integerArgument(const Napi::Value& value, const char* name) {
 }
 
 std::string stringArgument(const Napi::Value& value, const char* name) {
-  if (!value.IsString()) throw Error(ErrorCode::ERR_INVALID, std::string(name) + " is not a string");
+  if (!value.IsString())
+    throw Error(ErrorCode::ERR_INVALID, std::string(name) + " is not a string");
   return value.As<Napi::String>().Utf8Value();
 }
 

@@ -46,7 +46,8 @@ Napi::Value toStringArray(Napi::Env env, const std::vector<std::string>& values)
 // addon with another layout, is refused instead of being reinterpreted.
 template <typename Type>
 Napi::Value toHandle(Napi::Env env, std::unique_ptr<Type> object, const napi_type_tag& tag) {
-  auto external = Napi::External<Type>::New(env, object.get(), [](Napi::Env, Type* p) { delete p; });
+  auto external =
+      Napi::External<Type>::New(env, object.get(), [](Napi::Env, Type* p) { delete p; });
   object.release();
   external.TypeTag(&tag);
   return external;
@@ -54,7 +55,8 @@ Napi::Value toHandle(Napi::Env env, std::unique_ptr<Type> object, const napi_typ
 
 template <typename Type>
 Type& fromHandle(const Napi::Value& value, const napi_type_tag& tag, const char* name) {
-  if (!value.IsExternal()) throw Error(ErrorCode::ERR_INVALID, std::string(name) + " is not a handle");
+  if (!value.IsExternal())
+    throw Error(ErrorCode::ERR_INVALID, std::string(name) + " is not a handle");
   auto external = value.As<Napi::External<Type>>();
   if (!external.CheckTypeTag(&tag))
     throw Error(ErrorCode::ERR_INVALID, std::string(name) + " is a handle of another kind");
