@@ -3,7 +3,11 @@
     "core_sources": [
       "native/errors.cc",
       "native/experiment/pattern.cc",
-      "native/experiment/peer.cc"
+      "native/experiment/peer.cc",
+      "native/proc/counters.cc",
+      "native/proc/maps.cc",
+      "native/proc/read_file.cc",
+      "native/proc/smaps.cc"
     ],
     "door_sources": [
       "native/door/addon.cc",
