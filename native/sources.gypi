@@ -5,8 +5,11 @@
       "native/experiment/pattern.cc",
       "native/experiment/peer.cc",
       "native/proc/counters.cc",
+      "native/proc/hugetlb.cc",
       "native/proc/maps.cc",
+      "native/proc/pagemap.cc",
       "native/proc/read_file.cc",
+      "native/proc/residency.cc",
       "native/proc/smaps.cc"
     ],
     "door_sources": [

@@ -20,9 +20,100 @@ export interface Binding
   initialize(errorClass: typeof MemdriftError): void;
 }
 
-/** native/door/proc_door.cc */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the room
-export interface ProcBinding {}
+/** native/door/proc_door.cc. `pid` -1 is this process; with `offThread` a promise comes back. */
+export interface ProcBinding {
+  procRead<Source extends keyof ProcSources>(
+    pid: number,
+    source: Source,
+    offThread: false,
+  ): ProcSources[Source];
+  procRead<Source extends keyof ProcSources>(
+    pid: number,
+    source: Source,
+    offThread: true,
+  ): Promise<ProcSources[Source]>;
+  procParse<Text extends keyof ProcTexts>(
+    bytes: Uint8Array,
+    text: Text,
+    pageSizeBytes?: number,
+  ): ProcTexts[Text];
+}
+
+export interface ProcSources {
+  smaps: NativeSmaps;
+  maps: NativeMappings;
+  rollup: NativeRollup;
+  counters: NativeCounters;
+  residency: NativeResidency;
+}
+
+export interface ProcTexts {
+  smaps: NativeSmaps;
+  maps: NativeMappings;
+  rollup: NativeRollup;
+  status: NativeCounters;
+  stat: NativeCounters;
+  statm: NativeStatm;
+}
+
+/** Columns, an entry per mapping; `permissions`, `name` and `vmFlags` are indexes of `strings`. */
+export interface NativeMappings {
+  length: number;
+  startAddress: Float64Array;
+  endAddress: Float64Array;
+  offsetBytes: Float64Array;
+  deviceMajor: Uint32Array;
+  deviceMinor: Uint32Array;
+  inode: BigUint64Array;
+  permissions: Uint32Array;
+  name: Uint32Array;
+  deleted: Uint32Array;
+  strings: string[];
+}
+
+export interface NativeSmaps extends NativeMappings {
+  /** Only what the text reports, by the JavaScript names of native/proc/smaps_fields.h. */
+  columns: Record<string, Float64Array>;
+  vmFlags: Uint32Array;
+  unknownNames: string[];
+  unknownColumns: Float64Array[];
+}
+
+/** `source`, and numbers (NaN: not reported) by the names of native/proc/smaps_fields.h. */
+export interface NativeRollup {
+  source: 'rollup' | 'smaps';
+  ussBytes: number;
+  [field: string]: number | string;
+}
+
+/** Numbers (NaN: not reported) by the names of native/proc/counters.h. */
+export interface NativeCounters {
+  pid: number;
+  name: string;
+  state: string;
+  parentPid: number;
+  signalsCaught?: bigint;
+  [field: string]: number | string | bigint | undefined;
+}
+
+export interface NativeStatm {
+  vmSizeBytes: number;
+  rssBytes: number;
+  sharedBytes: number;
+  textBytes: number;
+  libraryBytes: number;
+  dataBytes: number;
+  dirtyBytes: number;
+}
+
+export interface NativeResidency extends NativeMappings {
+  source: 'pagemap' | 'smaps';
+  reason: string;
+  rssBytes: Float64Array;
+  anonymousBytes: Float64Array;
+  fileBytes: Float64Array;
+  swapBytes: Float64Array;
+}
 
 /** native/door/sampler_door.cc */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by the room

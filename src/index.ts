@@ -6,3 +6,35 @@ export {
   isMemdriftError,
   MemdriftError,
 } from './errors.ts';
+export type { Pid } from './proc/arguments.ts';
+export {
+  type CounterField,
+  type Counters,
+  counterFields,
+  parseStat,
+  parseStatm,
+  parseStatus,
+  readCounters,
+  readCountersAsync,
+  type Statm,
+} from './proc/counters.ts';
+export {
+  type Mapping,
+  type MappingField,
+  type MappingPlace,
+  Mappings,
+  mappingFields,
+  parseMaps,
+  parseSmaps,
+  readMappings,
+  readMappingsAsync,
+  readMaps,
+  readMapsAsync,
+} from './proc/mappings.ts';
+export {
+  Residency,
+  type ResidentMapping,
+  readResidency,
+  readResidencyAsync,
+} from './proc/residency.ts';
+export { parseRollup, type Rollup, readRollup, readRollupAsync } from './proc/rollup.ts';

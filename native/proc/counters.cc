@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include <optional>
+#include <algorithm>
 
 #include "errors.h"
 #include "proc/maps.h"
@@ -48,8 +48,7 @@ class StatusParser {
     if (auto value = valueOf(line, "PPid")) return pid(*value, counters_.parent_pid);
     if (auto value = valueOf(line, "Uid")) return uids(*value);
     if (auto value = valueOf(line, "Threads")) return number(*value, counters_.threads);
-    if (auto value = valueOf(line, "SigCgt"))
-      return Scanner(*value).hexadecimal(counters_.signals_caught);
+    if (auto value = valueOf(line, "SigCgt")) return signals(*value);
 #define MEMDRIFT_READ(kernel, name, js) \
   if (auto value = valueOf(line, #kernel)) return kilobytes(*value, counters_.name);
     if (line.starts_with("Vm") || line.starts_with("Rss") || line.starts_with("Huge")) {
@@ -81,6 +80,13 @@ class StatusParser {
     if (!scanner.decimal(effective)) return false;
     counters_.uid = static_cast<double>(real);
     counters_.effective_uid = static_cast<double>(effective);
+    return true;
+  }
+
+  bool signals(std::string_view value) {
+    uint64_t mask;
+    if (!Scanner(value).hexadecimal(mask)) return false;
+    counters_.signals_caught = mask;
     return true;
   }
 

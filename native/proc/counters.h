@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,7 +44,7 @@ struct Counters {
   double uid = NAN;            // real user id
   double effective_uid = NAN;  // effective user id
   double threads = NAN;
-  uint64_t signals_caught = 0;  // bit n-1: signal n has a handler
+  std::optional<uint64_t> signals_caught;  // bit n-1: signal n has a handler
 #define MEMDRIFT_DECLARE(kernel, name, js) double name = NAN;
   MEMDRIFT_STATUS_FIELDS(MEMDRIFT_DECLARE)
 #undef MEMDRIFT_DECLARE

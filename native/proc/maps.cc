@@ -120,6 +120,10 @@ MappingTable parseMaps(std::string_view text) {
 
 MappingTable readMaps(pid_t pid) {
   ProcFile file(pid, "maps");
+  return readMaps(file);
+}
+
+MappingTable readMaps(ProcFile& file) {
   MapsParser parser;
   std::vector<char> buffer(kReadBytes);
   while (const size_t got = file.read(buffer.data(), buffer.size()))

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proc/read_file.h"
 #include "proc/string_table.h"
 
 namespace memdrift {
@@ -82,5 +83,6 @@ MappingTable parseMaps(std::string_view text);
 
 // Throws ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED. Empty for zombies and kernel threads. Any thread.
 MappingTable readMaps(pid_t pid);
+MappingTable readMaps(ProcFile& file);  // an open maps, from where it stands to its end
 
 }  // namespace memdrift

@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "errors.h"
 
@@ -33,6 +35,15 @@ namespace {
               ENOENT);
 }
 
+[[noreturn]] void throwDenied(const char* path) {
+  const int error_number = errno;
+  throw Error(ErrorCode::ERR_DENIED,
+              "open of " + std::string(path) + " failed: " + strerror(error_number) +
+                  ". Run as the owner of the process or with CAP_SYS_PTRACE; its counters "
+                  "(/proc/PID/status) are open to all",
+              error_number);
+}
+
 }  // namespace
 
 ProcFile::ProcFile(pid_t pid, const char* name) {
@@ -45,6 +56,7 @@ ProcFile::ProcFile(pid_t pid, const char* name) {
   } while (fd_ < 0 && errno == EINTR);
   if (fd_ >= 0) return;
   if (errno == ENOENT) throwMissing(pid, path_);
+  if (errno == EACCES || errno == EPERM) throwDenied(path_);
   throw Error::fromErrno("open", path_);
 }
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "proc/pagemap.h"
+
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <cstddef>
+
+namespace memdrift {
+
+namespace {
+
+// linux/fs.h of Linux 6.7: build machines have older headers, so the layout is here and asserted.
+struct ScanArgument {
+  uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+  uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+static_assert(sizeof(ScanArgument) == 96 && offsetof(ScanArgument, return_mask) == 88);
+static_assert(sizeof(PageRange) == 24 && offsetof(PageRange, kinds) == 16);
+
+constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanArgument);
+constexpr uint64_t kReturned =
+    kPageFile | kPagePresent | kPageSwapped | kPageZero | kPageHuge | kPageGuard;
+constexpr size_t kRangesPerCall = 4096;
+
+int scanOnce(int fd, ScanArgument& argument) {
+  int count = ioctl(fd, kPagemapScan, &argument);
+  if (count >= 0 || errno != EINVAL) return count;
+  argument.return_mask = kReturned & ~kPageGuard;  // before 6.15
+  return ioctl(fd, kPagemapScan, &argument);
+}
+
+}  // namespace
+
+ScanResult scanPages(int fd, uint64_t start, uint64_t end, std::vector<PageRange>& ranges) {
+  std::vector<PageRange> found(kRangesPerCall);
+  ScanArgument argument = {};
+  argument.size = sizeof argument;
+  argument.end = end;
+  argument.vec = reinterpret_cast<uint64_t>(found.data());
+  argument.vec_len = found.size();
+  argument.category_anyof_mask = kPagePresent | kPageSwapped;
+  argument.return_mask = kReturned;
+  while (start < end) {
+    argument.start = start;
+    const int count = scanOnce(fd, argument);
+    if (count < 0)
+      return errno == ENOTTY || errno == EINVAL ? ScanResult::kNoIoctl : ScanResult::kFailed;
+    ranges.insert(ranges.end(), found.begin(), found.begin() + count);
+    if (argument.walk_end <= start) return errno = EIO, ScanResult::kFailed;
+    start = argument.walk_end;
+  }
+  return ScanResult::kDone;
+}
+
+}  // namespace memdrift
