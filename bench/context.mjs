@@ -58,7 +58,7 @@ print(json.dumps([m for m in sys.argv[1:] if u.find_spec(m) is None]))`;
   }
 }
 
-/** ours / rival, whether it is within `budget` (null: none, or nothing to judge), and the budget in words. */
+/** ours / rival, whether that is within `budget` (null: nothing to judge), the budget in words. */
 export function judge({ ours, rival, lowerIsBetter = true, budget }) {
   const known = typeof ours === 'number' && typeof rival === 'number' && rival !== 0;
   const ratio = known ? ours / rival : null;

@@ -40,7 +40,8 @@ static ErrorCode codeOfErrno(int error_number) noexcept {
 }
 
 Error Error::fromErrno(const char* operation, const std::string& target, int error_number) {
-  std::string message = std::string(operation) + " of " + target + " failed: " + strerror(error_number);
+  std::string message =
+      std::string(operation) + " of " + target + " failed: " + strerror(error_number);
   return Error(codeOfErrno(error_number), std::move(message), error_number);
 }
 

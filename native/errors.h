@@ -41,7 +41,8 @@ class Error : public std::exception {
 
   // An operation of the system failed: `operation` is what was tried ("open", "mmap"), `target` on
   // what. errno decides the code, so that callers can tell gone from denied from full.
-  static Error fromErrno(const char* operation, const std::string& target, int error_number = errno);
+  static Error fromErrno(const char* operation, const std::string& target,
+                         int error_number = errno);
 
   ErrorCode code() const noexcept { return code_; }
   int errorNumber() const noexcept { return error_number_; }

@@ -129,9 +129,9 @@ export interface StoreBinding {}
 
 /** native/door/experiment_door.cc */
 export interface ExperimentBinding {
-  /** Fills `bytes` with the words of `key` on a pool thread; `bytes` must stay attached until then. */
+  /** Fills `bytes` with the words of `key` on a pool thread; they must stay attached until then. */
   patternFill(bytes: Uint8Array, key: bigint): Promise<void>;
-  /** Index of the first byte that is not the one patternFill wrote for `key`, or -1; on a pool thread. */
+  /** Index of the first byte that patternFill did not write for `key`, or -1; on a pool thread. */
   patternCheck(bytes: Uint8Array, key: bigint): Promise<number>;
   /** Who connected the Unix socket `fd` (SO_PEERCRED). */
   socketPeer(fd: number): { pid: number; uid: number };
@@ -152,7 +152,8 @@ function load(): Binding {
   if (process.platform !== 'linux') {
     throw new MemdriftError(
       'ERR_UNSUPPORTED',
-      `memdrift reads /proc and POSIX shared memory of Linux; this is ${process.platform}. Run it on Linux.`,
+      `memdrift reads /proc and POSIX shared memory of Linux; this is ${process.platform}. ` +
+        'Run it on Linux.',
       { platform: process.platform },
     );
   }
@@ -167,21 +168,30 @@ function requireBinary(packageRoot: string): Binding {
   try {
     return (require('node-gyp-build') as (root: string) => Binding)(packageRoot);
   } catch (cause) {
-    const libc = libcName();
-    const tried = [
-      join(packageRoot, 'build/Release/memdrift.node'),
-      join(packageRoot, `prebuilds/linux-${process.arch}/memdrift.${libc}.node`),
-    ];
-    throw new MemdriftError(
-      'ERR_NO_BINARY',
-      `No native part of memdrift could be loaded for linux-${process.arch}, ${libc}, Node ${process.version}.\n` +
-        `Tried: ${tried.join(', ')}\n` +
-        `Reason: ${cause instanceof Error ? cause.message : String(cause)}\n` +
-        `To build it here: npm rebuild memdrift --build-from-source --foreground-scripts ` +
-        `(needs python3, make and a C++20 compiler).`,
-      { cause, tried, platform: `linux-${process.arch}`, libc },
-    );
+    throw noBinary(packageRoot, cause);
   }
+}
+
+function noBinary(packageRoot: string, cause: unknown): MemdriftError {
+  const platform = `linux-${process.arch}`;
+  const libc = libcName();
+  const given = process.env.MEMDRIFT_PREBUILD;
+  const tried = [
+    ...(given ? [join(given, 'build/Release')] : []),
+    join(packageRoot, 'build/Release'),
+    join(packageRoot, `prebuilds/${platform}/memdrift.${libc}.node`),
+  ];
+  return new MemdriftError(
+    'ERR_NO_BINARY',
+    `No native part of memdrift could be loaded for ${platform}, ${libc}, ` +
+      `Node ${process.version}.\n` +
+      `Tried: ${tried.join(', ')}\n` +
+      `Reason: ${cause instanceof Error ? cause.message : String(cause)}\n` +
+      'To build it here: npm rebuild memdrift --build-from-source --foreground-scripts ' +
+      '(needs python3, make and a C++20 compiler; npm 12 and later also want ' +
+      '"npm install-scripts approve memdrift" first).',
+    { cause, tried, platform, libc },
+  );
 }
 
 function libcName(): 'glibc' | 'musl' {

@@ -45,7 +45,7 @@ export class MemdriftError extends Error {
   }
 }
 
-/** True if `error` is a MemdriftError, with `code` if one is given; survives two copies of the package. */
+/** True if `error` is a MemdriftError, with `code` if given; survives two copies of the package. */
 export function isMemdriftError(error: unknown, code?: ErrorCode): error is MemdriftError {
   if (!(error instanceof Error) || error.name !== 'MemdriftError') return false;
   return code === undefined || (error as MemdriftError).code === code;

@@ -1,8 +1,9 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
 /**
- * Ends a run with the plain line that scripts read: `N passed, N failed`. Printed at exit so that it
- * is the last one; a file that cannot be loaded, an unhandled error and a run of no tests are failures.
+ * Ends a run with the plain line that scripts read: `N passed, N failed`. Printed at exit so that
+ * it is the last one; a file that cannot be loaded, an unhandled error and a run of no tests are
+ * failures.
  */
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {

@@ -1,4 +1,4 @@
-/** The options of one run, validated; defaults and names are those of the experiment it began with. */
+/** The options of one run, validated; defaults and names are those of the original experiment. */
 export interface ExperimentOptions {
   /** Size of each array in bytes. */
   readonly arraySizeBytes: number;

@@ -72,7 +72,7 @@ export interface ExperimentReport {
   readonly arraysChecked: number;
   readonly roundsDone: number;
   readonly processes: readonly ProcessReport[];
-  /** Sums of the processes' peaks, as the seed prints them; null when one of them is unknown. */
+  /** Sums of the processes' peaks, as the original experiment prints them; null: one is unknown. */
   readonly totals: {
     readonly rssBytes: number | null;
     readonly ussBytes: number | null;
@@ -83,7 +83,7 @@ export interface ExperimentReport {
     readonly peakBytes: number | null;
     readonly atMs: number | null;
     readonly exactness: Exactness;
-    /** The sum of RSS over the group at that moment: over the footprint, how often a page was counted. */
+    /** The group's sum of RSS at that moment: over the footprint, how often a page was counted. */
     readonly sumRssBytesThen: number | null;
   };
   readonly store: {
