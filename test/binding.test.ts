@@ -16,20 +16,20 @@ import { binding } from '../src/binding.ts';
 import { root } from './tidy/files.ts';
 
 /** The names of all members of the interfaces `…Binding` in src/binding.ts. */
-function declaredFunctions(): string[] {
+function declaredFunctions(): readonly string[] {
   const file = join(root, 'src/binding.ts');
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2023);
-  return source.statements
+  const names = source.statements
     .filter((node) => ts.isInterfaceDeclaration(node))
     .filter((node) => node.name.text.endsWith('Binding'))
     .flatMap((node) => node.members.map((member) => (member.name as ts.Identifier).text));
+  return [...new Set(names)].sort(); // an overload is the same function
 }
 
 test('the addon exports what the interface Binding declares, nothing more and nothing less', () => {
   const declared = declaredFunctions();
   expect(declared).toContain('initialize');
-  expect(new Set(declared).size).toBe(declared.length);
-  expect(Object.keys(binding()).sort()).toEqual(declared.sort());
+  expect(Object.keys(binding()).sort()).toEqual(declared);
 });
 
 describe('without a binary', () => {
