@@ -67,14 +67,14 @@ export interface NativeMappings {
   inode: BigUint64Array;
   permissions: Uint32Array;
   name: Uint32Array;
-  deleted: Uint32Array;
+  vmFlags: Uint32Array;
+  deleted: Uint8Array;
   strings: string[];
 }
 
 export interface NativeSmaps extends NativeMappings {
   /** Only what the text reports, by the JavaScript names of native/proc/smaps_fields.h. */
   columns: Record<string, Float64Array>;
-  vmFlags: Uint32Array;
   unknownNames: string[];
   unknownColumns: Float64Array[];
 }

@@ -15,20 +15,49 @@ namespace memdrift::door {
 
 namespace {
 
+// Array::New of each column first, then one walk over the rows: columns are written side by side
+// while the rows are in the cache.
 Napi::Object mappingsToJs(Napi::Env env, const MappingTable& table) {
+  const size_t rows = table.size();
+  auto start = Napi::Float64Array::New(env, rows), end = Napi::Float64Array::New(env, rows);
+  auto offset = Napi::Float64Array::New(env, rows);
+  auto inode = Napi::BigUint64Array::New(env, rows);
+  auto major = Napi::Uint32Array::New(env, rows), minor = Napi::Uint32Array::New(env, rows);
+  auto permissions = Napi::Uint32Array::New(env, rows), name = Napi::Uint32Array::New(env, rows);
+  auto flags = Napi::Uint32Array::New(env, rows);
+  auto deleted = Napi::Uint8Array::New(env, rows);
+  double* const to_start = start.Data();
+  double* const to_end = end.Data();
+  double* const to_offset = offset.Data();
+  uint64_t* const to_inode = inode.Data();
+  uint32_t* const to_numbers[] = {major.Data(), minor.Data(), permissions.Data(), name.Data(),
+                                  flags.Data()};
+  uint8_t* const to_deleted = deleted.Data();
+  for (size_t i = 0; i < rows; i++) {
+    const MappingRow& row = table[i];
+    to_start[i] = static_cast<double>(row.start_address);
+    to_end[i] = static_cast<double>(row.end_address);
+    to_offset[i] = static_cast<double>(row.offset_bytes);
+    to_inode[i] = row.inode;
+    to_numbers[0][i] = row.device_major;
+    to_numbers[1][i] = row.device_minor;
+    to_numbers[2][i] = row.permissions;
+    to_numbers[3][i] = row.name;
+    to_numbers[4][i] = row.vm_flags;
+    to_deleted[i] = row.deleted;
+  }
   Napi::Object object = Napi::Object::New(env);
-  object.Set("length", static_cast<double>(table.size()));
-  object.Set("startAddress", toFloat64Array(env, table.start_address));
-  object.Set("endAddress", toFloat64Array(env, table.end_address));
-  object.Set("offsetBytes", toFloat64Array(env, table.offset_bytes));
-  object.Set("deviceMajor", toUint32Array(env, table.device_major));
-  object.Set("deviceMinor", toUint32Array(env, table.device_minor));
-  auto inode = Napi::BigUint64Array::New(env, table.size());
-  std::copy(table.inode.begin(), table.inode.end(), inode.Data());
+  object.Set("length", static_cast<double>(rows));
+  object.Set("startAddress", start);
+  object.Set("endAddress", end);
+  object.Set("offsetBytes", offset);
   object.Set("inode", inode);
-  object.Set("permissions", toUint32Array(env, table.permissions));
-  object.Set("name", toUint32Array(env, table.name));
-  object.Set("deleted", toUint32Array(env, table.deleted));
+  object.Set("deviceMajor", major);
+  object.Set("deviceMinor", minor);
+  object.Set("permissions", permissions);
+  object.Set("name", name);
+  object.Set("vmFlags", flags);
+  object.Set("deleted", deleted);
   object.Set("strings", toStringArray(env, table.strings.strings()));
   return object;
 }
@@ -39,14 +68,29 @@ constexpr const char* kSmapsFieldNames[] = {
 #undef MEMDRIFT_NAME
 };
 
+// The columns that the text has, by name; all in one ArrayBuffer, because making one costs more
+// than filling one for a process of usual size.
+Napi::Object columnsToJs(Napi::Env env, const SmapsTable& table) {
+  const size_t rows = table.size();
+  std::vector<size_t> fields;
+  for (size_t field = 0; field < kSmapsFieldCount; field++)
+    if (table.reported[field]) fields.push_back(field);
+  auto buffer = Napi::ArrayBuffer::New(env, fields.size() * rows * sizeof(double));
+  auto* const values = static_cast<double*>(buffer.Data());
+  for (size_t i = 0; i < rows; i++) {
+    const SmapsRow& row = table.values[i];
+    for (size_t k = 0; k < fields.size(); k++) values[k * rows + i] = row[fields[k]];
+  }
+  Napi::Object columns = Napi::Object::New(env);
+  for (size_t k = 0; k < fields.size(); k++)
+    columns.Set(kSmapsFieldNames[fields[k]],
+                Napi::Float64Array::New(env, rows, buffer, k * rows * sizeof(double)));
+  return columns;
+}
+
 Napi::Value smapsToJs(Napi::Env env, const SmapsTable& table) {
   Napi::Object object = mappingsToJs(env, table.mappings);
-  Napi::Object columns = Napi::Object::New(env);
-  for (size_t i = 0; i < kSmapsFieldCount; i++)
-    if (!table.columns[i].empty())
-      columns.Set(kSmapsFieldNames[i], toFloat64Array(env, table.columns[i]));
-  object.Set("columns", columns);
-  object.Set("vmFlags", toUint32Array(env, table.vm_flags));
+  object.Set("columns", columnsToJs(env, table));
   // Lists, not properties: these names come from the text and could be anything.
   Napi::Array names = Napi::Array::New(env), unknown = Napi::Array::New(env);
   for (uint32_t i = 0; i < table.unknown_fields.size(); i++) {

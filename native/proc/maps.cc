@@ -10,7 +10,6 @@ namespace memdrift {
 namespace {
 
 constexpr std::string_view kDeleted = " (deleted)";
-constexpr uint64_t kPageMask = 4095;  // the smallest page of any Linux
 
 // The kernel writes a newline in a name as \012 and nothing else: a backslash is itself.
 std::string unescaped(std::string_view text) {
@@ -31,25 +30,32 @@ bool isPermissions(std::string_view text) {
   return text[3] == 'p' || text[3] == 's';
 }
 
-struct MappingLine {
-  uint64_t start, end, offset, major, minor, inode;
-  std::string_view permissions, name;
-};
+constexpr uint64_t kNotPageAligned = 4095;  // the smallest page of any Linux
 
-bool parseMappingLine(std::string_view text, MappingLine& line) {
+// "r-xp 00000000 fe:00 247026   /usr/bin/cat", what follows the addresses.
+bool parseAfterAddresses(std::string_view text, StringTable& strings, MappingRow& row) {
   Scanner scanner(text);
-  const bool form =
-      scanner.hexadecimal(line.start) && scanner.skip('-') && scanner.hexadecimal(line.end) &&
-      scanner.skip(' ') && isPermissions(line.permissions = scanner.word()) && scanner.skip(' ') &&
-      scanner.hexadecimal(line.offset) && scanner.skip(' ') && scanner.hexadecimal(line.major) &&
-      scanner.skip(':') && scanner.hexadecimal(line.minor) && scanner.skip(' ') &&
-      scanner.decimal(line.inode) && (scanner.atEnd() || scanner.skip(' '));
-  if (!form) return false;
-  while (scanner.skip(' ')) continue;  // the name is in a column of its own
-  line.name = scanner.rest();
-  // A double holds these exactly only because their low bits are zero.
-  const bool aligned = ((line.start | line.end | line.offset) & kPageMask) == 0;
-  return aligned && line.start <= line.end && line.major <= UINT32_MAX && line.minor <= UINT32_MAX;
+  const std::string_view permissions = scanner.word();
+  uint64_t device_major, device_minor;
+  const bool form = isPermissions(permissions) && scanner.skip(' ') &&
+                    scanner.hexadecimal(row.offset_bytes) && scanner.skip(' ') &&
+                    scanner.hexadecimal(device_major) && scanner.skip(':') &&
+                    scanner.hexadecimal(device_minor) && scanner.skip(' ') &&
+                    scanner.decimal(row.inode) && (scanner.atEnd() || scanner.skip(' '));
+  // A double holds offsets and addresses exactly only because their low bits are zero.
+  if (!form || device_major > UINT32_MAX || device_minor > UINT32_MAX ||
+      (row.offset_bytes & kNotPageAligned) != 0)
+    return false;
+  scanner.skipSpaces();  // the name is in a column of its own
+  std::string_view name = scanner.rest();
+  row.deleted = name.ends_with(kDeleted);
+  if (row.deleted) name.remove_suffix(kDeleted.size());
+  row.device_major = static_cast<uint32_t>(device_major);
+  row.device_minor = static_cast<uint32_t>(device_minor);
+  row.permissions = strings.idOf(permissions);
+  row.name = name.find('\\') == name.npos ? strings.idOf(name) : strings.idOf(unescaped(name));
+  row.vm_flags = 0;
+  return true;
 }
 
 }  // namespace
@@ -60,22 +66,27 @@ bool isMappingLine(std::string_view line) {
   return scanner.hexadecimal(address) && scanner.skip('-');
 }
 
-bool addMapping(std::string_view text, MappingTable& table) {
-  MappingLine line;
-  if (!parseMappingLine(text, line)) return false;
-  const bool deleted = line.name.ends_with(kDeleted);
-  if (deleted) line.name.remove_suffix(kDeleted.size());
-  table.start_address.push_back(static_cast<double>(line.start));
-  table.end_address.push_back(static_cast<double>(line.end));
-  table.offset_bytes.push_back(static_cast<double>(line.offset));
-  table.device_major.push_back(static_cast<uint32_t>(line.major));
-  table.device_minor.push_back(static_cast<uint32_t>(line.minor));
-  table.inode.push_back(line.inode);
-  table.permissions.push_back(table.strings.idOf(line.permissions));
-  table.name.push_back(line.name.find('\\') == line.name.npos
-                           ? table.strings.idOf(line.name)
-                           : table.strings.idOf(unescaped(line.name)));
-  table.deleted.push_back(deleted);
+bool MappingParser::add(std::string_view line, MappingTable& table) {
+  Scanner scanner(line);
+  uint64_t start, end;
+  if (!scanner.hexadecimal(start) || !scanner.skip('-') || !scanner.hexadecimal(end) ||
+      !scanner.skip(' ') || start > end || ((start | end) & kNotPageAligned) != 0)
+    return false;
+  const std::string_view rest = scanner.rest();
+  if (rest.empty()) return false;
+  Recent* recent = rest == recent_[0].text ? &recent_[0] : &recent_[1];
+  if (rest != recent->text) {
+    MappingRow row;
+    if (!parseAfterAddresses(rest, table.strings, row)) return false;
+    recent = &recent_[oldest_];
+    oldest_ ^= 1;
+    recent->text = rest;
+    recent->row = row;
+  }
+  MappingRow& row = table.rows.add();
+  row = recent->row;
+  row.start_address = start;
+  row.end_address = end;
   return true;
 }
 
@@ -102,10 +113,11 @@ class MapsParser {
  private:
   void add(std::string_view line) {
     line_number_++;
-    if (!addMapping(line, table_)) throwMalformedLine("maps", line_number_, line);
+    if (!mappings_.add(line, table_)) throwMalformedLine("maps", line_number_, line);
   }
 
   LineSplitter splitter_;
+  MappingParser mappings_;
   MappingTable table_;
   size_t line_number_ = 0;
 };

@@ -12,34 +12,58 @@
 #include <vector>
 
 #include "proc/read_file.h"
+#include "proc/row_list.h"
 #include "proc/string_table.h"
 
 namespace memdrift {
 
-// Columns, one entry per mapping, in the kernel's order (by address). Addresses and offsets are
-// multiples of the page size, so they are exact as doubles up to 2^64: vsyscall too.
+// Addresses and offsets are multiples of the page size, so they are exact as doubles up to 2^64:
+// the vsyscall page too. Numbers of strings are of the table that the row is in.
+struct MappingRow {
+  uint64_t start_address, end_address, offset_bytes, inode;
+  uint32_t device_major, device_minor;
+  uint32_t permissions;
+  // Unescaped, without " (deleted)": a file whose own name ends so looks deleted, since the
+  // kernel's text does not tell the two apart.
+  uint32_t name;
+  uint32_t vm_flags;  // "rd wr mr mw me ac"; "" where the text is that of maps
+  bool deleted;       // the file has no name any more
+};
+
+// One row per mapping, in the kernel's order: by address.
 struct MappingTable {
-  std::vector<double> start_address, end_address, offset_bytes;
-  std::vector<uint32_t> device_major, device_minor;
-  std::vector<uint64_t> inode;
-  // Numbers of `strings`. A name is unescaped and without " (deleted)": a file whose own name ends
-  // so looks deleted, since the kernel's text does not tell the two apart.
-  std::vector<uint32_t> permissions, name;
-  std::vector<uint32_t> deleted;  // 1 when the file has no name any more
+  RowList<MappingRow> rows;
   StringTable strings;
 
-  size_t size() const { return start_address.size(); }
-  const std::string& nameOf(size_t i) const { return strings.strings()[name[i]]; }
-  const std::string& permissionsOf(size_t i) const { return strings.strings()[permissions[i]]; }
+  size_t size() const { return rows.size(); }
+  const MappingRow& operator[](size_t i) const { return rows[i]; }
+  const std::string& nameOf(size_t i) const { return strings.strings()[rows[i].name]; }
+  const std::string& permissionsOf(size_t i) const {
+    return strings.strings()[rows[i].permissions];
+  }
 };
 
 // True when `line` begins as a mapping does, with a hexadecimal number and "-": no field of smaps
 // does.
 bool isMappingLine(std::string_view line);
 
-// Adds the mapping of `line` (no newline at its end) to `table`; false, and nothing added, when the
-// line is not of the kernel's form.
-bool addMapping(std::string_view line, MappingTable& table);
+// Adds mappings to one table, line by line.
+class MappingParser {
+ public:
+  // Adds the mapping of `line` (no newline at its end) to `table`, the same at every call; false,
+  // and nothing added, when the line is not of the kernel's form.
+  bool add(std::string_view line, MappingTable& table);
+
+ private:
+  // What stood after the addresses in two lines before: mappings repeat each other, often in turns
+  // of two, and then only the addresses need parsing.
+  struct Recent {
+    std::string text;
+    MappingRow row;
+  };
+  Recent recent_[2];
+  unsigned oldest_ = 0;
+};
 
 // Cuts text that comes in chunks of any size into lines, in place; only a line that crosses chunks
 // is copied.

@@ -31,12 +31,12 @@ enum class Counting {
 Counting countingOf(const MappingTable& maps, size_t i, std::optional<dev_t> shm) {
   const std::string& name = maps.nameOf(i);
   if (maps.permissionsOf(i)[3] == 's') return Counting::kFileOnly;
-  if (maps.inode[i] != 0 || name.starts_with('/')) {
+  if (maps[i].inode != 0 || name.starts_with('/')) {
     const bool device = name.starts_with("/dev/") && !name.starts_with("/dev/shm/");
     const bool kernel_file = name.starts_with("/proc/") || name.starts_with("/sys/");
     if (name.starts_with('/') && !device && !kernel_file) return Counting::kAll;
     // Private mappings of shared memory that was made without a mount are called /dev/zero too.
-    return shm == makedev(maps.device_major[i], maps.device_minor[i]) ? Counting::kAll
+    return shm == makedev(maps[i].device_major, maps[i].device_minor) ? Counting::kAll
                                                                       : Counting::kUnknown;
   }
   if (name.starts_with("[vvar") || name == "[vsyscall]") return Counting::kFileOnly;
@@ -64,9 +64,8 @@ class Scan {
     if (!mappingsAreKnown() || !scan(pagemap_fd)) return {};
     size_t i = 0;
     for (const PageRange& range : ranges_) {
-      while (i < maps.size() && maps.end_address[i] <= static_cast<double>(range.start)) i++;
-      for (size_t j = i; j < maps.size() && maps.start_address[j] < static_cast<double>(range.end);
-           j++)
+      while (i < maps.size() && maps[i].end_address <= range.start) i++;
+      for (size_t j = i; j < maps.size() && maps[j].start_address < range.end; j++)
         if (!count(range, j)) return {};
     }
     for (i = 0; i < maps.size(); i++)
@@ -92,7 +91,7 @@ class Scan {
       if (counting_.back() == Counting::kUnknown)
         return fail("pages of " + maps.nameOf(i) + " may be device memory");
       // smaps finds swapped pages of shared memory in the file; page tables do not have them.
-      if (swap && maps.device_major[i] == 0 && maps.inode[i] != 0)
+      if (swap && maps[i].device_major == 0 && maps[i].inode != 0)
         return fail("pages of " + maps.nameOf(i) + " may be swapped");
     }
     return true;
@@ -101,12 +100,11 @@ class Scan {
   bool scan(int pagemap_fd) {
     const MappingTable& maps = result_.mappings;
     // The vsyscall page is above what a process can address; the scan would refuse the whole range.
-    constexpr double kKernelHalf = 9223372036854775808.0;
+    constexpr uint64_t kKernelHalf = uint64_t{1} << 63;
     size_t last = maps.size();
-    while (last > 0 && maps.end_address[last - 1] > kKernelHalf) last--;
+    while (last > 0 && maps[last - 1].end_address > kKernelHalf) last--;
     if (last == 0) return true;
-    switch (scanPages(pagemap_fd, static_cast<uint64_t>(maps.start_address[0]),
-                      static_cast<uint64_t>(maps.end_address[last - 1]), ranges_)) {
+    switch (scanPages(pagemap_fd, maps[0].start_address, maps[last - 1].end_address, ranges_)) {
       case ScanResult::kDone:
         return true;
       case ScanResult::kNoIoctl:
@@ -124,13 +122,13 @@ class Scan {
       return range.kinds & kPageGuard ? true : fail("the process has swapped or migrating pages");
     }
     if (range.kinds & kPageZero) return true;
-    if (range.kinds & kPageHuge && maps.inode[i] != 0) {
+    if (range.kinds & kPageHuge && maps[i].inode != 0) {
       if (!hugetlb_) hugetlb_ = HugetlbDevices::of(pid_);
       if (!hugetlb_) return fail("hugetlb mappings cannot be told from others");
-      if (hugetlb_->contains(maps.device_major[i], maps.device_minor[i])) return true;
+      if (hugetlb_->contains(maps[i].device_major, maps[i].device_minor)) return true;
     }
-    const double bytes = std::min(static_cast<double>(range.end), maps.end_address[i]) -
-                         std::max(static_cast<double>(range.start), maps.start_address[i]);
+    const uint64_t end = std::min(range.end, maps[i].end_address);
+    const auto bytes = static_cast<double>(end - std::max(range.start, maps[i].start_address));
     if (range.kinds & kPageFile)
       result_.file_bytes[i] += bytes;
     else if (counting_[i] == Counting::kAll)
@@ -150,16 +148,12 @@ Residency residencyOf(SmapsTable&& table, std::string reason) {
   Residency result;
   result.source = Residency::Source::kSmaps;
   result.reason = std::move(reason);
-  const size_t rows = table.size();
-  const auto column = [&](SmapsField field) {
-    auto& values = table.columns[static_cast<size_t>(field)];
-    return values.empty() ? std::vector<double>(rows, NAN) : std::move(values);
-  };
-  result.rss_bytes = column(SmapsField::rss_bytes);
-  result.anonymous_bytes = column(SmapsField::anonymous_bytes);
-  result.swap_bytes = column(SmapsField::swap_bytes);
-  for (size_t i = 0; i < rows; i++)
+  for (size_t i = 0; i < table.size(); i++) {
+    result.rss_bytes.push_back(table.value(i, SmapsField::rss_bytes));
+    result.anonymous_bytes.push_back(table.value(i, SmapsField::anonymous_bytes));
+    result.swap_bytes.push_back(table.value(i, SmapsField::swap_bytes));
     result.file_bytes.push_back(result.rss_bytes[i] - result.anonymous_bytes[i]);
+  }
   result.mappings = std::move(table.mappings);
   return result;
 }

@@ -3,6 +3,7 @@
 // depends on the locale.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -17,6 +18,10 @@ class Scanner {
 
   void skipBlanks() {
     while (at_ < end_ && (*at_ == ' ' || *at_ == '\t')) at_++;
+  }
+
+  void skipSpaces() {
+    while (at_ < end_ && *at_ == ' ') at_++;
   }
 
   bool skip(char expected) {
@@ -37,19 +42,23 @@ class Scanner {
   bool hexadecimal(uint64_t& value) { return digits<16>(value); }
 
  private:
-  static int digitOf(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return 16;
-  }
+  static constexpr std::array<uint8_t, 256> kDigits = [] {
+    std::array<uint8_t, 256> digits;
+    digits.fill(UINT8_MAX);
+    for (int i = 0; i < 10; i++) digits[static_cast<size_t>('0' + i)] = static_cast<uint8_t>(i);
+    for (int i = 0; i < 6; i++) digits[static_cast<size_t>('a' + i)] = static_cast<uint8_t>(10 + i);
+    return digits;
+  }();
 
-  template <int base>
+  template <unsigned base>
   bool digits(uint64_t& value) {
+    constexpr int kAlwaysFit = base == 16 ? 16 : 19;
     const char* at = at_;
     uint64_t result = 0;
-    for (; at < end_ && digitOf(*at) < base; at++) {
-      const uint64_t digit = static_cast<uint64_t>(digitOf(*at));
-      if (result > (UINT64_MAX - digit) / base) return false;
+    for (int count = 0; at < end_; at++, count++) {
+      const unsigned digit = kDigits[static_cast<unsigned char>(*at)];
+      if (digit >= base) break;
+      if (count >= kAlwaysFit && result > (UINT64_MAX - digit) / base) return false;
       result = result * base + digit;
     }
     if (at == at_) return false;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "proc/smaps.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <memory>
 
 #include "errors.h"
@@ -23,13 +26,6 @@ constexpr FieldName kFields[] = {
 #undef MEMDRIFT_NAME
 };
 
-double sumOf(const std::vector<double>& column) {
-  double sum = NAN;
-  for (const double value : column)
-    if (!std::isnan(value)) sum = std::isnan(sum) ? value : sum + value;
-  return sum;
-}
-
 // "       12 kB" -> bytes, "       1" -> 1, anything else -> NaN.
 double valueOf(std::string_view text) {
   Scanner scanner(text);
@@ -42,64 +38,180 @@ double valueOf(std::string_view text) {
   return static_cast<double>(number) * (unit.empty() ? 1 : 1024);
 }
 
+// The usual line: "Rss:            " | "      12" | " kB\n".
+constexpr size_t kKeyColumns = 16, kNumberColumns = 8, kPlainLine = 25, kUnitLine = 28;
+constexpr char kUnitAndNewline[] = " kB\n";
+
+// Eight columns of blanks, then digits, all at once. False for anything else (and on big-endian
+// machines): the line is then read byte by byte.
+bool paddedNumber(const char* at, uint64_t& value) {
+  if constexpr (std::endian::native != std::endian::little) return false;
+  constexpr uint64_t kEach = 0x0101010101010101;
+  uint64_t text;
+  memcpy(&text, at, sizeof text);
+  const uint64_t low = text & 0x0f * kEach;
+  const uint64_t digit_bits = text >> 4 & kEach;  // a digit is 0x3?, a blank 0x20
+  const uint64_t digits = digit_bits * 0xff;
+  const uint64_t blanks = ~digits;
+  // Blanks first: seen as a number, a run of ones at its low end. A last column that is no digit
+  // makes them all ones.
+  if ((blanks & (blanks + 1)) != 0 || digits == 0) return false;
+  if ((text ^ low) != (0x20 * kEach | 0x10 * digit_bits) || (low & blanks) != 0) return false;
+  if ((low + 0x06 * kEach) & 0x10 * kEach) return false;  // 0x3a to 0x3f
+  const uint64_t pairs = 10 * low + (low >> 8);
+  value = ((pairs & 0x000000ff000000ff) * 0x000f424000000064 +
+           (pairs >> 16 & 0x000000ff000000ff) * 0x0000271000000001) >>
+          32;
+  return true;
+}
+
 }  // namespace
 
 const char* smapsFieldName(SmapsField field) noexcept {
   return kFields[static_cast<size_t>(field)].name;
 }
 
-double SmapsTable::total(SmapsField field) const { return size() == 0 ? 0 : sumOf(column(field)); }
+double SmapsTable::total(SmapsField field) const {
+  if (size() == 0) return 0;
+  double sum = 0;
+  for (size_t i = 0; i < size(); i++) {
+    const double value = this->value(i, field);
+    if (!std::isnan(value)) sum += value;
+  }
+  return reported[static_cast<size_t>(field)] ? sum : NAN;
+}
 
 void SmapsParser::feed(const char* data, size_t size) {
-  splitter_.feed(data, size, [this](std::string_view line) { addLine(line); });
+  const char* const end = data + size;
+  if (!carry_.empty()) {
+    const char* newline = static_cast<const char*>(memchr(data, '\n', size));
+    carry_.append(data, newline ? newline : end);
+    if (!newline) return;
+    addLine(carry_);
+    carry_.clear();
+    data = newline + 1;
+  }
+  while ((data = takeExpected(data, end)) < end) {
+    const auto left = static_cast<size_t>(end - data);
+    const char* newline = static_cast<const char*>(memchr(data, '\n', left));
+    if (!newline) break;
+    addLine({data, static_cast<size_t>(newline - data)});
+    data = newline + 1;
+  }
+  carry_.assign(data, end);
 }
 
 SmapsTable SmapsParser::finish() {
-  splitter_.finish([this](std::string_view line) { addLine(line); });
+  if (!carry_.empty()) addLine(carry_);
+  for (auto& field : table_.unknown_fields) field.values.resize(table_.size(), NAN);
   return std::move(table_);
+}
+
+// Takes lines as long as they are the expected ones; returns where it stopped.
+const char* SmapsParser::takeExpected(const char* at, const char* end) {
+  if (expected_.empty()) return at;
+  SmapsRow& row = table_.values.back();  // what is expected was seen in a row
+  size_t i = next_;
+  for (; i < expected_.size() && static_cast<size_t>(end - at) >= kUnitLine; i++) {
+    Expected& expected = expected_[i];
+    if (!expected.is_padded) break;
+    const bool same = expected.has_unit ? memcmp(at, expected.text.data(), kUnitLine) == 0
+                                        : memcmp(at, expected.text.data(), kPlainLine) == 0;
+    if (!same && !takeChanged(at, expected)) break;
+    row[expected.field] = expected.value;
+    at += expected.has_unit ? kUnitLine : kPlainLine;
+  }
+  line_number_ += i - next_;
+  next_ = i;
+  return at;
+}
+
+// The expected field with another number.
+bool SmapsParser::takeChanged(const char* at, Expected& expected) {
+  const char* const after = at + kKeyColumns + kNumberColumns;
+  uint64_t value;
+  if (memcmp(at, expected.text.data(), kKeyColumns) != 0 ||
+      !paddedNumber(at + kKeyColumns, value) ||
+      (expected.has_unit ? memcmp(after, kUnitAndNewline, 4) != 0 : *after != '\n'))
+    return false;
+  memcpy(expected.text.data(), at, expected.text.size());
+  expected.value = static_cast<double>(value << (expected.has_unit ? 10 : 0));
+  return true;
 }
 
 void SmapsParser::addLine(std::string_view line) {
   line_number_++;
-  if (isMappingLine(line))
-    addRow(line);
-  else
-    addField(line);
+  const bool upper = !line.empty() && line[0] >= 'A' && line[0] <= 'Z';
+  if (!upper && addRow(line)) return;
+  if (!upper && isMappingLine(line)) throwMalformedLine("smaps", line_number_, line);
+  addField(line);
 }
 
-void SmapsParser::addRow(std::string_view line) {
-  if (!addMapping(line, table_.mappings)) throwMalformedLine("smaps", line_number_, line);
-  for (auto& column : table_.columns)
-    if (!column.empty()) column.push_back(NAN);
-  for (auto& field : table_.unknown_fields) field.values.push_back(NAN);
-  table_.vm_flags.push_back(table_.mappings.strings.idOf(""));
+bool SmapsParser::addRow(std::string_view line) {
+  static constexpr SmapsRow kNothing = [] {
+    SmapsRow row;
+    row.fill(NAN);
+    return row;
+  }();
+  if (!mappings_.add(line, table_.mappings)) return false;
+  table_.values.add() = kNothing;
+  next_ = 0;
+  return true;
 }
 
 void SmapsParser::addField(std::string_view line) {
   const size_t colon = line.find(':');
   if (colon == line.npos || colon == 0 || table_.size() == 0)
     throwMalformedLine("smaps", line_number_, line);
-  const std::string_view name = line.substr(0, colon);
-  std::string_view value = line.substr(colon + 1);
-  if (name == "VmFlags") {
-    while (value.starts_with(' ')) value.remove_prefix(1);
-    while (value.ends_with(' ')) value.remove_suffix(1);
-    table_.vm_flags.back() = table_.mappings.strings.idOf(value);
-    return;
-  }
-  columnOf(name).back() = valueOf(value);
+  const std::string_view name = line.substr(0, colon), value = line.substr(colon + 1);
+  if (name == "VmFlags") return addVmFlags(value);
+  size_t field = 0;
+  while (field < kSmapsFieldCount && kFields[field].kernel != name) field++;
+  if (field == kSmapsFieldCount) return addUnknown(name, valueOf(value));
+  const double number = valueOf(value);
+  if (std::isnan(number)) throwMalformedLine("smaps", line_number_, line);
+  table_.values.back()[field] = number;
+  table_.reported[field] = true;
+  if (table_.size() == 1) expectLike(line, field);
+  for (next_ = 0; next_ < expected_.size();)
+    if (expected_[next_++].field == field) return;
 }
 
-std::vector<double>& SmapsParser::columnOf(std::string_view name) {
-  for (size_t i = 0; i < kSmapsFieldCount; i++) {
-    if (kFields[i].kernel != name) continue;
-    if (table_.columns[i].empty()) table_.columns[i].resize(table_.size(), NAN);
-    return table_.columns[i];
+void SmapsParser::addVmFlags(std::string_view flags) {
+  while (flags.starts_with(' ')) flags.remove_prefix(1);
+  while (flags.ends_with(' ')) flags.remove_suffix(1);
+  MappingTable& mappings = table_.mappings;
+  uint32_t& id = mappings.rows.back().vm_flags;
+  // The mapping before, or the one before that, mostly has the same.
+  for (size_t back = 2; back <= 3 && back <= mappings.size(); back++) {
+    id = mappings[mappings.size() - back].vm_flags;
+    if (mappings.strings.strings()[id] == flags) return;
   }
-  for (auto& field : table_.unknown_fields)
-    if (field.name == name) return field.values;
-  table_.unknown_fields.push_back({std::string(name), std::vector<double>(table_.size(), NAN)});
-  return table_.unknown_fields.back().values;
+  id = mappings.strings.idOf(flags);
+}
+
+void SmapsParser::addUnknown(std::string_view name, double value) {
+  auto& fields = table_.unknown_fields;
+  size_t i = 0;
+  while (i < fields.size() && fields[i].name != name) i++;
+  if (i == fields.size()) fields.push_back({std::string(name), {}});
+  fields[i].values.resize(table_.size(), NAN);
+  fields[i].values.back() = value;
+}
+
+void SmapsParser::expectLike(std::string_view line, size_t field) {
+  Expected expected = {};
+  expected.has_unit = line.ends_with(" kB");
+  expected.field = field;
+  uint64_t value;
+  if (line.size() == (expected.has_unit ? kUnitLine : kPlainLine) - 1 &&
+      paddedNumber(line.data() + kKeyColumns, value)) {
+    memcpy(expected.text.data(), line.data(), line.size());
+    expected.text[line.size()] = '\n';
+    expected.value = table_.values.back()[field];
+    expected.is_padded = true;
+  }
+  expected_.push_back(expected);
 }
 
 double Rollup::ussBytes() const {

@@ -17,24 +17,23 @@ namespace memdrift {
 
 const char* smapsFieldName(SmapsField field) noexcept;  // in C++ and reports, e.g. "rss_bytes"
 
+using SmapsRow = std::array<double, kSmapsFieldCount>;
+
 struct SmapsTable {
   MappingTable mappings;
-  // One column per field of the list; empty when the text has that field nowhere, else one entry
-  // per mapping, NaN where this mapping lacks it. Bytes.
-  std::array<std::vector<double>, kSmapsFieldCount> columns;
-  std::vector<uint32_t> vm_flags;  // numbers of mappings.strings: "rd wr mr mw me ac"; "" if absent
+  // The numbers of each mapping by SmapsField, bytes; NaN where the text does not have the field.
+  RowList<SmapsRow> values;
+  std::array<bool, kSmapsFieldCount> reported = {};  // the text has the field somewhere
 
   // What a newer or patched kernel prints beside: kB become bytes, other text becomes NaN.
   struct UnknownField {
     std::string name;
-    std::vector<double> values;
+    std::vector<double> values;  // one per mapping
   };
   std::vector<UnknownField> unknown_fields;
 
   size_t size() const { return mappings.size(); }
-  const std::vector<double>& column(SmapsField field) const {
-    return columns[static_cast<size_t>(field)];
-  }
+  double value(size_t i, SmapsField field) const { return values[i][static_cast<size_t>(field)]; }
   // NaN when no mapping reports the field; 0 for a process without mappings.
   double total(SmapsField field) const;
 };
@@ -48,14 +47,32 @@ class SmapsParser {
   SmapsTable finish();
 
  private:
-  void addLine(std::string_view line);
-  void addRow(std::string_view line);
-  void addField(std::string_view line);
-  std::vector<double>& columnOf(std::string_view name);
+  // A line that is due next, as the mapping before had it. The kernel prints the same fields in the
+  // same widths for every mapping, and most with the same number (0, the page size), so that nearly
+  // all lines are one comparison, and most others one conversion of eight columns.
+  struct Expected {
+    std::array<char, 28> text;  // "Rss:            " "       4" " kB\n", or "       0\n"
+    bool is_padded;             // the line has that form; else nothing is expected
+    bool has_unit;
+    size_t field;  // index of SmapsRow
+    double value;
+  };
 
-  LineSplitter splitter_;
+  const char* takeExpected(const char* at, const char* end);
+  static bool takeChanged(const char* at, Expected& expected);
+  void addLine(std::string_view line);
+  bool addRow(std::string_view line);
+  void addField(std::string_view line);
+  void addVmFlags(std::string_view flags);
+  void addUnknown(std::string_view name, double value);
+  void expectLike(std::string_view line, size_t field);
+
   SmapsTable table_;
+  MappingParser mappings_;
+  std::string carry_;  // a line of which only the beginning has come
   size_t line_number_ = 0;
+  std::vector<Expected> expected_;  // as the first mapping had them
+  size_t next_ = 0;                 // what is due, in expected_
 };
 
 // The sums over a process's mappings.

@@ -11,10 +11,12 @@
 
 namespace memdrift {
 
+// Number 0 is always the empty string.
 class StringTable {
  public:
   // O(1); copies `text` when it is new.
   uint32_t idOf(std::string_view text) {
+    if (text.empty()) return 0;
     if (2 * (strings_.size() + 1) > slots_.size()) grow();
     const size_t slot = find(text);
     if (slots_[slot] == 0) {
@@ -56,7 +58,7 @@ class StringTable {
     for (uint32_t id = 0; id < strings_.size(); id++) slots_[find(strings_[id])] = id + 1;
   }
 
-  std::vector<std::string> strings_;
+  std::vector<std::string> strings_ = {""};
   std::vector<uint32_t> slots_;  // id + 1; 0 is free; a power of two of them
 };
 
