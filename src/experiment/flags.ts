@@ -73,7 +73,7 @@ export const numberFlags: readonly NumberFlag[] = [
     name: 'obj-store-mem',
     alias: 'obj_store_mem',
     placeholder: 'bytes',
-    help: 'size of the shared-memory store; the default is lowered to what /dev/shm and memory hold',
+    help: 'size of the shared store; by default lowered to what /dev/shm and memory hold',
     fallback: 10_000_000_000,
     min: 1,
     max: Number.MAX_SAFE_INTEGER,

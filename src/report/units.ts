@@ -1,0 +1,46 @@
+/** Numbers as text, the same way in every report. What is not known is `unknown`, never 0. */
+
+export const unknown = 'unknown';
+
+/** Megabytes of 10^6 bytes with two decimals and without the unit, as in `3104.45`. */
+export function megabytes(bytes: number | null): string {
+  return bytes === null ? unknown : (bytes / 1e6).toFixed(2);
+}
+
+/** The same with its unit: `3104.45 MB`. */
+export function megabytesWithUnit(bytes: number | null): string {
+  return bytes === null ? unknown : `${megabytes(bytes)} MB`;
+}
+
+/** A change in megabytes, always with its sign: `+12.00`. */
+export function signedMegabytes(bytes: number): string {
+  const text = megabytes(Math.abs(bytes));
+  return `${bytes < 0 ? '-' : '+'}${text}`;
+}
+
+/** `21.50 s`. */
+export function seconds(ms: number | null): string {
+  return ms === null ? unknown : `${(ms / 1000).toFixed(2)} s`;
+}
+
+/** How often `part` goes into `whole`: `3.02`; unknown when one of them is, or part is nothing. */
+export function times(whole: number | null, part: number | null): string {
+  if (whole === null || part === null || part === 0) return unknown;
+  return (whole / part).toFixed(2);
+}
+
+/** `1 look`, `3 looks`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** A time span in its largest unit: `0.4 s`, `59 s`, `12 min`, `3 h`, `2 d`. */
+export function age(ms: number | null): string {
+  if (ms === null) return unknown;
+  const s = ms / 1000;
+  if (s < 10) return `${s.toFixed(1)} s`;
+  if (s < 120) return `${Math.floor(s)} s`;
+  if (s < 7200) return `${Math.floor(s / 60)} min`;
+  if (s < 172_800) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86_400)} d`;
+}
