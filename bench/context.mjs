@@ -74,10 +74,11 @@ export function judge({ ours, rival, lowerIsBetter = true, budget }) {
 }
 
 /** The context of one bench; `rows` and `texts` fill as it runs. */
-export function createContext() {
+export function createContext({ small = false } = {}) {
   const rows = [];
   const texts = [];
   return {
+    small,
     rows,
     texts,
     row: (row) => rows.push({ ...row, ...judge(row) }),

@@ -46,7 +46,7 @@ function printTable(rows) {
 
 async function runBench(name) {
   const bench = await import(new URL(`${name}.mjs`, folder).href);
-  const context = createContext();
+  const context = createContext({ small: values.small });
   process.stdout.write(`\n## ${name}: ${bench.title ?? ''}\n`);
   let error = null;
   try {
@@ -62,7 +62,11 @@ async function runBench(name) {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'string' }, check: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'string' },
+    check: { type: 'boolean', default: false },
+    small: { type: 'boolean', default: false },
+  },
 });
 const unknown = positionals.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
