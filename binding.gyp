@@ -3,7 +3,7 @@
   "targets": [
     {
       "target_name": "memdrift",
-      "sources": ["<@(core_sources)", "<@(door_sources)"],
+      "sources": ["<@(core_sources)", "<@(door_sources)", "<@(package_sources)"],
       "include_dirs": ["native"],
       "dependencies": [
         "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"

@@ -21,6 +21,9 @@
       "native/door/store_door.cc",
       "native/door/translate.cc"
     ],
+    "package_sources": [
+      "native/old_glibc.cc"
+    ],
     "test_sources": [
       "native/test/errors_test.cc",
       "native/test/pattern_test.cc"
