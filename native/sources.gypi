@@ -8,8 +8,11 @@
       "native/proc/hugetlb.cc",
       "native/proc/maps.cc",
       "native/proc/pagemap.cc",
+      "native/proc/pass_clock.cc",
       "native/proc/read_file.cc",
       "native/proc/residency.cc",
+      "native/proc/sampled_process.cc",
+      "native/proc/sampler.cc",
       "native/proc/smaps.cc"
     ],
     "door_sources": [
@@ -26,7 +29,8 @@
     ],
     "test_sources": [
       "native/test/errors_test.cc",
-      "native/test/pattern_test.cc"
+      "native/test/pattern_test.cc",
+      "native/test/sampler_test.cc"
     ]
   }
 }

@@ -115,9 +115,110 @@ export interface NativeResidency extends NativeMappings {
   swapBytes: Float64Array;
 }
 
-/** native/door/sampler_door.cc */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the room
-export interface SamplerBinding {}
+/** native/door/sampler_door.cc. After samplerStop every call throws ERR_CLOSED. */
+export interface SamplerBinding {
+  /** Starts a thread; `onSample` is called on the environment's thread. */
+  samplerStart(
+    options: {
+      readonly pids: readonly number[];
+      readonly intervalMs: number;
+      readonly budgetPercent: number;
+      readonly segments: readonly string[];
+    },
+    onSample: (sample: NativeSample) => void,
+  ): SamplerHandle;
+  samplerAdd(sampler: SamplerHandle, pid: number): void;
+  samplerRemove(sampler: SamplerHandle, pid: number): void;
+  /** Rejects with ERR_CLOSED when the sampler is stopped before the pass is done. */
+  samplerPass(sampler: SamplerHandle): Promise<NativePass>;
+  samplerStop(sampler: SamplerHandle): Promise<NativeSamplerReport>;
+}
+
+declare const samplerBrand: unique symbol;
+export type SamplerHandle = { readonly [samplerBrand]: true };
+
+type NativeExactness = 'exact' | 'kernel' | 'sampled' | 'estimated';
+
+export interface NativeSample {
+  readonly atMs: number;
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly rssBytes: number | null;
+    readonly rssAnonBytes: number | null;
+    readonly rssFileBytes: number | null;
+    readonly rssShmemBytes: number | null;
+    readonly swapBytes: number | null;
+  }[];
+  readonly segments: readonly { readonly path: string; readonly residentBytes: number | null }[];
+  readonly sumRssBytes: number;
+  readonly footprintBytes: number | null;
+  readonly footprintExactness: NativeExactness;
+  readonly lostProcesses: number;
+}
+
+export interface NativePass {
+  readonly atMs: number;
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly rssBytes: number | null;
+    readonly pssBytes: number | null;
+    readonly ussBytes: number | null;
+    readonly swapBytes: number | null;
+  }[];
+  readonly segments: readonly { readonly path: string; readonly residentBytes: number | null }[];
+  readonly unknownPids: readonly number[];
+  readonly sumRssBytes: number | null;
+  readonly sumPssBytes: number | null;
+  readonly sumUssBytes: number | null;
+  readonly footprintBytes: number | null;
+  readonly footprintExactness: NativeExactness;
+  readonly lostProcesses: number;
+  readonly cpuMs: number;
+}
+
+export interface NativePeak {
+  readonly bytes: number;
+  readonly atMs: number | null;
+  readonly exactness: NativeExactness;
+  readonly samples: number;
+}
+
+export interface NativeSamplerReport {
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly samples: number;
+    readonly passes: number;
+    readonly endedAtMs: number | null;
+    readonly denied: boolean;
+    readonly peak: Readonly<
+      Record<
+        'rssBytes' | 'ussBytes' | 'pssBytes' | 'sharedBytes' | 'rssAnonBytes',
+        NativePeak | null
+      >
+    >;
+  }[];
+  readonly segments: readonly {
+    readonly path: string;
+    readonly residentBytesPeak: number | null;
+  }[];
+  readonly footprint: {
+    readonly peakBytes: number | null;
+    readonly atMs: number | null;
+    readonly exactness: NativeExactness;
+    readonly sumRssBytesThen: number | null;
+  };
+  readonly lostProcesses: number;
+  readonly observer: {
+    readonly cpuMs: number;
+    readonly wallMs: number;
+    readonly percentOfCore: number;
+    readonly samples: number;
+    readonly samplesMissed: number;
+    readonly samplesDropped: number;
+    readonly passes: number;
+    readonly passesSkipped: number;
+  };
+}
 
 /** native/door/shm_door.cc */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by the room

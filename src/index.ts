@@ -38,3 +38,11 @@ export {
   readResidencyAsync,
 } from './proc/residency.ts';
 export { parseRollup, type Rollup, readRollup, readRollupAsync } from './proc/rollup.ts';
+export {
+  type PassResult,
+  type PeakValue,
+  type Sample,
+  Sampler,
+  type SamplerOptions,
+  type SamplerReport,
+} from './proc/sampler.ts';

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "proc/pass_clock.h"
+
+#include <algorithm>
+
+namespace memdrift {
+
+namespace {
+
+// Passes that follow each other more closely than this say little that is new.
+constexpr int64_t kShortestGapNs = 250'000'000;
+// Credit of a quiet time is kept for so long only: a burst of passes after an hour of rest would be
+// within the budget on average and yet be felt.
+constexpr int64_t kCreditWindowNs = 10'000'000'000;
+
+}  // namespace
+
+void TickClock::ticked(int64_t now_ns) {
+  const int64_t steps = std::max<int64_t>(0, now_ns - next_ns_) / interval_ns_;
+  missed_ += static_cast<uint64_t>(steps);
+  next_ns_ += (steps + 1) * interval_ns_;
+}
+
+PassClock::PassClock(int64_t start_ns, double budget_percent)
+    : budget_fraction_(budget_percent / 100), now_ns_(start_ns), last_pass_ns_(start_ns) {}
+
+bool PassClock::due(int64_t now_ns, int64_t spent_ns, int64_t predicted_ns) {
+  credit_ns_ += budget_fraction_ * static_cast<double>(now_ns - now_ns_);
+  credit_ns_ -= static_cast<double>(spent_ns - spent_ns_);
+  now_ns_ = now_ns;
+  spent_ns_ = spent_ns;
+  const double predicted = static_cast<double>(predicted_ns);
+  // A pass that costs more than the window holds must become possible at some time too.
+  const double most =
+      std::max(budget_fraction_ * static_cast<double>(kCreditWindowNs), 1.25 * predicted);
+  credit_ns_ = std::min(credit_ns_, most);
+  if (budget_fraction_ == 0 || now_ns - last_pass_ns_ < kShortestGapNs) return false;
+  if (credit_ns_ >= predicted) return true;
+  skipped_++;
+  return false;
+}
+
+}  // namespace memdrift

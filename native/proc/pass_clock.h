@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// When a sampler ticks and when it may afford a pass over smaps. Pure arithmetic on the times that
+// it is given, so that a test can hold the clock.
+#pragma once
+
+#include <cstdint>
+
+namespace memdrift {
+
+// Ticks at whole multiples of the interval from the start, so that a late one delays no other.
+class TickClock {
+ public:
+  TickClock(int64_t start_ns, int64_t interval_ns)
+      : interval_ns_(interval_ns), next_ns_(start_ns) {}
+
+  int64_t nextNs() const { return next_ns_; }
+  bool due(int64_t now_ns) const { return now_ns >= next_ns_; }
+  // Moves past `now_ns`. Ticks that were missed altogether are counted, not made up for: two
+  // samples at once say no more than one.
+  void ticked(int64_t now_ns);
+  uint64_t missed() const { return missed_; }
+
+ private:
+  int64_t interval_ns_;
+  int64_t next_ns_;
+  uint64_t missed_ = 0;
+};
+
+// A bucket of CPU time that fills with `budget_percent` of the wall time and from which everything
+// that the sampler's thread does is taken, ticks and requested passes too.
+class PassClock {
+ public:
+  PassClock(int64_t start_ns, double budget_percent);
+
+  // Whether a pass that is expected to cost `predicted_ns` of CPU may start; `spent_ns` is the CPU
+  // time of the thread so far.
+  bool due(int64_t now_ns, int64_t spent_ns, int64_t predicted_ns);
+  void passed(int64_t now_ns) { last_pass_ns_ = now_ns; }
+  // How often due() said no for want of budget.
+  uint64_t skipped() const { return skipped_; }
+
+ private:
+  double budget_fraction_;
+  double credit_ns_ = 0;
+  int64_t now_ns_;
+  int64_t spent_ns_ = 0;
+  int64_t last_pass_ns_;
+  uint64_t skipped_ = 0;
+};
+
+}  // namespace memdrift

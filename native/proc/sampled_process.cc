@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include "proc/sampled_process.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "errors.h"
+#include "proc/smaps.h"
+
+namespace memdrift {
+
+namespace {
+
+// What a pass costs before it was ever measured: the kernel's walk, per mapped byte and at least.
+constexpr double kPassNsPerByte = 12e6 / 1e9;
+constexpr double kPassNsAtLeast = 500e3;
+constexpr double kBlockBytes = 512;  // st_blocks counts in these on every file system
+constexpr size_t kStatusBytes = 8192;
+
+// Pss of the segment's own pages. What a private mapping copied is in its Pss too, but it is the
+// process's.
+double pssOfPagesOf(const SampledSegment& segment, const SmapsTable& table) {
+  double sum = 0;
+  for (size_t i = 0; i < table.size(); i++) {
+    const MappingRow& row = table.mappings[i];
+    if (row.inode == 0 || !segment.is(row)) continue;
+    const double copied = knownOrZero(table.value(i, SmapsField::anonymous_bytes));
+    sum += std::max(0.0, knownOrZero(table.value(i, SmapsField::pss_bytes)) - copied);
+  }
+  return sum;
+}
+
+}  // namespace
+
+const char* exactnessName(Exactness exactness) noexcept {
+  switch (exactness) {
+    case Exactness::kExact:
+      return "exact";
+    case Exactness::kKernel:
+      return "kernel";
+    case Exactness::kSampled:
+      return "sampled";
+    case Exactness::kEstimated:
+      return "estimated";
+  }
+  return "estimated";
+}
+
+int64_t threadCpuNs() noexcept {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+double knownOrZero(double value) noexcept { return std::isnan(value) ? 0 : value; }
+
+void Peak::offer(double value, double when_ms) {
+  if (std::isnan(value)) return;
+  samples++;
+  if (value <= bytes) return;
+  bytes = value;
+  at_ms = when_ms;
+}
+
+void SampledSegment::look() noexcept {
+  struct stat status;
+  if (stat(path_.c_str(), &status) != 0) {
+    resident_bytes_ = NAN;
+    return;
+  }
+  seen_ = true;
+  major_ = major(status.st_dev);
+  minor_ = minor(status.st_dev);
+  inode_ = status.st_ino;
+  resident_bytes_ = kBlockBytes * static_cast<double>(status.st_blocks);
+  peak_bytes_ = std::fmax(peak_bytes_, resident_bytes_);
+}
+
+bool SampledSegment::is(const MappingRow& row) const noexcept {
+  return seen_ && row.inode == inode_ && row.device_major == major_ && row.device_minor == minor_;
+}
+
+SampledProcess::SampledProcess(pid_t pid) : pid_(pid), status_(pid, "status") {
+  rss.exactness = Exactness::kKernel;
+  if (!readStatus() || counters_.state == 'Z' || counters_.state == 'X')
+    throw Error(ErrorCode::ERR_GONE, "process " + std::to_string(pid) + " has ended");
+}
+
+bool SampledProcess::readStatus() {
+  buffer_.resize(kStatusBytes);
+  ssize_t got;
+  do {
+    got = pread(status_.fd(), buffer_.data(), buffer_.size(), 0);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0 && errno != ESRCH) throw Error::fromErrno("read", status_.path());
+  if (got <= 0) return false;
+  // A group list of thousands makes the text longer; memory and state stand before what is cut.
+  size_t length = static_cast<size_t>(got);
+  if (length == buffer_.size()) length = buffer_.rfind('\n') + 1;
+  counters_ = Counters();
+  parseStatus(std::string_view(buffer_).substr(0, length), counters_);
+  return true;
+}
+
+bool SampledProcess::end(double at_ms) {
+  ended_at_ms_ = at_ms;
+  return false;
+}
+
+bool SampledProcess::tick(double at_ms) {
+  if (ended()) return false;
+  try {
+    if (!readStatus() || counters_.state == 'Z' || counters_.state == 'X') return end(at_ms);
+  } catch (const Error&) {
+    return end(at_ms);  // it cannot be followed any more, which for a peak is the same
+  }
+  samples_++;
+  const double sampled = counters_.rss_bytes;
+  rss.offer(sampled, at_ms);
+  // The kernel saw more between two samples than any of them did.
+  if (counters_.peak_rss_bytes > rss.bytes) {
+    rss.bytes = counters_.peak_rss_bytes;
+    rss.at_ms = NAN;
+  }
+  rss_anon.offer(counters_.rss_anon_bytes, at_ms);
+  shared.offer(counters_.shared_bytes, at_ms);
+  return true;
+}
+
+Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) const {
+  Shares shares;
+  Rollup rollup;
+  if (segments.empty()) {
+    rollup = readRollup(pid_);
+  } else {
+    const SmapsTable table = readSmaps(pid_);
+    rollup = rollupOf(table);
+    for (const SampledSegment& segment : segments)
+      shares.segment_pss_bytes.push_back(pssOfPagesOf(segment, table));
+  }
+  shares.rss_bytes = rollup[SmapsField::rss_bytes];
+  shares.pss_bytes = rollup[SmapsField::pss_bytes];
+  shares.uss_bytes = rollup.ussBytes();
+  shares.swap_bytes = rollup[SmapsField::swap_bytes];
+  return shares;
+}
+
+SampledProcess::PassOutcome SampledProcess::pass(double at_ms,
+                                                 const std::vector<SampledSegment>& segments) {
+  if (ended()) return PassOutcome::kEnded;
+  const int64_t before_ns = threadCpuNs();
+  Shares shares;
+  try {
+    shares = readShares(segments);
+  } catch (const Error& error) {
+    denied_ = error.code() != ErrorCode::ERR_GONE;
+  }
+  // smaps is opened by number, the status file is not: as long as that one answers, the number has
+  // not changed its owner.
+  if (!tick(at_ms)) return PassOutcome::kEnded;
+  if (std::isnan(shares.pss_bytes)) return PassOutcome::kDenied;
+  denied_ = false;
+  passes_++;
+  pss.offer(shares.pss_bytes, at_ms);
+  uss.offer(shares.uss_bytes, at_ms);
+  shares_ = std::move(shares);
+  rss_anon_at_pass_ = knownOrZero(counters_.rss_anon_bytes);
+  pass_cost_ns_ = threadCpuNs() - before_ns;
+  return PassOutcome::kRead;
+}
+
+int64_t SampledProcess::predictedPassNs() const {
+  if (denied_) return 0;
+  const double rss_now = knownOrZero(counters_.rss_bytes);
+  if (passes_ == 0) return static_cast<int64_t>(kPassNsAtLeast + kPassNsPerByte * rss_now);
+  const double growth = shares_.rss_bytes > 0 ? rss_now / shares_.rss_bytes : 1;
+  return static_cast<int64_t>(static_cast<double>(pass_cost_ns_) * std::max(1.0, growth));
+}
+
+double SampledProcess::ownBytes(const std::vector<SampledSegment>& segments) const {
+  if (denied_) return NAN;
+  const double anon_now = knownOrZero(counters_.rss_anon_bytes);
+  if (passes_ == 0) return anon_now;
+  double own = shares_.pss_bytes;
+  for (size_t i = 0; i < segments.size(); i++)
+    if (!std::isnan(segments[i].residentBytes())) own -= shares_.segment_pss_bytes[i];
+  return std::max(0.0, own + anon_now - rss_anon_at_pass_);
+}
+
+}  // namespace memdrift

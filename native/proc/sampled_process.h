@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// One process as a sampler sees it over time: its counters at each tick, its shares at each pass,
+// and the peaks of both.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proc/counters.h"
+#include "proc/maps.h"
+#include "proc/read_file.h"
+
+namespace memdrift {
+
+enum class Exactness { kExact, kKernel, kSampled, kEstimated };
+const char* exactnessName(Exactness exactness) noexcept;
+
+// A high-water mark. `bytes` is NaN while nothing was known, `at_ms` where the kernel kept the peak
+// but not its time.
+struct Peak {
+  double bytes = NAN;
+  double at_ms = NAN;
+  Exactness exactness = Exactness::kSampled;
+  uint64_t samples = 0;  // how many values it was chosen from
+
+  void offer(double value, double when_ms);
+};
+
+// A file of shared memory whose resident pages are counted once, whoever maps them.
+class SampledSegment {
+ public:
+  explicit SampledSegment(std::string path) : path_(std::move(path)) {}
+
+  // One stat(2). A file that is not there (not yet, or no more) makes residentBytes() NaN; its
+  // identity stays that of the last one seen, since its mappings live on.
+  void look() noexcept;
+  bool is(const MappingRow& row) const noexcept;
+
+  const std::string& path() const { return path_; }
+  double residentBytes() const { return resident_bytes_; }
+  double peakBytes() const { return peak_bytes_; }
+
+ private:
+  std::string path_;
+  bool seen_ = false;
+  uint32_t major_ = 0, minor_ = 0;
+  uint64_t inode_ = 0;
+  double resident_bytes_ = NAN;
+  double peak_bytes_ = NAN;
+};
+
+// What one read of smaps (or smaps_rollup) says of a process; bytes.
+struct Shares {
+  double rss_bytes = NAN, pss_bytes = NAN, uss_bytes = NAN, swap_bytes = NAN;
+  // By segment: Pss of the segment's own pages in this process. Copies that a private mapping made
+  // are not the segment's.
+  std::vector<double> segment_pss_bytes;
+};
+
+class SampledProcess {
+ public:
+  // Throws ERR_GONE, ERR_DENIED (/proc hides it). From here on the process is meant, not its pid:
+  // the open file answers ESRCH once it ended, whoever gets the number next.
+  explicit SampledProcess(pid_t pid);
+
+  // Reads the counters; false when the process has ended, and from then on.
+  bool tick(double at_ms);
+  enum class PassOutcome { kRead, kDenied, kEnded };
+  // Reads smaps, or the rollup where there are no segments to tell apart.
+  PassOutcome pass(double at_ms, const std::vector<SampledSegment>& segments);
+
+  // CPU time that a pass over this process is expected to cost.
+  int64_t predictedPassNs() const;
+  // Bytes that this process adds to its group's footprint, pages of `segments` not included: the
+  // shares of the last pass, moved by what RssAnon has changed since. Before the first pass only
+  // RssAnon is known, so it is too low; NaN when the process is denied.
+  double ownBytes(const std::vector<SampledSegment>& segments) const;
+
+  pid_t pid() const { return pid_; }
+  const Counters& counters() const { return counters_; }
+  const Shares& shares() const { return shares_; }
+  bool denied() const { return denied_; }
+  bool ended() const { return !std::isnan(ended_at_ms_); }
+  double endedAtMs() const { return ended_at_ms_; }
+  uint64_t samples() const { return samples_; }
+  uint64_t passes() const { return passes_; }
+
+  Peak rss, rss_anon, shared, pss, uss;
+
+ private:
+  bool readStatus();
+  Shares readShares(const std::vector<SampledSegment>& segments) const;
+  bool end(double at_ms);
+
+  pid_t pid_;
+  ProcFile status_;
+  std::string buffer_;
+  Counters counters_;
+  Shares shares_;
+  double rss_anon_at_pass_ = NAN;
+  int64_t pass_cost_ns_ = 0;
+  double ended_at_ms_ = NAN;
+  bool denied_ = false;
+  uint64_t samples_ = 0;
+  uint64_t passes_ = 0;
+};
+
+// CPU time of the calling thread.
+int64_t threadCpuNs() noexcept;
+double knownOrZero(double value) noexcept;
+
+}  // namespace memdrift

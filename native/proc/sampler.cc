@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+#include "proc/sampler.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "errors.h"
+
+namespace memdrift {
+
+namespace {
+
+// steady_clock is CLOCK_MONOTONIC, the clock that the condition variable waits on too.
+int64_t monotonicNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+Sampler::Sampler(SamplerOptions options, std::function<void(SamplerEvent)> deliver)
+    : options_(std::move(options)), deliver_(std::move(deliver)) {
+  for (const std::string& path : options_.segments) segments_.emplace_back(path);
+}
+
+Sampler::~Sampler() {
+  requestStop();
+  join();
+}
+
+void Sampler::add(pid_t pid) {
+  auto process = std::make_unique<SampledProcess>(pid);
+  const std::lock_guard lock(mutex_);
+  inbox_.added.push_back(std::move(process));
+}
+
+void Sampler::remove(pid_t pid) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(inbox_.added, [pid](const auto& process) { return process->pid() == pid; });
+  inbox_.removed.push_back(pid);
+}
+
+void Sampler::start() {
+  start_ns_ = monotonicNs();
+  ticks_ = TickClock(start_ns_, static_cast<int64_t>(options_.interval_ms * 1e6));
+  budget_ = PassClock(start_ns_, options_.budget_percent);
+  // A signal of the process must not be handled here: its handlers expect other threads.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+uint64_t Sampler::requestPass() {
+  const std::lock_guard lock(mutex_);
+  inbox_.tickets.push_back(next_ticket_);
+  wake_.notify_one();
+  return next_ticket_++;
+}
+
+void Sampler::requestStop() {
+  const std::lock_guard lock(mutex_);
+  inbox_.stop = true;
+  wake_.notify_one();
+}
+
+void Sampler::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Sampler::stopRequested() {
+  const std::lock_guard lock(mutex_);
+  return inbox_.stop;
+}
+
+double Sampler::nowMs() const { return static_cast<double>(monotonicNs() - start_ns_) / 1e6; }
+
+Sampler::Inbox Sampler::waitForWork() {
+  const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(ticks_.nextNs())};
+  std::unique_lock lock(mutex_);
+  wake_.wait_until(lock, until, [this] { return inbox_.stop || !inbox_.tickets.empty(); });
+  Inbox taken = std::move(inbox_);
+  inbox_ = {};
+  inbox_.stop = taken.stop;
+  return taken;
+}
+
+void Sampler::take(Inbox& inbox) {
+  for (const pid_t pid : inbox.removed) {
+    const auto at = std::find_if(live_.begin(), live_.end(),
+                                 [pid](const auto& process) { return process->pid() == pid; });
+    if (at == live_.end()) continue;
+    past_.push_back(std::move(*at));
+    live_.erase(at);
+  }
+  for (auto& process : inbox.added) {
+    const bool known = std::any_of(live_.begin(), live_.end(), [&](const auto& other) {
+      return other->pid() == process->pid() && other->tick(nowMs());
+    });
+    if (!known) live_.push_back(std::move(process));
+  }
+}
+
+void Sampler::run() {
+  while (true) {
+    Inbox inbox = waitForWork();
+    take(inbox);
+    if (inbox.stop) return finish(std::move(inbox.tickets));
+    if (ticks_.due(monotonicNs())) tick();
+    const bool wanted = !inbox.tickets.empty();
+    if (!wanted && !budget_.due(monotonicNs(), threadCpuNs(), predictedPassNs())) continue;
+    auto result = pass();
+    if (wanted) deliver_(PassDone{std::move(inbox.tickets), std::move(result)});
+  }
+}
+
+void Sampler::finish(std::vector<uint64_t> tickets) {
+  if (!tickets.empty()) deliver_(PassDone{std::move(tickets), nullptr});
+  // A last look: what the kernel's own peaks saw since the last tick.
+  tickAll(nowMs());
+  deliver_(report());
+}
+
+void Sampler::lookAtSegments() {
+  for (auto& segment : segments_) segment.look();
+}
+
+std::vector<SegmentSize> Sampler::segmentSizes() const {
+  std::vector<SegmentSize> sizes;
+  for (const auto& segment : segments_) sizes.push_back({segment.path(), segment.residentBytes()});
+  return sizes;
+}
+
+// Reads every process's counters; processes that ended move to the past and are counted as lost.
+bool Sampler::tickAll(double at_ms) {
+  const size_t before = live_.size();
+  for (auto& process : live_)
+    if (!process->tick(at_ms)) past_.push_back(std::move(process));
+  std::erase(live_, nullptr);
+  lost_ += before - live_.size();
+  return before == live_.size();
+}
+
+template <typename Look>
+void Sampler::offerFootprint(const Look& look) {
+  const double before = footprint_.bytes;
+  footprint_.offer(look.footprint_bytes, look.at_ms);
+  if (footprint_.bytes == before || std::isnan(footprint_.bytes)) return;
+  footprint_.exactness = look.footprint_exactness;
+  sum_rss_then_ = look.sum_rss_bytes;
+}
+
+void Sampler::tick() {
+  const int64_t now_ns = monotonicNs();
+  ticks_.ticked(now_ns);
+  Sample sample;
+  sample.at_ms = static_cast<double>(now_ns - start_ns_) / 1e6;
+  tickAll(sample.at_ms);
+  lookAtSegments();
+  samples_++;
+  for (const auto& process : live_) {
+    const Counters& c = process->counters();
+    sample.processes.push_back({process->pid(), c.rss_bytes, c.rss_anon_bytes, c.rss_file_bytes,
+                                c.rss_shmem_bytes, c.swap_bytes});
+    sample.sum_rss_bytes += knownOrZero(c.rss_bytes);
+  }
+  sample.segments = segmentSizes();
+  sample.footprint_bytes = footprintBytes();
+  sample.lost_processes = lost_;
+  offerFootprint(sample);
+  deliver_(std::move(sample));
+}
+
+double Sampler::footprintBytes() const {
+  double sum = 0;
+  for (const auto& process : live_) sum += process->ownBytes(segments_);
+  for (const auto& segment : segments_) sum += knownOrZero(segment.residentBytes());
+  return sum;
+}
+
+int64_t Sampler::predictedPassNs() const {
+  int64_t sum = 0;
+  for (const auto& process : live_) sum += process->predictedPassNs();
+  return sum;
+}
+
+// One process of a pass; false when it has ended. Ticks that fall due meanwhile are made between
+// two processes, so a long pass delays a sample by the smaps of one process only.
+bool Sampler::passOver(SampledProcess& process, PassResult& result) {
+  switch (process.pass(nowMs(), segments_)) {
+    case SampledProcess::PassOutcome::kEnded:
+      return false;
+    case SampledProcess::PassOutcome::kDenied:
+      result.unknown_pids.push_back(process.pid());
+      result.processes.push_back({process.pid(), Shares()});
+      return true;
+    case SampledProcess::PassOutcome::kRead:
+      result.processes.push_back({process.pid(), process.shares()});
+      return true;
+  }
+  return false;
+}
+
+std::shared_ptr<const PassResult> Sampler::pass() {
+  auto result = std::make_shared<PassResult>();
+  const int64_t cpu_before_ns = threadCpuNs();
+  const uint64_t lost_before = lost_;
+  // Segments first: their identity is what mappings are compared with.
+  lookAtSegments();
+  std::vector<SampledProcess*> todo;
+  for (const auto& process : live_) todo.push_back(process.get());
+  for (SampledProcess* process : todo) {
+    if (stopRequested()) return nullptr;
+    passOver(*process, *result);
+    if (ticks_.due(monotonicNs())) tick();
+  }
+  tickAll(nowMs());
+  lookAtSegments();
+  result->at_ms = nowMs();
+  result->lost_processes = lost_;
+  if (lost_ != lost_before) result->footprint_exactness = Exactness::kEstimated;
+  finishPass(*result);
+  result->cpu_ms = static_cast<double>(threadCpuNs() - cpu_before_ns) / 1e6;
+  passes_++;
+  budget_.passed(monotonicNs());
+  return result;
+}
+
+void Sampler::finishPass(PassResult& result) {
+  result.segments = segmentSizes();
+  std::erase_if(result.processes, [this](const PassResult::Process& one) {
+    return std::none_of(live_.begin(), live_.end(),
+                        [&](const auto& process) { return process->pid() == one.pid; });
+  });
+  double footprint = 0;
+  for (const auto& [pid, shares] : result.processes) {
+    result.sum_rss_bytes += shares.rss_bytes;
+    result.sum_pss_bytes += shares.pss_bytes;
+    result.sum_uss_bytes += shares.uss_bytes;
+    footprint += shares.pss_bytes;
+    for (size_t i = 0; i < shares.segment_pss_bytes.size(); i++)
+      if (!std::isnan(segments_[i].residentBytes())) footprint -= shares.segment_pss_bytes[i];
+  }
+  for (const auto& segment : segments_) footprint += knownOrZero(segment.residentBytes());
+  result.footprint_bytes = footprint;
+  offerFootprint(result);
+}
+
+SamplerReport Sampler::report() const {
+  SamplerReport report;
+  const auto addProcess = [&report](const ProcessPointer& p) {
+    report.processes.push_back({p->pid(), p->samples(), p->passes(), p->endedAtMs(), p->denied(),
+                                p->rss, p->rss_anon, p->shared, p->pss, p->uss});
+  };
+  for (const auto& process : live_) addProcess(process);
+  for (const auto& process : past_) addProcess(process);
+  for (const auto& segment : segments_)
+    report.segments.push_back({segment.path(), segment.peakBytes()});
+  report.footprint = footprint_;
+  report.sum_rss_bytes_then = sum_rss_then_;
+  report.cpu_ms = static_cast<double>(threadCpuNs()) / 1e6;
+  report.wall_ms = nowMs();
+  report.samples = samples_;
+  report.samples_missed = ticks_.missed();
+  report.passes = passes_;
+  report.passes_skipped = budget_.skipped();
+  report.lost_processes = lost_;
+  return report;
+}
+
+}  // namespace memdrift

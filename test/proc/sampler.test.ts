@@ -1,0 +1,212 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, test } from 'vitest';
+import { isMemdriftError } from '../../src/errors.ts';
+import { Sampler, type SamplerReport } from '../../src/proc/sampler.ts';
+
+const root = join(import.meta.dirname, '../..');
+const children: ChildProcess[] = [];
+const files: string[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  for (const file of files.splice(0)) rmSync(file, { force: true });
+});
+
+/** A Node process that runs `script`, once it has written its first line. */
+async function startNode(script: string): Promise<{ child: ChildProcess; pid: number }> {
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.push(child);
+  await once(child.stdout as NodeJS.ReadableStream, 'data');
+  return { child, pid: child.pid as number };
+}
+
+const idle = "console.log('ready'); setInterval(() => {}, 1000)";
+
+function peakOf(report: SamplerReport, pid: number) {
+  const found = report.processes.find((one) => one.pid === pid);
+  if (!found) throw new Error(`no process ${pid} in the report`);
+  return found;
+}
+
+async function endOf(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+describe('Sampler', () => {
+  test('delivers samples and reports peaks with what stands behind them', async () => {
+    const { pid } = await startNode(idle);
+    const sampler = new Sampler({ pids: ['self', pid], intervalMs: 10, budgetPercent: 0 });
+    const [sample] = await new Promise<[Parameters<Parameters<Sampler['on']>[1]>[0]]>((resolve) => {
+      sampler.on('sample', (one) => resolve([one]));
+    });
+    expect(sample.processes.map((one) => one.pid)).toEqual([process.pid, pid]);
+    expect(sample.sumRssBytes).toBe(
+      sample.processes.reduce((sum, one) => sum + (one.rssBytes as number), 0),
+    );
+    const looked = await sampler.pass('now');
+    const report = await sampler.stop();
+    const { peak } = peakOf(report, pid);
+    expect(peak.rssBytes).toMatchObject({ exactness: 'kernel' });
+    expect(peak.rssBytes?.bytes).toBeGreaterThanOrEqual(peak.rssAnonBytes?.bytes as number);
+    expect(peak.pssBytes).toMatchObject({ exactness: 'sampled', samples: 1 });
+    expect(peak.pssBytes?.bytes).toBe(looked.processes[1]?.pssBytes);
+    expect(report.footprint.peakBytes).toBeGreaterThanOrEqual(looked.footprintBytes as number);
+    expect(report.observer).toMatchObject({ passes: 1, samplesDropped: 0 });
+    expect(report.observer.cpuMs).toBeGreaterThan(0);
+    expect(report.observer.percentOfCore).toBeCloseTo(
+      (100 * report.observer.cpuMs) / report.observer.wallMs,
+    );
+  });
+
+  test('sums the parts of a pass: what all share is counted once', async () => {
+    const { pid } = await startNode(idle);
+    const sampler = new Sampler({ pids: [process.pid, pid], budgetPercent: 0 });
+    const pass = await sampler.pass('both');
+    await sampler.stop();
+    expect(pass).toMatchObject({ label: 'both', unknownPids: [], footprintExactness: 'exact' });
+    const [ours, theirs] = pass.processes;
+    expect(pass.sumPssBytes).toBe((ours?.pssBytes as number) + (theirs?.pssBytes as number));
+    expect(pass.footprintBytes).toBe(pass.sumPssBytes);
+    expect(pass.footprintBytes).toBeLessThan(pass.sumRssBytes as number);
+  });
+
+  test('counts pages of a segment that nobody maps', async () => {
+    const path = `/dev/shm/memdrift-test-sampler-${process.pid}`;
+    files.push(path);
+    writeFileSync(path, Buffer.alloc(8_388_608, 1));
+    const sampler = new Sampler({ pids: ['self'], budgetPercent: 0, segments: [path] });
+    const { footprintBytes, sumPssBytes, segments } = await sampler.pass();
+    const report = await sampler.stop();
+    expect(segments).toEqual([{ path, residentBytes: 8_388_608 }]);
+    expect(footprintBytes).toBe((sumPssBytes as number) + 8_388_608);
+    expect(report.segments).toEqual([{ path, residentBytesPeak: 8_388_608 }]);
+  });
+
+  test('has the peak that fell between two samples, from the kernel', async () => {
+    const { child, pid } = await startNode(
+      "console.log('ready'); process.stdin.once('data', () => {" +
+        ' const b = Buffer.alloc(64e6, 1); b.buffer.transfer?.(0); b.fill(2);' +
+        " console.log('done'); }); setInterval(() => {}, 1000)",
+    );
+    const sampler = new Sampler({ pids: [pid], intervalMs: 3_600_000, budgetPercent: 0 });
+    await sampler.pass();
+    child.stdin?.write('go\n');
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    const { peak } = peakOf(await sampler.stop(), pid);
+    expect(peak.rssBytes?.bytes).toBeGreaterThan(64e6);
+  });
+
+  test('a process that ends keeps its peaks and is counted as lost', async () => {
+    const { child, pid } = await startNode(idle);
+    const sampler = new Sampler({ pids: ['self', pid], intervalMs: 10, budgetPercent: 0 });
+    await sampler.pass('before');
+    await endOf(child);
+    const after = await sampler.pass('after');
+    expect(after.processes.map((one) => one.pid)).toEqual([process.pid]);
+    expect(after.lostProcesses).toBe(1);
+    const report = await sampler.stop();
+    expect(report.lostProcesses).toBe(1);
+    expect(peakOf(report, pid).endedAtMs).toBeGreaterThan(0);
+    expect(peakOf(report, pid).peak.pssBytes?.samples).toBe(1);
+  });
+
+  test('follows processes added later and forgets those removed', async () => {
+    const { pid } = await startNode(idle);
+    const sampler = new Sampler({ pids: ['self'], budgetPercent: 0 });
+    sampler.add(pid);
+    sampler.add(pid);
+    expect((await sampler.pass()).processes).toHaveLength(2);
+    sampler.remove(pid);
+    expect((await sampler.pass()).processes).toHaveLength(1);
+    const report = await sampler.stop();
+    expect(peakOf(report, pid).passes).toBe(1);
+    expect(report.lostProcesses).toBe(0);
+  });
+
+  test('makes passes of its own within the budget', async () => {
+    const sampler = new Sampler({ pids: ['self'], intervalMs: 20, budgetPercent: 100 });
+    let samples = 0;
+    await new Promise<void>((resolve) => {
+      sampler.on('sample', () => {
+        samples++;
+        if (samples === 40) resolve();
+      });
+    });
+    const { observer, footprint } = await sampler.stop();
+    expect(observer.passes).toBeGreaterThan(0);
+    expect(footprint.peakBytes).toBeGreaterThan(0);
+  });
+
+  test('drops samples that a busy event loop does not take, and no peaks', async () => {
+    const sampler = new Sampler({ pids: ['self'], intervalMs: 10, budgetPercent: 0 });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000);
+    const report = await sampler.stop();
+    const { samples, samplesDropped } = report.observer;
+    expect(samplesDropped).toBeGreaterThan(0);
+    expect(samples).toBeGreaterThan(samplesDropped);
+    expect(peakOf(report, process.pid).samples).toBeGreaterThanOrEqual(samples);
+  });
+
+  test('refuses what it cannot follow', async () => {
+    const { child, pid } = await startNode(idle);
+    await endOf(child);
+    expect(() => new Sampler({ pids: [pid] })).toThrow(
+      expect.objectContaining({ code: 'ERR_GONE' }),
+    );
+    for (const bad of [{ intervalMs: 0 }, { intervalMs: Number.NaN }, { budgetPercent: -1 }])
+      expect(() => new Sampler(bad)).toThrow(expect.objectContaining({ code: 'ERR_INVALID' }));
+    expect(() => new Sampler({ segments: ['relative'] })).toThrow(/absolute path/);
+    expect(() => new Sampler({ pids: [1.5] })).toThrow(/not an integer/);
+  });
+
+  test('after stop everything but stop is ERR_CLOSED, and what waits is told', async () => {
+    const sampler = new Sampler({ pids: ['self'] });
+    const stopped = sampler.stop();
+    await expect(sampler.pass()).rejects.toSatisfy((e) => isMemdriftError(e, 'ERR_CLOSED'));
+    expect(() => sampler.add(process.pid)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+    expect(await sampler.stop()).toBe(await stopped);
+  });
+
+  test('keeps no program running, stopped or not, nor a worker that is ended', async () => {
+    const script = `
+      import { Worker, isMainThread } from 'node:worker_threads';
+      import { Sampler } from './dist/proc/sampler.js';
+      const sampler = new Sampler({ pids: ['self'], intervalMs: 10 });
+      sampler.on('sample', () => {});
+      await sampler.pass();
+      if (isMainThread) {
+        const worker = new Worker(process.argv[1]);
+        await new Promise((resolve) => worker.once('online', resolve));
+        setTimeout(() => worker.terminate(), 100);
+      } else setInterval(() => {}, 1000);
+      if (isMainThread) console.log('end');`;
+    const file = join(root, `sampler-exit-${process.pid}.mjs`);
+    files.push(file);
+    writeFileSync(file, script);
+    const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: root });
+    expect(stdout).toBe('end\n');
+  });
+
+  test('a listener that throws is an uncaught exception', async () => {
+    const script = `
+      import { Sampler } from './dist/proc/sampler.js';
+      const sampler = new Sampler({ pids: ['self'] });
+      sampler.on('sample', () => { throw new Error('boom'); });
+      process.on('uncaughtException', (error) => { console.log(error.message); process.exit(3); });
+      setInterval(() => {}, 1000);`;
+    const file = join(root, `sampler-throw-${process.pid}.mjs`);
+    files.push(file);
+    writeFileSync(file, script);
+    const run = promisify(execFile)(process.execPath, [file], { cwd: root });
+    await expect(run).rejects.toMatchObject({ code: 3, stdout: 'boom\n' });
+  });
+});
