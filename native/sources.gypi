@@ -28,9 +28,12 @@
       "native/old_glibc.cc"
     ],
     "test_sources": [
+      "native/test/counters_test.cc",
       "native/test/errors_test.cc",
       "native/test/pattern_test.cc",
-      "native/test/sampler_test.cc"
+      "native/test/residency_test.cc",
+      "native/test/sampler_test.cc",
+      "native/test/smaps_test.cc"
     ]
   }
 }

@@ -61,9 +61,8 @@ bool parseAfterAddresses(std::string_view text, StringTable& strings, MappingRow
 }  // namespace
 
 bool isMappingLine(std::string_view line) {
-  uint64_t address;
-  Scanner scanner(line);
-  return scanner.hexadecimal(address) && scanner.skip('-');
+  const size_t digits = line.find_first_not_of("0123456789abcdef");
+  return digits != 0 && digits != line.npos && line[digits] == '-';
 }
 
 bool MappingParser::add(std::string_view line, MappingTable& table) {
@@ -131,8 +130,14 @@ MappingTable parseMaps(std::string_view text) {
 }
 
 MappingTable readMaps(pid_t pid) {
-  ProcFile file(pid, "maps");
-  return readMaps(file);
+  try {
+    ProcFile file(pid, "maps");
+    return readMaps(file);
+  } catch (const Error& error) {
+    // Some kernels say ESRCH, not nothing, for a process without memory that is still there.
+    if (error.errorNumber() != ESRCH || !processExists(pid)) throw;
+  }
+  return {};
 }
 
 MappingTable readMaps(ProcFile& file) {

@@ -3,6 +3,7 @@
 
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 
@@ -47,8 +48,11 @@ ScanResult scanPages(int fd, uint64_t start, uint64_t end, std::vector<PageRange
     if (count < 0)
       return errno == ENOTTY || errno == EINVAL ? ScanResult::kNoIoctl : ScanResult::kFailed;
     ranges.insert(ranges.end(), found.begin(), found.begin() + count);
-    if (argument.walk_end <= start) return errno = EIO, ScanResult::kFailed;
-    start = argument.walk_end;
+    // Room left means that the walk came to the end. walk_end does not say so: kernels (6.18 among
+    // them) leave in it where their buffer of 512 ranges last ran full, and going on from there
+    // would count what follows twice.
+    if (static_cast<size_t>(count) < found.size()) break;
+    start = std::max(argument.walk_end, found.back().end);
   }
   return ScanResult::kDone;
 }

@@ -22,13 +22,11 @@ namespace {
     throw Error(ErrorCode::ERR_UNSUPPORTED, "open of " + target + " failed: /proc is not mounted",
                 ENOENT);
   // kill(0) and kill(-1) would address groups, so only a real pid may be asked for.
-  if (pid > 0 && kill(pid, 0) != 0 && errno == EPERM &&
-      access(("/proc/" + std::to_string(pid)).c_str(), F_OK) != 0)
+  if (pid > 0 && kill(pid, 0) != 0 && errno == EPERM && !processExists(pid))
     throw Error(ErrorCode::ERR_DENIED,
                 "open of " + target + " failed: the process exists but /proc hides it (hidepid)",
                 ENOENT);
-  const std::string folder = target.substr(0, target.rfind('/'));
-  if (access(folder.c_str(), F_OK) == 0)
+  if (processExists(pid))
     throw Error(ErrorCode::ERR_UNSUPPORTED,
                 "open of " + target + " failed: this kernel has no such file", ENOENT);
   throw Error(ErrorCode::ERR_GONE, "open of " + target + " failed: there is no such process",
@@ -69,6 +67,12 @@ size_t ProcFile::read(char* buffer, size_t size) {
   } while (got < 0 && errno == EINTR);
   if (got < 0) throw Error::fromErrno("read", path_);
   return static_cast<size_t>(got);
+}
+
+bool processExists(pid_t pid) {
+  char path[sizeof(int) * 3 + sizeof "/proc/"];
+  snprintf(path, sizeof path, "/proc/%d", pid);
+  return pid == kSelf || access(path, F_OK) == 0;
 }
 
 void readProcFile(pid_t pid, const char* name, std::string& text) {

@@ -34,6 +34,9 @@ class ProcFile {
   int fd_;
 };
 
+// True as long as /proc has an entry for it: zombies too.
+bool processExists(pid_t pid);
+
 // The whole of a small file (status, stat, statm) in `text`, whose memory is used again.
 void readProcFile(pid_t pid, const char* name, std::string& text);
 

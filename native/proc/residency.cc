@@ -160,20 +160,36 @@ Residency residencyOf(SmapsTable&& table, std::string reason) {
 
 }  // namespace
 
-Residency readResidency(pid_t pid) {
+namespace {
+
+Residency readFromPagemap(pid_t pid) {
   // maps first: when exec comes between the two opens, maps is empty, which is seen, whereas a
   // pagemap of memory that is gone reads as nothing resident, which is not.
   ProcFile maps(pid, "maps");
+  MappingTable table = readMaps(maps);
+  // A process without memory has no pagemap to open; exec may have come, so smaps says what there
+  // is.
+  if (table.size() == 0) return residencyOf(readSmaps(pid), "the process has no memory");
   ProcFile pagemap(pid, "pagemap");
-  Scan scan(pid, readMaps(maps));
+  Scan scan(pid, std::move(table));
   auto result = scan.run(pagemap.fd());
   char byte;
-  const bool alive = pread(maps.fd(), &byte, 1, 0) == 1;
-  if (!result || (result->mappings.size() == 0 && !alive))
-    return residencyOf(readSmaps(pid), result ? "the process has no memory" : scan.reason());
-  if (!alive)
+  if (pread(maps.fd(), &byte, 1, 0) != 1)
     throw Error(ErrorCode::ERR_GONE, "the process ended while " + maps.path() + " was read");
+  if (!result) return residencyOf(readSmaps(pid), scan.reason());
   return std::move(*result);
+}
+
+}  // namespace
+
+Residency readResidency(pid_t pid) {
+  try {
+    return readFromPagemap(pid);
+  } catch (const Error& error) {
+    // Of a process without memory some files cannot be opened although it is there.
+    if (error.errorNumber() != ESRCH || !processExists(pid)) throw;
+  }
+  return residencyOf({}, "the process has no memory");
 }
 
 }  // namespace memdrift

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "errors.h"
 #include "proc/read_file.h"
@@ -161,7 +162,7 @@ bool SmapsParser::addRow(std::string_view line) {
 
 void SmapsParser::addField(std::string_view line) {
   const size_t colon = line.find(':');
-  if (colon == line.npos || colon == 0 || table_.size() == 0)
+  if (colon == line.npos || colon == 0 || line.find_first_of(" \t") < colon || table_.size() == 0)
     throwMalformedLine("smaps", line_number_, line);
   const std::string_view name = line.substr(0, colon), value = line.substr(colon + 1);
   if (name == "VmFlags") return addVmFlags(value);
@@ -244,25 +245,39 @@ Rollup rollupOf(const SmapsTable& table) {
   return rollup;
 }
 
-SmapsTable readSmaps(pid_t pid) {
+namespace {
+
+// Nothing when exec came between the two opens.
+std::optional<SmapsTable> tryReadSmaps(pid_t pid, char* buffer) {
   // smaps ends early, without an error, when the process gives up its memory during the read (exit,
   // exec). maps, opened beside it and read last, tells: it is empty once that memory is gone.
+  ProcFile smaps(pid, "smaps");
+  ProcFile maps(pid, "maps");
+  SmapsParser parser;
+  bool read_any = false;
+  while (const size_t got = smaps.read(buffer, kReadBytes)) {
+    parser.feed(buffer, got);
+    read_any = true;
+  }
+  const bool alive = maps.read(buffer, 1) == 1;
+  if (read_any && !alive)
+    throw Error(ErrorCode::ERR_GONE, "the process ended while " + smaps.path() + " was read");
+  if (!read_any && alive) return {};
+  return parser.finish();
+}
+
+}  // namespace
+
+SmapsTable readSmaps(pid_t pid) {
   constexpr int kTries = 3;
   const auto buffer = std::make_unique_for_overwrite<char[]>(kReadBytes);
-  for (int i = 0; i < kTries; i++) {
-    ProcFile smaps(pid, "smaps");
-    ProcFile maps(pid, "maps");
-    SmapsParser parser;
-    bool read_any = false;
-    while (const size_t got = smaps.read(buffer.get(), kReadBytes)) {
-      parser.feed(buffer.get(), got);
-      read_any = true;
-    }
-    const bool alive = maps.read(buffer.get(), 1) == 1;
-    if (read_any && !alive)
-      throw Error(ErrorCode::ERR_GONE, "the process ended while " + smaps.path() + " was read");
-    if (read_any || !alive) return parser.finish();
-    // exec between the two opens: smaps is of the old memory, maps of the new.
+  try {
+    for (int i = 0; i < kTries; i++)
+      if (auto table = tryReadSmaps(pid, buffer.get())) return std::move(*table);
+  } catch (const Error& error) {
+    // Some kernels say ESRCH, not nothing, for a process without memory that is still there.
+    if (error.errorNumber() == ESRCH && processExists(pid)) return {};
+    throw;
   }
   throw Error(ErrorCode::ERR_BUSY, "process " + std::to_string(pid) +
                                        " replaced its memory (exec) at every try to read smaps");
