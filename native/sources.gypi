@@ -13,7 +13,14 @@
       "native/proc/residency.cc",
       "native/proc/sampled_process.cc",
       "native/proc/sampler.cc",
-      "native/proc/smaps.cc"
+      "native/proc/smaps.cc",
+      "native/shm/flag.cc",
+      "native/shm/flag_waiter.cc",
+      "native/shm/mapping.cc",
+      "native/shm/placement.cc",
+      "native/shm/segment.cc",
+      "native/shm/store.cc",
+      "native/shm/store_table.cc"
     ],
     "door_sources": [
       "native/door/addon.cc",
@@ -22,7 +29,9 @@
       "native/door/sampler_door.cc",
       "native/door/shm_door.cc",
       "native/door/store_door.cc",
-      "native/door/translate.cc"
+      "native/door/translate.cc",
+      "native/door/uncounted_buffer.cc",
+      "native/door/views.cc"
     ],
     "package_sources": [
       "native/old_glibc.cc"

@@ -220,13 +220,133 @@ export interface NativeSamplerReport {
   };
 }
 
-/** native/door/shm_door.cc */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the room
-export interface ShmBinding {}
+declare const segmentBrand: unique symbol;
+declare const flagBrand: unique symbol;
+declare const storeBrand: unique symbol;
 
-/** native/door/store_door.cc */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the room
-export interface StoreBinding {}
+/** An attachment to a plain segment; opaque. */
+export interface SegmentHandle {
+  readonly [segmentBrand]: true;
+}
+
+/** An attachment to a flag; opaque. */
+export interface FlagHandle {
+  readonly [flagBrand]: true;
+}
+
+/** An attachment to a store; opaque. */
+export interface StoreHandle {
+  readonly [storeBrand]: true;
+}
+
+export interface NativeSegmentInfo {
+  readonly name: string;
+  readonly path: string;
+  readonly kind: 'segment' | 'flag' | 'store';
+  readonly inode: bigint;
+  readonly sizeBytes: number;
+  readonly residentBytes: number;
+}
+
+/** native/door/shm_door.cc */
+export interface ShmBinding {
+  segmentCreate(name: string, sizeBytes: number): SegmentHandle;
+  segmentOpen(name: string): SegmentHandle;
+  /** The same ArrayBuffer at every call while JavaScript holds it. */
+  segmentBuffer(segment: SegmentHandle): ArrayBuffer;
+  segmentInfo(segment: SegmentHandle): Omit<NativeSegmentInfo, 'kind' | 'inode'>;
+  /** Detaches the buffer, unmaps, and unlinks if nobody else is attached. */
+  segmentClose(segment: SegmentHandle): void;
+  segmentUnlink(name: string): void;
+  segmentSweep(): string[];
+  segmentList(): NativeSegmentInfo[];
+  flagCreate(name: string): FlagHandle;
+  flagOpen(name: string): FlagHandle;
+  flagPost(flag: FlagHandle): void;
+  flagTryWait(flag: FlagHandle): boolean;
+  /** Waits on the environment's waiter thread. */
+  flagWait(flag: FlagHandle, timeoutMs: number): Promise<boolean>;
+  flagClose(flag: FlagHandle): void;
+}
+
+export interface NativeHolder {
+  readonly client: number;
+  readonly pid: number;
+  readonly label: string;
+}
+
+export interface NativeObjectInfo {
+  readonly id: number;
+  readonly state: 'created' | 'sealed' | 'deleted';
+  readonly sizeBytes: number;
+  readonly extentBytes: number;
+  readonly fileOffsetBytes: number;
+  readonly createdAtMs: number;
+  readonly creator: NativeHolder;
+  readonly site: string;
+  readonly holders: NativeHolder[];
+}
+
+export interface NativeStoreStats {
+  readonly capacityBytes: number;
+  readonly liveBytes: number;
+  readonly arenaBytes: number;
+  readonly residentBytes: number;
+  readonly objects: number;
+  readonly clients: number;
+  readonly puts: number;
+  readonly gets: number;
+  readonly placement: 'lowest' | 'rotate';
+}
+
+export interface NativeAttachOptions {
+  readonly name: string;
+  readonly trim: boolean;
+  readonly readOnly: boolean;
+  readonly label: string;
+}
+
+export interface NativeStoreOptions extends NativeAttachOptions {
+  readonly capacityBytes: number;
+  readonly placement: 'lowest' | 'rotate';
+  readonly sites: boolean;
+}
+
+/** native/door/store_door.cc. The promises are settled by work on libuv's pool. */
+export interface StoreBinding {
+  storeCreate(options: NativeStoreOptions): Promise<StoreHandle>;
+  storeOpen(options: NativeAttachOptions): Promise<StoreHandle>;
+  storeReserve(
+    store: StoreHandle,
+    sizeBytes: number,
+    site: string,
+  ): { id: number; buffer: ArrayBuffer };
+  storeReserveAsync(
+    store: StoreHandle,
+    sizeBytes: number,
+    site: string,
+  ): Promise<{ id: number; buffer: ArrayBuffer }>;
+  /** Copies `bytes`, which must stay attached until then. */
+  storePut(store: StoreHandle, bytes: Uint8Array, site: string): Promise<number>;
+  storeSeal(store: StoreHandle, id: number): void;
+  storeAbort(store: StoreHandle, id: number): void;
+  /** Counts: each call needs a storeRelease. */
+  storeGet(store: StoreHandle, id: number): ArrayBuffer;
+  storeRelease(store: StoreHandle, id: number): void;
+  storeDelete(store: StoreHandle, id: number): void;
+  storeList(store: StoreHandle): NativeObjectInfo[];
+  storeStats(store: StoreHandle): NativeStoreStats;
+  storeInfo(store: StoreHandle): {
+    name: string;
+    path: string;
+    sites: boolean;
+    /** Whether V8 counts views in `external`; it does where this Node gives us no way around. */
+    viewsAreExternal: boolean;
+    consumerViews: 'mapped' | 'copied';
+  };
+  storeGiveBack(store: StoreHandle, keepBytes: number): Promise<number>;
+  storeClose(store: StoreHandle): void;
+}
 
 /** native/door/experiment_door.cc */
 export interface ExperimentBinding {

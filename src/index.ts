@@ -46,3 +46,15 @@ export {
   type SamplerOptions,
   type SamplerReport,
 } from './proc/sampler.ts';
+export { Flag } from './shm/flag.ts';
+export { Segment, type SegmentInfo } from './shm/segment.ts';
+export {
+  type AttachOptions,
+  Store,
+  type StoreHolder,
+  StoreObject,
+  type StoreObjectInfo,
+  type StoreOptions,
+  StoreProducer,
+  type StoreStats,
+} from './shm/store.ts';

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,8 +17,12 @@
 namespace memdrift::door {
 
 // State of one environment (the main thread or one worker). Released by Node when it ends.
+class FlagWaits;
+
 struct EnvironmentState {
   Napi::FunctionReference error_class;
+  // Made at the first wait for a flag; see shm_door.cc.
+  std::shared_ptr<FlagWaits> flag_waits;
 };
 
 // Makes a MemdriftError of `error`, or a plain Error before initialize() was called.

@@ -122,6 +122,8 @@ function isDefaultExport(node: ts.Node): boolean {
 }
 
 function isPrivateKeyword(node: ts.Node): boolean {
+  // There is no #constructor: a class that is made by a factory only says it with the keyword.
+  if (ts.isConstructorDeclaration(node)) return false;
   const modifiers = ts.canHaveModifiers(node) ? (ts.getModifiers(node) ?? []) : [];
   return modifiers.some((one) => one.kind === ts.SyntaxKind.PrivateKeyword);
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "door/views.h"
+
+#include <utility>
+
+#include "door/uncounted_buffer.h"
+
+namespace memdrift::door {
+
+struct SharedView::Watch {
+  std::function<void()> on_collected;
+};
+
+namespace {
+
+using HeldWatch = std::shared_ptr<SharedView::Watch>;
+
+// Runs once JavaScript can reach the buffer no more, also after detach(), which has taken the
+// callback away.
+void collected(HeldWatch* held) {
+  auto callback = std::exchange((*held)->on_collected, nullptr);
+  delete held;
+  if (callback) callback();
+}
+
+}  // namespace
+
+SharedView::SharedView(Napi::Env env, const SharedMemory& memory, std::function<void()> onCollected)
+    : env_(env),
+      size_(memory.size),
+      watch_(std::make_shared<Watch>(Watch{std::move(onCollected)})) {
+  auto* held = new HeldWatch(watch_);
+  Napi::Value made = newUncountedBuffer(env, memory.bytes, memory.size);
+  if (made.IsEmpty()) {
+    made = Napi::ArrayBuffer::New(
+        env, memory.bytes, memory.size, [](Napi::Env, void*, HeldWatch* hint) { collected(hint); },
+        held);
+    Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(memory.size));
+    counted_ = true;
+  } else {
+    made.As<Napi::Object>().AddFinalizer([](Napi::Env, HeldWatch* data) { collected(data); }, held);
+  }
+  buffer_ = Napi::Reference<Napi::ArrayBuffer>::New(made.As<Napi::ArrayBuffer>(), 0);
+}
+
+SharedView::~SharedView() { detach(); }
+
+Napi::Value SharedView::buffer() const { return buffer_.Value(); }
+
+void SharedView::detach() {
+  if (watch_ == nullptr) return;
+  watch_->on_collected = nullptr;
+  watch_ = nullptr;
+  const Napi::HandleScope scope(env_);
+  const Napi::ArrayBuffer buffer = buffer_.Value();
+  if (!buffer.IsEmpty() && !buffer.IsDetached()) napi_detach_arraybuffer(env_, buffer);
+  if (counted_) Napi::MemoryManagement::AdjustExternalMemory(env_, static_cast<int64_t>(size_));
+  buffer_.Reset();
+}
+
+}  // namespace memdrift::door

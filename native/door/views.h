@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// ArrayBuffers over memory that is not Node's: made, found again, detached.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace memdrift::door {
+
+struct SharedMemory {
+  void* bytes;
+  size_t size;
+};
+
+// An ArrayBuffer over shared memory, held weakly: it lives as long as JavaScript wants it, or until
+// detach(). At any address there is at most one such buffer at a time.
+//
+// V8 does not count it (uncounted_buffer.h), or, where it cannot be kept from it, the count is
+// offset while the buffer is attached.
+class SharedView {
+ public:
+  // `onCollected` runs on the environment's thread after JavaScript has dropped a buffer that was
+  // never detached. It must not keep the owner of the memory alive.
+  SharedView(Napi::Env env, const SharedMemory& memory, std::function<void()> onCollected);
+  ~SharedView();
+  SharedView(const SharedView&) = delete;
+
+  // The buffer, or an empty value when it was collected.
+  Napi::Value buffer() const;
+  // Makes the buffer's length 0, so that nobody can reach the memory through it any more.
+  void detach();
+
+  struct Watch;
+
+ private:
+  Napi::Env env_;
+  size_t size_;
+  bool counted_ = false;
+  Napi::Reference<Napi::ArrayBuffer> buffer_;
+  std::shared_ptr<Watch> watch_;
+};
+
+}  // namespace memdrift::door

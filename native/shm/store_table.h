@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// The table of a store, read and changed in a way that survives the death of anybody at any time.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shm/mapping.h"
+#include "shm/placement.h"
+#include "shm/segment.h"
+#include "shm/table.h"
+
+namespace memdrift {
+
+// A copy of one object slot, checked: its extent lies in the arena, its size in its extent.
+struct ObjectCopy {
+  uint32_t index;
+  uint64_t generation;
+  ObjectState state;
+  uint64_t size_bytes;
+  Extent extent;
+  uint64_t created_at_ns;
+  uint32_t creator;
+  uint32_t creator_pid;
+  std::string site;
+  uint64_t id() const { return idOf(generation, index); }
+};
+
+struct ClientCopy {
+  uint32_t pid;
+  std::string label;
+};
+
+// Which clients are alive, each asked of the kernel at most once.
+class Liveness {
+ public:
+  Liveness(int fd, uint32_t self) : fd_(fd), self_(self) {}
+  bool alive(uint32_t client);
+
+ private:
+  int fd_;
+  uint32_t self_;
+  uint64_t asked_[kReferenceWords] = {};
+  uint64_t alive_[kReferenceWords] = {};
+};
+
+inline constexpr uint32_t kNoClient = UINT32_MAX;
+
+class StoreTable {
+ public:
+  struct Options {
+    Placement placement;
+    bool with_sites;
+  };
+
+  // Lays the table out in a new segment. Throws ERR_FULL.
+  static void format(Segment& segment, uint64_t capacity_bytes, const Options& options);
+
+  // Maps the table of an existing store. Throws ERR_CORRUPT.
+  StoreTable(Segment& segment, bool read_only);
+
+  // Exclusive right to change slots, across processes and threads. The kernel gives it up when its
+  // holder dies, and there is nothing to repair then: every change is one store of a state word.
+  class Lock {
+   public:
+    // Throws ERR_BUSY when it is not to be had within `timeout_us`.
+    Lock(StoreTable& table, uint64_t timeout_us);
+    ~Lock();
+    Lock(const Lock&) = delete;
+
+   private:
+    StoreTable& table_;
+  };
+
+  // Takes a client slot for this attachment, after clearing what a dead owner left in it.
+  uint32_t attachClient(const Lock&, const std::string& label);
+  void detachClient(const Lock&, uint32_t client);
+
+  // Frees the slots of deleted objects that no live client holds, and of what dead clients had not
+  // sealed. Returns the extents still in use, sorted.
+  std::vector<Extent> reclaim(const Lock&, uint32_t self);
+
+  struct Claim {
+    ObjectState state;
+    uint64_t size_bytes;
+    Extent extent;
+    uint32_t creator;
+    std::string site;
+  };
+  // Takes a free slot and makes it appear. Throws ERR_FULL when all slots are taken.
+  uint64_t claim(const Lock&, const Claim& claim);
+
+  // Copies a slot; nothing if it is free or changes under our eyes. Throws ERR_CORRUPT.
+  std::optional<ObjectCopy> read(uint32_t index) const;
+  // The object of an id. Throws ERR_GONE for one that is not there any more, or never was.
+  ObjectCopy find(uint64_t id) const;
+  // One atomic step of an object from one state to another; false if it was not in `from`.
+  bool transition(const ObjectCopy& object, ObjectState from, ObjectState to);
+  // Makes a slot free again; the generation moves on, so that its ids are gone for ever.
+  void release(const ObjectCopy& object);
+
+  void addReference(uint32_t index, uint32_t client);
+  void dropReference(uint32_t index, uint32_t client);
+  void dropReferencesOf(uint32_t client);
+  bool isHeld(uint32_t index, Liveness& liveness) const;
+  std::vector<uint32_t> holders(uint32_t index, Liveness& liveness) const;
+
+  // True for what takes room: not a deleted object that nobody holds, nor the rest of a dead
+  // client.
+  bool isLive(const ObjectCopy& object, Liveness& liveness) const;
+
+  std::optional<ClientCopy> client(uint32_t index) const;
+  Liveness liveness(uint32_t self) const { return Liveness(segment_.fd(), self); }
+  uint32_t objectsUsed() const;
+  uint64_t capacityBytes() const { return capacity_bytes_; }
+  Placement placement() const { return placement_; }
+  bool withSites() const { return with_sites_; }
+  StoreHeader& header() const;
+
+ private:
+  ClientSlot& clientSlot(uint32_t index) const;
+  ObjectSlot& objectSlot(uint32_t index) const;
+  uint32_t freeSlot();
+  void clearAfter(uint32_t client);
+
+  Segment& segment_;
+  Mapping mapping_;
+  uint64_t capacity_bytes_;
+  Placement placement_;
+  bool with_sites_;
+  // The file lock excludes other attachments, this one the threads of ours.
+  std::timed_mutex threads_;
+};
+
+}  // namespace memdrift

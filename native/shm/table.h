@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// The layout of a store's segment. Another process writes it, so it is untrusted: copy, check, use.
+//
+//   page 0        SegmentHeader (segment.h)
+//   page 1        StoreHeader
+//   clients       kMaxClients slots of 64 bytes
+//   objects       kMaxObjects slots of 256 bytes; pages beyond `objects_used` are not allocated
+//   arena         capacity_bytes; extents are whole pages
+//
+// Rules that keep it valid after SIGKILL at any instruction:
+// - Nothing is stored that can be derived. Extents, live bytes and free room follow from the slots.
+// - A slot's fields are written while its state is kFree, and appear by one release-store of it.
+// - A reference is one bit per (object, client), set and cleared by one atomic operation.
+// - What belongs to a dead client counts as free for whoever looks: an object that it had not
+// sealed,
+//   and its bits. A client is alive while it holds the lock on its byte (lockOffsetOfClient).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "shm/segment.h"
+
+namespace memdrift {
+
+inline constexpr size_t kPageBytes = 4096;
+inline constexpr uint32_t kMaxClients = 1024;
+inline constexpr uint32_t kMaxObjects = 65536;
+inline constexpr size_t kReferenceWords = kMaxClients / 64;
+inline constexpr size_t kSiteBytes = 72;
+inline constexpr size_t kLabelBytes = 40;
+
+enum class Placement : uint32_t { kLowest = 0, kRotate = 1 };
+
+struct StoreHeader {
+  uint64_t capacity_bytes;
+  uint32_t placement;
+  uint32_t with_sites;
+  // Slots that were ever used: who scans looks at these only. Grows, never shrinks.
+  std::atomic<uint32_t> objects_used;
+  std::atomic<uint32_t> clients_used;
+  // Where the next extent is looked for with Placement::kRotate; a hint, any value is valid.
+  std::atomic<uint64_t> cursor_bytes;
+  std::atomic<uint64_t> puts;
+  std::atomic<uint64_t> gets;
+};
+static_assert(sizeof(StoreHeader) == 48);
+
+struct ClientSlot {
+  // 0 free, 1 attached. Attached and not alive is free for whoever claims it next.
+  std::atomic<uint32_t> attached;
+  uint32_t pid;  // for people to read; never a sign of life
+  uint64_t attached_at_ns;
+  char label[kLabelBytes];
+  uint64_t reserved;
+};
+static_assert(sizeof(ClientSlot) == 64);
+
+enum class ObjectState : uint8_t {
+  kFree = 0,
+  kCreated = 1,  // its creator fills it
+  kSealed = 2,
+  kDeleted = 3,  // gone for new readers; free once no live client holds it
+  kPunching = 4  // no object: free room whose pages its creator gives back
+};
+
+struct ObjectSlot {
+  // generation << 8 | ObjectState; see packState.
+  std::atomic<uint64_t> state;
+  uint64_t size_bytes;
+  uint64_t offset_bytes;  // from the arena's start
+  uint64_t extent_bytes;
+  uint64_t created_at_ns;  // CLOCK_REALTIME
+  uint32_t creator;        // client slot
+  uint32_t creator_pid;    // outlives the slot, for people to read
+  std::atomic<uint64_t> references[kReferenceWords];
+  char site[kSiteBytes];
+  uint64_t reserved;
+};
+static_assert(sizeof(ObjectSlot) == 256);
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+inline constexpr size_t kStoreHeaderOffset = kSegmentHeaderBytes;
+inline constexpr size_t kClientsOffset = kStoreHeaderOffset + kPageBytes;
+inline constexpr size_t kObjectsOffset = kClientsOffset + kMaxClients * sizeof(ClientSlot);
+inline constexpr size_t kArenaOffset = kObjectsOffset + size_t{kMaxObjects} * sizeof(ObjectSlot);
+inline constexpr size_t kTableDataBytes = kArenaOffset - kSegmentHeaderBytes;
+static_assert(kObjectsOffset % kPageBytes == 0 && kArenaOffset % kPageBytes == 0);
+
+// Byte-range locks far behind the data: they exclude nobody from reading or writing it.
+inline constexpr int64_t kLockBase = int64_t{1} << 52;
+inline constexpr int64_t kTableLockOffset = kLockBase;
+inline constexpr int64_t lockOffsetOfClient(uint32_t client) { return kLockBase + 1 + client; }
+
+// 37 bits of generation: with 16 bits of index an id is a safe integer of JavaScript.
+inline constexpr uint64_t kMaxGeneration = (uint64_t{1} << 37) - 1;
+
+inline constexpr uint64_t packState(uint64_t generation, ObjectState state) {
+  return generation << 8 | static_cast<uint64_t>(state);
+}
+inline constexpr uint64_t generationOf(uint64_t state) { return state >> 8; }
+inline constexpr ObjectState kindOf(uint64_t state) {
+  return static_cast<ObjectState>(state & 0xff);
+}
+inline constexpr uint64_t idOf(uint64_t generation, uint32_t index) {
+  return generation * kMaxObjects + index;
+}
+
+}  // namespace memdrift
