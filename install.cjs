@@ -5,9 +5,17 @@
 //   node install.cjs             at npm install: nothing if a binary loads, else a build
 //   node install.cjs --rebuild   always a build, for whoever edits native/
 //   node install.cjs --prepare   dist/ from src/; skipped where only production packages are
+//   node install.cjs --prepack   dist/ made new, and the binary of this platform in prebuilds/
 'use strict';
 const { spawnSync } = require('node:child_process');
-const { existsSync, readFileSync } = require('node:fs');
+const {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} = require('node:fs');
 const { dirname, join } = require('node:path');
 
 function fail(message) {
@@ -68,10 +76,38 @@ function rebuild() {
   return run(nodeGyp, ['rebuild'], buildEnvironment());
 }
 
+function prepack() {
+  const prebuildify = resolved('prebuildify/bin.js');
+  if (!prebuildify) fail('prebuildify is not installed; run npm install without --omit=dev');
+  rmSync(join(__dirname, 'dist'), { recursive: true, force: true });
+  const status = prepare();
+  if (status !== 0) return status;
+  const prebuilds = join(__dirname, `prebuilds/linux-${process.arch}`);
+  rmSync(prebuilds, { recursive: true, force: true });
+  const failed = run(prebuildify, ['--napi', '--strip', '--tag-libc'], buildEnvironment());
+  if (failed !== 0) return failed;
+  // It moves the binary away; what is built here next shall be found before what was packed.
+  const binary = readdirSync(prebuilds).find((name) => name.endsWith('.node'));
+  copyFileSync(join(prebuilds, binary), join(__dirname, 'build/Release/memdrift.node'));
+  return 0;
+}
+
+// True in a checkout whose binary is older than a source: it would load, and be something else.
+function isStale() {
+  const binary = join(__dirname, 'build/Release/memdrift.node');
+  if (!existsSync(join(__dirname, 'native/test')) || !existsSync(binary)) return false;
+  const builtMs = statSync(binary).mtimeMs;
+  const sources = readdirSync(join(__dirname, 'native'), { recursive: true });
+  return ['binding.gyp', ...sources.map((name) => join('native', name))].some(
+    (name) => statSync(join(__dirname, name)).mtimeMs > builtMs,
+  );
+}
+
 function install() {
   const nodeGypBuild = resolved('node-gyp-build/bin.js');
   if (!nodeGypBuild) fail('node-gyp-build is not installed; run npm install');
-  const status = run(nodeGypBuild, [], buildEnvironment());
+  const env = isStale() ? { npm_config_build_from_source: 'true' } : {};
+  const status = run(nodeGypBuild, [], { ...buildEnvironment(), ...env });
   if (status !== 0) {
     process.stderr.write(
       'memdrift: no binary for this machine came with the package, and building one failed ' +
@@ -86,5 +122,5 @@ if (process.platform !== 'linux') {
   // Importing works everywhere and says at the first call that this is not Linux.
   process.exit(process.argv[2] === '--prepare' ? prepare() : 0);
 }
-const modes = { '--prepare': prepare, '--rebuild': rebuild };
+const modes = { '--prepare': prepare, '--prepack': prepack, '--rebuild': rebuild };
 process.exit((modes[process.argv[2]] ?? install)());

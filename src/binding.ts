@@ -408,9 +408,8 @@ function noBinary(packageRoot: string, cause: unknown): MemdriftError {
       `Node ${process.version}.\n` +
       `Tried: ${tried.join(', ')}\n` +
       `Reason: ${cause instanceof Error ? cause.message : String(cause)}\n` +
-      'To build it here: npm rebuild memdrift --build-from-source --foreground-scripts ' +
-      '(needs python3, make and a C++20 compiler; npm 12 and later also want ' +
-      '"npm install-scripts approve memdrift" first).',
+      'To build it here: npm rebuild memdrift --foreground-scripts (needs python3, make and a ' +
+      'C++20 compiler; npm 12 and later also want "npm install-scripts approve memdrift" first).',
     { cause, tried, platform, libc },
   );
 }
