@@ -6,6 +6,15 @@ export {
   isMemdriftError,
   MemdriftError,
 } from './errors.ts';
+export type {
+  GroupOptions,
+  GroupProcess,
+  GroupSegment,
+  GroupSnapshot,
+  GroupTotals,
+  SegmentHolder,
+} from './group/group_model.ts';
+export { measureGroup } from './group/measure_group.ts';
 export type { Pid } from './proc/arguments.ts';
 export {
   type CounterField,

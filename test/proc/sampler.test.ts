@@ -1,34 +1,20 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { isMemdriftError } from '../../src/errors.ts';
 import { Sampler, type SamplerReport } from '../../src/proc/sampler.ts';
+import { Children, idleScript } from '../children.ts';
 
 const root = join(import.meta.dirname, '../..');
-const children: ChildProcess[] = [];
+const children = new Children();
 const files: string[] = [];
 
 afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  }
+  await children.endAll();
   for (const file of files.splice(0)) rmSync(file, { force: true });
 });
-
-/** A Node process that runs `script`, once it has written its first line. */
-async function startNode(script: string): Promise<{ child: ChildProcess; pid: number }> {
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'pipe', 'inherit'] });
-  children.push(child);
-  await once(child.stdout as NodeJS.ReadableStream, 'data');
-  return { child, pid: child.pid as number };
-}
-
-const idle = "console.log('ready'); setInterval(() => {}, 1000)";
 
 function peakOf(report: SamplerReport, pid: number) {
   const found = report.processes.find((one) => one.pid === pid);
@@ -36,14 +22,9 @@ function peakOf(report: SamplerReport, pid: number) {
   return found;
 }
 
-async function endOf(child: ChildProcess): Promise<void> {
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-}
-
 describe('Sampler', () => {
   test('delivers samples and reports peaks with what stands behind them', async () => {
-    const { pid } = await startNode(idle);
+    const { pid } = await children.node(idleScript);
     const sampler = new Sampler({ pids: ['self', pid], intervalMs: 10, budgetPercent: 0 });
     const [sample] = await new Promise<[Parameters<Parameters<Sampler['on']>[1]>[0]]>((resolve) => {
       sampler.on('sample', (one) => resolve([one]));
@@ -68,7 +49,7 @@ describe('Sampler', () => {
   });
 
   test('sums the parts of a pass: what all share is counted once', async () => {
-    const { pid } = await startNode(idle);
+    const { pid } = await children.node(idleScript);
     const sampler = new Sampler({ pids: [process.pid, pid], budgetPercent: 0 });
     const pass = await sampler.pass('both');
     await sampler.stop();
@@ -92,24 +73,24 @@ describe('Sampler', () => {
   });
 
   test('has the peak that fell between two samples, from the kernel', async () => {
-    const { child, pid } = await startNode(
+    const child = await children.node(
       "console.log('ready'); process.stdin.once('data', () => {" +
         ' const b = Buffer.alloc(64e6, 1); b.buffer.transfer?.(0); b.fill(2);' +
         " console.log('done'); }); setInterval(() => {}, 1000)",
     );
-    const sampler = new Sampler({ pids: [pid], intervalMs: 3_600_000, budgetPercent: 0 });
+    const sampler = new Sampler({ pids: [child.pid], intervalMs: 3_600_000, budgetPercent: 0 });
     await sampler.pass();
-    child.stdin?.write('go\n');
-    await once(child.stdout as NodeJS.ReadableStream, 'data');
-    const { peak } = peakOf(await sampler.stop(), pid);
+    await child.ask('go');
+    const { peak } = peakOf(await sampler.stop(), child.pid);
     expect(peak.rssBytes?.bytes).toBeGreaterThan(64e6);
   });
 
   test('a process that ends keeps its peaks and is counted as lost', async () => {
-    const { child, pid } = await startNode(idle);
+    const child = await children.node(idleScript);
+    const { pid } = child;
     const sampler = new Sampler({ pids: ['self', pid], intervalMs: 10, budgetPercent: 0 });
     await sampler.pass('before');
-    await endOf(child);
+    await child.end();
     const after = await sampler.pass('after');
     expect(after.processes.map((one) => one.pid)).toEqual([process.pid]);
     expect(after.lostProcesses).toBe(1);
@@ -120,7 +101,7 @@ describe('Sampler', () => {
   });
 
   test('follows processes added later and forgets those removed', async () => {
-    const { pid } = await startNode(idle);
+    const { pid } = await children.node(idleScript);
     const sampler = new Sampler({ pids: ['self'], budgetPercent: 0 });
     sampler.add(pid);
     sampler.add(pid);
@@ -157,8 +138,9 @@ describe('Sampler', () => {
   });
 
   test('refuses what it cannot follow', async () => {
-    const { child, pid } = await startNode(idle);
-    await endOf(child);
+    const child = await children.node(idleScript);
+    const { pid } = child;
+    await child.end();
     expect(() => new Sampler({ pids: [pid] })).toThrow(
       expect.objectContaining({ code: 'ERR_GONE' }),
     );

@@ -1,0 +1,45 @@
+import { readdirSync } from 'node:fs';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
+import { readCounters } from '../proc/counters.ts';
+
+/** Every process of this pid namespace by its parent; one that ends meanwhile is left out. */
+export function readChildren(): Map<number, number[]> {
+  const children = new Map<number, number[]>();
+  for (const entry of readProcFolder()) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const { pid, parentPid } = readCounters(Number(entry));
+      const siblings = children.get(parentPid);
+      if (siblings) siblings.push(pid);
+      else children.set(parentPid, [pid]);
+    } catch (error) {
+      if (!isMemdriftError(error, 'ERR_GONE') && !isMemdriftError(error, 'ERR_DENIED')) throw error;
+    }
+  }
+  return children;
+}
+
+function readProcFolder(): string[] {
+  try {
+    return readdirSync('/proc');
+  } catch (cause) {
+    throw new MemdriftError('ERR_UNSUPPORTED', 'The list of processes in /proc cannot be read.', {
+      cause,
+    });
+  }
+}
+
+/** `roots` and all that descend from them, each once, parents before their children. */
+export function withDescendants(
+  roots: readonly number[],
+  children: ReadonlyMap<number, readonly number[]>,
+): number[] {
+  const found = new Set<number>();
+  const visit = (pid: number): void => {
+    if (found.has(pid)) return;
+    found.add(pid);
+    for (const child of [...(children.get(pid) ?? [])].sort((a, b) => a - b)) visit(child);
+  };
+  for (const root of roots) visit(root);
+  return [...found];
+}

@@ -1,0 +1,130 @@
+import { Command } from 'commander';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { registerPs } from '../../src/commands/ps.ts';
+import type { GroupProcess, GroupSnapshot, GroupTotals } from '../../src/group/group_model.ts';
+import { psText } from '../../src/report/ps_text.ts';
+import { Children, idleScript } from '../children.ts';
+
+const children = new Children();
+let written = '';
+
+beforeEach(() => {
+  written = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    written += text;
+    return true;
+  });
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await children.endAll();
+});
+
+async function ps(...args: string[]): Promise<string> {
+  const program = new Command('memdrift').exitOverride();
+  registerPs(program);
+  await program.parseAsync(['ps', ...args], { from: 'user' });
+  return written;
+}
+
+describe('memdrift ps', () => {
+  test('--json prints the snapshot by its stable names', async () => {
+    const { pid } = await children.node(idleScript);
+    const snapshot = JSON.parse(await ps(String(process.pid), String(pid), '--json'));
+    expect(snapshot).toMatchObject({ schemaVersion: 1, unknownPids: [], segments: [] });
+    expect(Object.keys(snapshot.processes[0])).toEqual(
+      expect.arrayContaining([
+        ...['pid', 'name', 'rssBytes', 'ussBytes', 'pssBytes', 'sharedBytes'],
+        ...['swapBytes', 'peakRssBytes'],
+      ]),
+    );
+    const { processes, totals, knownTotals } = snapshot;
+    expect(totals.rssBytes).toBe(processes[0].rssBytes + processes[1].rssBytes);
+    expect(totals.footprintBytes).toBe(totals.pssBytes);
+    expect(knownTotals).toEqual(totals);
+  });
+
+  test('prints a table, with descendants below their parent', async () => {
+    const { pid } = await children.node(idleScript);
+    const lines = (await ps('--tree', String(process.pid))).split('\n');
+    expect(lines[0]).toMatch(/^\s*PID\s+RSS\s+USS\s+PSS\s+SHR\s+swap\s+peak RSS\s+name$/);
+    const of = (one: number) => lines.find((line) => line.trim().startsWith(`${one} `)) as string;
+    const nameColumn = (lines[0] as string).indexOf('name');
+    const indent = (line: string) => line.slice(nameColumn).search(/\S/);
+    expect(indent(of(pid))).toBe(indent(of(process.pid)) + 2);
+  });
+
+  test.each([['12x'], ['0'], ['-1'], ['1.5']])('"%s" is not a process id', async (bad) => {
+    await expect(ps('--', bad)).rejects.toMatchObject({ code: 'ERR_INVALID' });
+  });
+
+  test('a process that is not there is an error', async () => {
+    const child = await children.node(idleScript);
+    await child.end();
+    await expect(ps(String(child.pid))).rejects.toMatchObject({ code: 'ERR_GONE' });
+  });
+});
+
+const sums: GroupTotals<number> = {
+  rssBytes: 30e6,
+  ussBytes: 5e6,
+  pssBytes: 12e6,
+  sharedBytes: 20e6,
+  swapBytes: 0,
+  unmappedSegmentBytes: 3e6,
+  footprintBytes: 15e6,
+};
+
+const one: GroupProcess = {
+  pid: 7,
+  parentPid: 1,
+  name: 'evil\u001b[2J\nname',
+  state: 'S',
+  rssBytes: 30e6,
+  ussBytes: 5e6,
+  pssBytes: 12e6,
+  sharedBytes: 20e6,
+  rssAnonBytes: 10e6,
+  swapBytes: 0,
+  peakRssBytes: 31e6,
+};
+
+const snapshot: GroupSnapshot = {
+  schemaVersion: 1,
+  options: { pids: [7], tree: false, segments: null },
+  processes: [one],
+  totals: sums,
+  knownTotals: sums,
+  unknownPids: [],
+  lostPids: [],
+  segments: [],
+};
+
+describe('the text', () => {
+  test('says how the footprint is made and how often RSS counts a page', () => {
+    const text = psText(snapshot);
+    expect(text).toContain('footprint  15.00 MB');
+    expect(text).toContain('12.00 sum of PSS + 3.00 in segments');
+    expect(text).toContain('counts pages 2.00 times');
+  });
+
+  test('lets no name move the cursor or break the line', () => {
+    expect(psText(snapshot)).toContain('evil?[2J?name');
+  });
+
+  test('never prints 0 for what is not known', () => {
+    const hidden = { ...one, ussBytes: null, pssBytes: null };
+    const totals = {
+      ...sums,
+      ussBytes: null,
+      pssBytes: null,
+      unmappedSegmentBytes: null,
+      footprintBytes: null,
+    };
+    const text = psText({ ...snapshot, processes: [hidden], totals, unknownPids: [7] });
+    expect(text).toContain('footprint  unknown; at least 15.00 MB');
+    expect(text).toContain('PSS and USS of 7 are unknown');
+    expect(text.match(/unknown/g)?.length).toBeGreaterThanOrEqual(6);
+  });
+});
