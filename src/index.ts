@@ -6,6 +6,17 @@ export {
   isMemdriftError,
   MemdriftError,
 } from './errors.ts';
+export type { ExperimentOptions } from './experiment/options.ts';
+export type {
+  Exactness,
+  ExperimentProgress,
+  ExperimentReport,
+  HeapSeries,
+  Peak,
+  ProcessReport,
+  Role,
+} from './experiment/report_model.ts';
+export { type RunHooks, runExperiment } from './experiment/run.ts';
 export type {
   GroupOptions,
   GroupProcess,

@@ -1,0 +1,169 @@
+/**
+ * The life of a child process of a run, server or client: it waits for its setup, works, says how it
+ * ended, and never outlives main.
+ */
+import { setMaxListeners } from 'node:events';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
+import { Flag } from '../shm/flag.ts';
+import { Store } from '../shm/store.ts';
+import type { ChildSetup, ToChild, ToMain } from './messages.ts';
+import { OwnMemoryFollower } from './own_memory.ts';
+
+/** How often a child tells main about its memory, so that a killed one has left something. */
+const memoryReportMs = 500;
+
+/** What a role gets to work with. */
+export interface ChildContext {
+  readonly setup: ChildSetup;
+  readonly store: Store;
+  /** Aborted when main is gone or says so; every wait of a role ends with it. */
+  readonly signal: AbortSignal;
+  send(message: ToMain): void;
+  /** Resolves at main's next message of this type. */
+  next(type: ToChild['type']): Promise<void>;
+  /** Runs `answer` at each message of this type. */
+  on(type: ToChild['type'], answer: () => void): void;
+  /** Posts the flag that main waits on. */
+  postFlag(): void;
+  /** Bytes of the store's views that are attached; transfer.ts keeps it. */
+  viewBytes: number;
+  /** Arrays that this process checked and found right; transfer.ts keeps it. */
+  arraysChecked: number;
+}
+
+/** What a role does between its setup and its end. */
+export type RoleBody = (context: ChildContext) => Promise<void>;
+
+/** The entry point of a child process; returns at once, the process ends when the role does. */
+export function runChild(body: RoleBody): void {
+  const channel = new MainChannel();
+  // A terminal sends its signal to the whole group, but main decides how a run ends: the child's
+  // part is to wait for main's word, or for main's end.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => channel.abort(new MemdriftError('ERR_INTERRUPTED', 'SIGTERM')));
+  channel.on('setup', (setup) => {
+    void live(setup as ChildSetup, channel, body).then((exitCode) => process.exit(exitCode));
+  });
+}
+
+async function live(setup: ChildSetup, channel: MainChannel, body: RoleBody): Promise<number> {
+  let store: Store | null = null;
+  try {
+    store = await Store.open(setup.storeName, {
+      trim: setup.trim,
+      label: setup.role === 'server' ? 'Server' : `Client ${setup.index}`,
+    });
+    const context = makeContext(setup, store, channel);
+    const follower = new OwnMemoryFollower({
+      intervalMs: setup.sampleIntervalMs,
+      externalViewBytes: () => (context.store.viewsAreExternal ? context.viewBytes : 0),
+    });
+    const report = () => ({ memory: follower.report(), arraysChecked: context.arraysChecked });
+    sendRegularly(() => channel.send({ type: 'memory', ...report() }));
+    await body(context);
+    channel.send({ type: 'finished', ...report() });
+    await channel.next('finish');
+    return 0;
+  } catch (error) {
+    return describeEnd(error, channel);
+  } finally {
+    store?.close();
+    await channel.flushed();
+  }
+}
+
+function makeContext(setup: ChildSetup, store: Store, channel: MainChannel): ChildContext {
+  return {
+    setup,
+    store,
+    signal: channel.signal,
+    viewBytes: 0,
+    arraysChecked: 0,
+    send: (message) => channel.send(message),
+    next: (type) => channel.next(type),
+    on: (type, answer) => channel.on(type, answer),
+    postFlag: () => {
+      const flag = Flag.open(setup.flagName);
+      flag.post();
+      flag.close();
+    },
+  };
+}
+
+function sendRegularly(send: () => void): void {
+  send();
+  setInterval(send, memoryReportMs).unref();
+}
+
+function describeEnd(error: unknown, channel: MainChannel): number {
+  if (channel.signal.aborted) return 1;
+  const code = isMemdriftError(error) ? error.code : 'ERR_SYSTEM';
+  const message = error instanceof Error ? error.message : String(error);
+  channel.send({ type: 'failed', code, message });
+  return 1;
+}
+
+/** The IPC channel to main; its end is the end of this process's work. */
+class MainChannel {
+  readonly #abort = new AbortController();
+  readonly #answers = new Map<string, (message: ToChild) => void>();
+  /** Messages that came before anybody asked: main does not wait for a child to be ready. */
+  readonly #early = new Map<string, ToChild>();
+  #pendingSends = 0;
+
+  constructor() {
+    // Every connection and every wait listens; their number is the run's, not a leak.
+    setMaxListeners(0, this.signal);
+    process.on('message', (message: ToChild) => this.#receive(message));
+    process.on('disconnect', () => this.abort(new MemdriftError('ERR_DIED', 'main is gone')));
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  abort(reason: MemdriftError): void {
+    this.#abort.abort(reason);
+  }
+
+  send(message: ToMain): void {
+    if (!process.connected) return;
+    this.#pendingSends++;
+    // An error here means that main is gone, which 'disconnect' tells as well.
+    process.send?.(message, () => this.#pendingSends--);
+  }
+
+  on(type: ToChild['type'], answer: (message: ToChild) => void): void {
+    this.#answers.set(type, answer);
+    const early = this.#early.get(type);
+    this.#early.delete(type);
+    if (early) answer(early);
+  }
+
+  next(type: ToChild['type']): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.signal.aborted) return reject(this.signal.reason as MemdriftError);
+      this.signal.addEventListener('abort', () => reject(this.signal.reason as MemdriftError), {
+        once: true,
+      });
+      this.on(type, () => resolve());
+    });
+  }
+
+  /** Resolves when what was sent has left this process, or main is gone. */
+  async flushed(): Promise<void> {
+    while (this.#pendingSends > 0 && process.connected) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #receive(message: ToChild): void {
+    if (message.type === 'abort') {
+      this.abort(new MemdriftError('ERR_INTERRUPTED', 'main said so'));
+      return;
+    }
+    const answer = this.#answers.get(message.type);
+    if (answer) answer(message);
+    else this.#early.set(message.type, message);
+  }
+}

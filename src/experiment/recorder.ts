@@ -1,0 +1,99 @@
+/**
+ * What main writes down while a run is going: the series, one JSON line per sample, the store's log,
+ * one line a second, and the store's peaks.
+ */
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { join } from 'node:path';
+import type { Sample, Sampler } from '../proc/sampler.ts';
+import type { Store } from '../shm/store.ts';
+import type { ExperimentReport } from './report_model.ts';
+import { storeLogLine } from './store_log.ts';
+
+const storeLogIntervalMs = 1000;
+
+export class Recorder {
+  readonly #store: Store;
+  readonly #series: LineFile;
+  readonly #storeLog: LineFile;
+  readonly #timer: NodeJS.Timeout;
+  #last: Sample | null = null;
+  #peaks = { liveBytesPeak: 0, arenaBytesPeak: 0, residentBytesPeak: 0 };
+
+  constructor(options: { tmpDir: string; store: Store; sampler: Sampler }) {
+    mkdirSync(options.tmpDir, { recursive: true });
+    this.#store = options.store;
+    this.#series = new LineFile(join(options.tmpDir, 'series.jsonl'));
+    this.#storeLog = new LineFile(join(options.tmpDir, 'store.log'));
+    options.sampler.on('sample', (sample) => this.#record(sample));
+    this.#timer = setInterval(() => this.#logStore(), storeLogIntervalMs);
+  }
+
+  /** The newest estimate of the group's footprint, for the progress line. */
+  get footprintBytes(): number | null {
+    return this.#last?.footprintBytes ?? null;
+  }
+
+  /** Ends the files; resolves when they are on their way to disk. */
+  async stop(): Promise<
+    Pick<ExperimentReport, 'store'> & { series: string | null; storeLog: string | null }
+  > {
+    clearInterval(this.#timer);
+    this.#logStore();
+    const { capacityBytes, puts, gets } = this.#store.stats();
+    await Promise.all([this.#series.end(), this.#storeLog.end()]);
+    return {
+      store: { capacityBytes, ...this.#peaks, puts, gets },
+      series: this.#series.pathIfWritten,
+      storeLog: this.#storeLog.pathIfWritten,
+    };
+  }
+
+  #record(sample: Sample): void {
+    this.#last = sample;
+    const { liveBytes, arenaBytes, residentBytes } = this.#store.stats();
+    this.#peaks = {
+      liveBytesPeak: Math.max(this.#peaks.liveBytesPeak, liveBytes),
+      arenaBytesPeak: Math.max(this.#peaks.arenaBytesPeak, arenaBytes),
+      residentBytesPeak: Math.max(this.#peaks.residentBytesPeak, residentBytes),
+    };
+    this.#series.write(
+      JSON.stringify({ ...sample, store: { liveBytes, arenaBytes, residentBytes } }),
+    );
+  }
+
+  #logStore(): void {
+    this.#storeLog.write(storeLogLine(new Date(), this.#store.stats()));
+  }
+}
+
+/** A text file that a full disk ends, but not the run. */
+class LineFile {
+  readonly #path: string;
+  readonly #stream: WriteStream;
+  #failed = false;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#stream = createWriteStream(path);
+    this.#stream.on('error', (error) => {
+      if (!this.#failed) process.stderr.write(`memdrift: ${path} is cut short: ${error.message}\n`);
+      this.#failed = true;
+    });
+  }
+
+  get pathIfWritten(): string | null {
+    return this.#failed ? null : this.#path;
+  }
+
+  write(line: string): void {
+    if (!this.#failed) this.#stream.write(`${line}\n`);
+  }
+
+  end(): Promise<void> {
+    if (this.#failed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#stream.once('error', () => resolve());
+      this.#stream.end(() => resolve());
+    });
+  }
+}
