@@ -51,7 +51,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'rounds',
     placeholder: 'n',
-    help: 'arrays that each client gets and sends back',
+    help: 'arrays each client gets and sends back',
     fallback: 20,
     min: 1,
     max: 1_000_000,
@@ -83,7 +83,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'work-ms',
     placeholder: 'ms',
-    help: 'how long a client works (sleeps) on each array',
+    help: 'work of a client on each array (it sleeps)',
     fallback: 1000,
     min: 0,
     max: maxTimerMs,
@@ -93,7 +93,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'timeout',
     placeholder: 's',
-    help: 'the run fails when it is not done after this time',
+    help: 'the run fails when not done by then',
     fallback: 1000,
     min: 0.001,
     max: Math.floor(maxTimerMs / 1000),
@@ -104,7 +104,7 @@ export const numberFlags: readonly NumberFlag[] = [
     name: 'poll-int',
     alias: 'poll_int',
     placeholder: 's',
-    help: "how often main asks for the server's status",
+    help: "main asks for the server's status this often",
     fallback: 1,
     min: 0.001,
     max: Math.floor(maxTimerMs / 1000),
@@ -114,7 +114,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'sample-ms',
     placeholder: 'ms',
-    help: "how often each process's memory counters are read",
+    help: 'between two reads of the memory counters',
     fallback: 100,
     min: 1,
     max: 60_000,
@@ -124,7 +124,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'observer-budget',
     placeholder: 'percent',
-    help: 'share of one core that full looks (PSS, USS) may cost',
+    help: 'what full looks (PSS, USS) may cost',
     fallback: 1,
     min: 0.01,
     max: 100,
@@ -144,14 +144,14 @@ export const textFlags: readonly TextFlag[] = [
     placeholder: 'lowest|rotate',
     help:
       'where the next array goes: the lowest free address, or onwards round a window of three ' +
-      "times the live bytes, as Ray's allocator does (default: lowest)",
+      "times the live bytes, as Ray's allocator does (default lowest)",
   },
   {
     name: 'tmp-dir',
     alias: 'ray_tmp',
     placeholder: 'dir',
     help:
-      'absolute folder for series.jsonl and store.log (default: <cwd>/tmp/memdrift, or ' +
+      'absolute folder for series.jsonl and store.log (default <cwd>/tmp/memdrift, or ' +
       "memdrift-<uid> in the system's temp folder where <cwd> cannot be written)",
   },
   {

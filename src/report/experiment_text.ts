@@ -13,6 +13,7 @@ import {
   megabytesWithUnit,
   seconds,
   signedMegabytes,
+  sizeWithUnit,
   times,
   unknown,
 } from './units.ts';
@@ -70,7 +71,7 @@ function headBlock(report: ExperimentReport, colors: Colors): string {
   const trim = options.trim ? ', trim' : '';
   lines.push(
     `${counted(options.clients, 'client')}, ${counted(options.rounds, 'round')} each, arrays of ` +
-      `${megabytes(options.arraySizeBytes)} MB, placement ${options.placement}${trim}`,
+      `${sizeWithUnit(options.arraySizeBytes)}, placement ${options.placement}${trim}`,
     `${roundsDone} of ${options.clients * options.rounds} rounds done, ` +
       `${counted(arraysChecked, 'array')} checked in full, in ${seconds(wallMs)}`,
   );

@@ -12,6 +12,11 @@ export function megabytesWithUnit(bytes: number | null): string {
   return bytes === null ? unknown : `${megabytes(bytes)} MB`;
 }
 
+/** A size that may be small: `65536 bytes`, `100.00 MB`. */
+export function sizeWithUnit(bytes: number): string {
+  return bytes < 1e6 ? `${bytes} bytes` : megabytesWithUnit(bytes);
+}
+
 /** A change in megabytes, always with its sign: `+12.00`. */
 export function signedMegabytes(bytes: number): string {
   const text = megabytes(Math.abs(bytes));

@@ -5,12 +5,14 @@ import {
   megabytes,
   seconds,
   signedMegabytes,
+  sizeWithUnit,
   times,
 } from '../../src/report/units.ts';
 
 it('sizes are megabytes of 10^6 bytes with two decimals', () => {
   expect(megabytes(3_104_450_000)).toBe('3104.45');
   expect(megabytes(0)).toBe('0.00');
+  expect([sizeWithUnit(999_999), sizeWithUnit(1e6)]).toEqual(['999999 bytes', '1.00 MB']);
   expect(signedMegabytes(-1_234_000)).toBe('-1.23');
   expect(signedMegabytes(1_234_000)).toBe('+1.23');
 });

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** The `memdrift` command. */
+import { Command } from 'commander';
+import { addExperiment } from './commands/experiment.ts';
+import { configureProgram, packageVersion, runProgram } from './commands/program.ts';
+import { addStore } from './commands/store.ts';
+
+const program = configureProgram(new Command('memdrift'))
+  .description('Says where the memory of a Node program, or of a group of processes, really is.')
+  .version(packageVersion());
+
+addExperiment(program.command('experiment'), 'memdrift experiment');
+addStore(program);
+
+await runProgram(program);

@@ -1,0 +1,72 @@
+/** What all commands share: how a command line is run, how it fails, and with which exit code. */
+import { readFileSync } from 'node:fs';
+import { type Command, CommanderError } from 'commander';
+import { isMemdriftError } from '../errors.ts';
+
+/** What a command line ended with; the numbers are a contract with scripts. */
+export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
+
+/** Makes `command` and those below it fail by throwing, with messages in one form. */
+export function configureProgram(command: Command): Command {
+  return command
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'memdrift: ')),
+    })
+    .configureHelp({ helpWidth: 100, sortSubcommands: false });
+}
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/**
+ * Runs `command` on the process's arguments and sets the exit code. Errors that users can do
+ * something about are one line on stderr; others, which are ours, keep their stack.
+ */
+export async function runProgram(command: Command): Promise<void> {
+  survivePipeEnds();
+  try {
+    await command.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  // Commander has written its message, or its help, already.
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+  if (isMemdriftError(error)) {
+    writeError(error.message);
+    return error.code === 'ERR_INVALID' ? exitCodes.usage : exitCodes.failed;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  writeError(text);
+  return exitCodes.failed;
+}
+
+/** One line on stderr, as every error of a command has it. */
+export function writeError(message: string): void {
+  process.stderr.write(`memdrift: ${message}\n`);
+}
+
+/** True if stdout takes colours: a terminal, and nobody asked for none. */
+export function wantsColor(): boolean {
+  const { NO_COLOR, TERM } = process.env;
+  return process.stdout.isTTY === true && !NO_COLOR && TERM !== 'dumb';
+}
+
+/** A reader such as `head` that has seen enough is no error; output that fails otherwise is one. */
+function survivePipeEnds(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    writeError(`cannot write the output: ${error.message}`);
+    process.exitCode = exitCodes.failed;
+  });
+  // Where errors cannot be written there is nobody left to tell.
+  process.stderr.on('error', () => {});
+}
