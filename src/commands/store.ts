@@ -21,20 +21,23 @@ export function addStore(program: Command): void {
     .description('Looks into a shared-memory store of this user while programs use it.');
   store
     .command('ls')
+    .summary('one line per object')
     .description('One line per object: its size, who made it on which source line, who holds it.')
     .argument('[name]', nameHelp)
     .option('--json', 'as JSON; sizes in bytes')
     .action((name: string | undefined, flags: JsonFlag) => show(name, flags, storeListText));
   store
     .command('stats')
+    .summary('live objects, arena in use, resident pages')
     .description("The store's three sizes: live objects, arena in use, resident pages.")
     .argument('[name]', nameHelp)
     .option('--json', 'as JSON; sizes in bytes')
     .action((name: string | undefined, flags: JsonFlag) => show(name, flags, storeStatsText));
   store
     .command('rm')
+    .summary('delete objects')
     .description(
-      'Deletes objects: nobody can get them any more, and their room is free when the last\n' +
+      'Deletes objects: nobody can get them any more, and their room is free when the last ' +
         'holder releases them. A program that was going to get one fails.',
     )
     .argument('[name]', nameHelp)
