@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { addExperiment } from './commands/experiment.ts';
 import { configureProgram, packageVersion, runProgram } from './commands/program.ts';
+import { registerPs } from './commands/ps.ts';
 import { addStore } from './commands/store.ts';
 
 const program = configureProgram(new Command('memdrift'))
@@ -10,6 +11,7 @@ const program = configureProgram(new Command('memdrift'))
   .version(packageVersion());
 
 addExperiment(program.command('experiment'), 'memdrift experiment');
+registerPs(program);
 addStore(program);
 
 await runProgram(program);

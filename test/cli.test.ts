@@ -66,7 +66,7 @@ describe('help', () => {
 
   it('of the command names its subcommands; without one it is an error', async () => {
     const help = await run('cli.js', ['--help']);
-    for (const name of ['experiment', 'store']) expect(help.stdout).toMatch(`\n  ${name} `);
+    for (const name of ['experiment', 'ps', 'store']) expect(help.stdout).toMatch(`\n  ${name} `);
     const nothing = await run('cli.js', []);
     expect(nothing.code).toBe(2);
     expect(nothing.stderr).toContain('Usage: memdrift');

@@ -10,7 +10,9 @@ export function callSite(ownUrl: string): string {
   const holder: { stack?: string } = {};
   Error.captureStackTrace(holder, callSite);
   const frames = (holder.stack ?? '').split('\n').slice(1);
-  const frame = frames.find((line) => !line.includes(ownUrl));
+  // Some loaders, those of test runners among them, name the files of modules by their paths.
+  const own = ownUrl.replace(/^file:\/\//, '');
+  const frame = frames.find((line) => !line.includes(own));
   const place = /\(?([^()\s]+):(\d+):\d+\)?$/.exec(frame ?? '');
   return place ? `${basename(place[1] ?? '')}:${place[2]}` : '';
 }
