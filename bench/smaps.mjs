@@ -16,7 +16,7 @@ export const title = 'reading smaps, rollup and counters of another process';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const program = `${root}build/smaps_bench`;
 const mappings = 10_000;
-const runs = 21;
+const runs = 41;
 
 /** Compiled here, not shipped: a bare read loop must not be a function of the addon. */
 function compile() {

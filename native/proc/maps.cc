@@ -58,6 +58,14 @@ bool parseAfterAddresses(std::string_view text, StringTable& strings, MappingRow
   return true;
 }
 
+bool parseAddresses(Scanner& scanner, MappingRow& row) {
+  if (!scanner.hexadecimal(row.start_address) || !scanner.skip('-') ||
+      !scanner.hexadecimal(row.end_address) || !scanner.skip(' '))
+    return false;
+  return row.start_address <= row.end_address &&
+         ((row.start_address | row.end_address) & kNotPageAligned) == 0;
+}
+
 }  // namespace
 
 bool isMappingLine(std::string_view line) {
@@ -67,26 +75,32 @@ bool isMappingLine(std::string_view line) {
 
 bool MappingParser::add(std::string_view line, MappingTable& table) {
   Scanner scanner(line);
-  uint64_t start, end;
-  if (!scanner.hexadecimal(start) || !scanner.skip('-') || !scanner.hexadecimal(end) ||
-      !scanner.skip(' ') || start > end || ((start | end) & kNotPageAligned) != 0)
-    return false;
+  MappingRow row;
+  if (!parseAddresses(scanner, row)) return false;
   const std::string_view rest = scanner.rest();
-  if (rest.empty()) return false;
-  Recent* recent = rest == recent_[0].text ? &recent_[0] : &recent_[1];
-  if (rest != recent->text) {
-    MappingRow row;
-    if (!parseAfterAddresses(rest, table.strings, row)) return false;
-    recent = &recent_[oldest_];
-    oldest_ ^= 1;
-    recent->text = rest;
-    recent->row = row;
-  }
-  MappingRow& row = table.rows.add();
-  row = recent->row;
-  row.start_address = start;
-  row.end_address = end;
+  if (!parseAfterAddresses(rest, table.strings, row)) return false;
+  table.rows.add() = row;
+  recent_[oldest_].text = rest;
+  recent_[oldest_].text += '\n';
+  recent_[oldest_].row = row;
+  oldest_ ^= 1;
   return true;
+}
+
+size_t MappingParser::addRepeated(std::string_view text, MappingTable& table) {
+  Scanner scanner(text);
+  MappingRow addresses;
+  if (!parseAddresses(scanner, addresses)) return 0;
+  const std::string_view rest = scanner.rest();
+  for (const Recent& recent : recent_) {
+    if (recent.text.empty() || !rest.starts_with(recent.text)) continue;
+    MappingRow& row = table.rows.add();
+    row = recent.row;
+    row.start_address = addresses.start_address;
+    row.end_address = addresses.end_address;
+    return text.size() - rest.size() + recent.text.size();
+  }
+  return 0;
 }
 
 void throwMalformedLine(const char* file, size_t line_number, std::string_view line) {

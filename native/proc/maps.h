@@ -54,6 +54,11 @@ class MappingParser {
   // and nothing added, when the line is not of the kernel's form.
   bool add(std::string_view line, MappingTable& table);
 
+  // The same for the line that `text` begins with, if it is complete and like one of the two before
+  // but for the addresses. Returns the size of the line with its newline, or 0 and nothing is
+  // added.
+  size_t addRepeated(std::string_view text, MappingTable& table);
+
  private:
   // What stood after the addresses in two lines before: mappings repeat each other, often in turns
   // of two, and then only the addresses need parsing.

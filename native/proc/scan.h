@@ -4,7 +4,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace memdrift {
@@ -50,12 +52,33 @@ class Scanner {
     return digits;
   }();
 
+  // All at once: addresses are most of what there is to parse in a line of maps. False when one of
+  // the eight is no digit, and on big-endian machines.
+  static bool eightHexDigits(const char* at, uint64_t& value) {
+    if constexpr (std::endian::native != std::endian::little) return false;
+    constexpr uint64_t kEach = 0x0101010101010101;
+    uint64_t text;
+    memcpy(&text, at, sizeof text);
+    const uint64_t letters = text >> 6 & kEach;  // 'a' is 0x61, '0' is 0x30
+    uint64_t nibbles = (text & 0x0f * kEach) + 9 * letters;
+    const bool valid = (text & 0xf0 * kEach) == 0x30 * kEach + 0x30 * letters &&
+                       (nibbles & 0xf0 * kEach) == 0 &&
+                       ((nibbles + 6 * kEach) & 0x10 * kEach) == 0x10 * letters;
+    if (!valid) return false;
+    nibbles = (nibbles << 4 | nibbles >> 8) & 0x00ff00ff00ff00ff;
+    nibbles = (nibbles << 8 | nibbles >> 16) & 0x0000ffff0000ffff;
+    value = (nibbles << 16 | nibbles >> 32) & 0xffffffff;
+    return true;
+  }
+
   template <unsigned base>
   bool digits(uint64_t& value) {
     constexpr int kAlwaysFit = base == 16 ? 16 : 19;
     const char* at = at_;
     uint64_t result = 0;
-    for (int count = 0; at < end_; at++, count++) {
+    int count = 0;
+    if (base == 16 && end_ - at >= 8 && eightHexDigits(at, result)) at += 8, count = 8;
+    for (; at < end_; at++, count++) {
       const unsigned digit = kDigits[static_cast<unsigned char>(*at)];
       if (digit >= base) break;
       if (count >= kAlwaysFit && result > (UINT64_MAX - digit) / base) return false;

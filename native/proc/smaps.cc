@@ -42,6 +42,7 @@ double valueOf(std::string_view text) {
 // The usual line: "Rss:            " | "      12" | " kB\n".
 constexpr size_t kKeyColumns = 16, kNumberColumns = 8, kPlainLine = 25, kUnitLine = 28;
 constexpr char kUnitAndNewline[] = " kB\n";
+constexpr std::string_view kVmFlags = "VmFlags";
 
 // Eight columns of blanks, then digits, all at once. False for anything else (and on big-endian
 // machines): the line is then read byte by byte.
@@ -92,7 +93,7 @@ void SmapsParser::feed(const char* data, size_t size) {
     carry_.clear();
     data = newline + 1;
   }
-  while ((data = takeExpected(data, end)) < end) {
+  while ((data = takeKnown(data, end)) < end) {
     const auto left = static_cast<size_t>(end - data);
     const char* newline = static_cast<const char*>(memchr(data, '\n', left));
     if (!newline) break;
@@ -108,10 +109,39 @@ SmapsTable SmapsParser::finish() {
   return std::move(table_);
 }
 
-// Takes lines as long as they are the expected ones; returns where it stopped.
+// Takes lines as long as they are like earlier ones; returns where it stopped.
+const char* SmapsParser::takeKnown(const char* at, const char* end) {
+  if (table_.size() == 0) return at;
+  for (const char* before = nullptr; at != before;) {
+    before = at;
+    at = takeRepeated(takeExpected(at, end), end);
+  }
+  return at;
+}
+
+// A line of flags or the first line of a mapping, like one of the two before.
+const char* SmapsParser::takeRepeated(const char* at, const char* end) {
+  const std::string_view text(at, static_cast<size_t>(end - at));
+  if (text.starts_with(kVmFlags)) {
+    for (const RecentFlags& recent : recent_flags_) {
+      if (recent.text.empty() || !text.starts_with(recent.text)) continue;
+      table_.mappings.rows.back().vm_flags = recent.id;
+      line_number_++;
+      return at + recent.text.size();
+    }
+    return at;
+  }
+  const size_t taken = mappings_.addRepeated(text, table_.mappings);
+  if (taken != 0) {
+    beginRow();
+    line_number_++;
+  }
+  return at + taken;
+}
+
+// Takes field lines as long as they are the expected ones; returns where it stopped.
 const char* SmapsParser::takeExpected(const char* at, const char* end) {
-  if (expected_.empty()) return at;
-  SmapsRow& row = table_.values.back();  // what is expected was seen in a row
+  SmapsRow& row = table_.values.back();
   size_t i = next_;
   for (; i < expected_.size() && static_cast<size_t>(end - at) >= kUnitLine; i++) {
     Expected& expected = expected_[i];
@@ -149,15 +179,19 @@ void SmapsParser::addLine(std::string_view line) {
 }
 
 bool SmapsParser::addRow(std::string_view line) {
+  if (!mappings_.add(line, table_.mappings)) return false;
+  beginRow();
+  return true;
+}
+
+void SmapsParser::beginRow() {
   static constexpr SmapsRow kNothing = [] {
     SmapsRow row;
     row.fill(NAN);
     return row;
   }();
-  if (!mappings_.add(line, table_.mappings)) return false;
   table_.values.add() = kNothing;
   next_ = 0;
-  return true;
 }
 
 void SmapsParser::addField(std::string_view line) {
@@ -165,7 +199,7 @@ void SmapsParser::addField(std::string_view line) {
   if (colon == line.npos || colon == 0 || line.find_first_of(" \t") < colon || table_.size() == 0)
     throwMalformedLine("smaps", line_number_, line);
   const std::string_view name = line.substr(0, colon), value = line.substr(colon + 1);
-  if (name == "VmFlags") return addVmFlags(value);
+  if (name == kVmFlags) return addVmFlags(line);
   size_t field = 0;
   while (field < kSmapsFieldCount && kFields[field].kernel != name) field++;
   if (field == kSmapsFieldCount) return addUnknown(name, valueOf(value));
@@ -178,17 +212,17 @@ void SmapsParser::addField(std::string_view line) {
     if (expected_[next_++].field == field) return;
 }
 
-void SmapsParser::addVmFlags(std::string_view flags) {
+void SmapsParser::addVmFlags(std::string_view line) {
+  std::string_view flags = line.substr(kVmFlags.size() + 1);
   while (flags.starts_with(' ')) flags.remove_prefix(1);
   while (flags.ends_with(' ')) flags.remove_suffix(1);
   MappingTable& mappings = table_.mappings;
-  uint32_t& id = mappings.rows.back().vm_flags;
-  // The mapping before, or the one before that, mostly has the same.
-  for (size_t back = 2; back <= 3 && back <= mappings.size(); back++) {
-    id = mappings[mappings.size() - back].vm_flags;
-    if (mappings.strings.strings()[id] == flags) return;
-  }
-  id = mappings.strings.idOf(flags);
+  mappings.rows.back().vm_flags = mappings.strings.idOf(flags);
+  RecentFlags& recent = recent_flags_[oldest_flags_];
+  oldest_flags_ ^= 1;
+  recent.text = line;
+  recent.text += '\n';
+  recent.id = mappings.rows.back().vm_flags;
 }
 
 void SmapsParser::addUnknown(std::string_view name, double value) {

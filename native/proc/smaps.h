@@ -58,12 +58,15 @@ class SmapsParser {
     double value;
   };
 
+  const char* takeKnown(const char* at, const char* end);
   const char* takeExpected(const char* at, const char* end);
+  const char* takeRepeated(const char* at, const char* end);
   static bool takeChanged(const char* at, Expected& expected);
   void addLine(std::string_view line);
   bool addRow(std::string_view line);
   void addField(std::string_view line);
-  void addVmFlags(std::string_view flags);
+  void addVmFlags(std::string_view line);
+  void beginRow();
   void addUnknown(std::string_view name, double value);
   void expectLike(std::string_view line, size_t field);
 
@@ -73,6 +76,14 @@ class SmapsParser {
   size_t line_number_ = 0;
   std::vector<Expected> expected_;  // as the first mapping had them
   size_t next_ = 0;                 // what is due, in expected_
+
+  // The last two different lines of flags, with their newline: mappings often take turns.
+  struct RecentFlags {
+    std::string text;
+    uint32_t id;
+  };
+  RecentFlags recent_flags_[2];
+  unsigned oldest_flags_ = 0;
 };
 
 // The sums over a process's mappings.
