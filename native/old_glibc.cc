@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <new>
 
 #if defined(__GLIBC__) && defined(__x86_64__)
 #define BASE_VERSION "GLIBC_2.2.5"
@@ -29,6 +30,8 @@ extern "C" {
 
 OLD_SYMBOL(dlsym);
 void* old_dlsym(void* handle, const char* name);
+OLD_SYMBOL(pthread_mutex_timedlock);
+int old_pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* until);
 OLD_SYMBOL(pthread_once);
 int old_pthread_once(pthread_once_t* once, void (*function)());
 OLD_SYMBOL(pthread_sigmask);
@@ -65,22 +68,39 @@ int fstatat(int folder, const char* path, struct stat* result, int flags) {
   return static_cast<int>(syscall(SYS_newfstatat, folder, path, result, flags));
 }
 
-// New in 2.30. Where it is missing, the wait is on the wall clock from now on: a clock that is set
-// back meanwhile makes it late by as much.
-int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
-                           const timespec* until) {
-  using Function = int (*)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*);
-  static const auto real = reinterpret_cast<Function>(dlsym(nullptr, "pthread_cond_clockwait"));
-  if (real != nullptr) return real(condition, mutex, clock, until);
+// The time on the wall clock at which `clock` will show `until`.
+static timespec wallTime(clockid_t clock, const timespec* until) {
   constexpr int64_t kSecond = 1'000'000'000;
   timespec now, wall;
   clock_gettime(clock, &now);
   clock_gettime(CLOCK_REALTIME, &wall);
   const int64_t left_ns = (until->tv_sec - now.tv_sec) * kSecond + until->tv_nsec - now.tv_nsec;
   const int64_t wall_ns = wall.tv_sec * kSecond + wall.tv_nsec + left_ns;
-  const timespec deadline = {wall_ns / kSecond, wall_ns % kSecond};
+  return {wall_ns / kSecond, wall_ns % kSecond};
+}
+
+// The next two are new in 2.30. Where they are missing, the wait is on the wall clock: one that is
+// set back meanwhile makes it late by as much.
+int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
+                           const timespec* until) {
+  using Function = int (*)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*);
+  static const auto real = reinterpret_cast<Function>(dlsym(nullptr, "pthread_cond_clockwait"));
+  if (real != nullptr) return real(condition, mutex, clock, until);
+  const timespec deadline = wallTime(clock, until);
   return pthread_cond_timedwait(condition, mutex, &deadline);
 }
+
+int pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock, const timespec* until) {
+  using Function = int (*)(pthread_mutex_t*, clockid_t, const timespec*);
+  static const auto real = reinterpret_cast<Function>(dlsym(nullptr, "pthread_mutex_clocklock"));
+  if (real != nullptr) return real(mutex, clock, until);
+  const timespec deadline = wallTime(clock, until);
+  return old_pthread_mutex_timedlock(mutex, &deadline);
+}
+
+// What `new T[n]` calls for an n that cannot be; libstdc++ has it since gcc 11.
+[[noreturn]] void throw_bad_array_new_length() __asm__("_ZSt28__throw_bad_array_new_lengthv");
+void throw_bad_array_new_length() { throw std::bad_array_new_length(); }
 
 // std::condition_variable::wait, whose version of gcc 12 only says that it is noexcept no more.
 #define CXX_WAIT "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE"

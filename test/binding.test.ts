@@ -15,9 +15,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { binding } from '../src/binding.ts';
 import { root } from './tidy/files.ts';
 
-/** The names of all members of the interfaces `…Binding` in src/binding.ts. */
+/** The names of all members of the interfaces `…Binding` in src/door.ts. */
 function declaredFunctions(): readonly string[] {
-  const file = join(root, 'src/binding.ts');
+  const file = join(root, 'src/door.ts');
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2023);
   const names = source.statements
     .filter((node) => ts.isInterfaceDeclaration(node))

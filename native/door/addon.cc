@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The export table and the state of each environment; no logic.
-// src/binding.ts has the same names with their types, and a test compares the two.
+// src/door.ts has the same names with their types, and a test compares the two.
 #include "door/doors.h"
 #include "door/translate.h"
 

@@ -33,26 +33,26 @@ int scanOnce(int fd, ScanArgument& argument) {
 
 }  // namespace
 
-ScanResult scanPages(int fd, uint64_t start, uint64_t end, std::vector<PageRange>& ranges) {
+ScanResult scanPages(int fd, AddressRange where, std::vector<PageRange>& ranges) {
   std::vector<PageRange> found(kRangesPerCall);
   ScanArgument argument = {};
   argument.size = sizeof argument;
-  argument.end = end;
+  argument.end = where.end;
   argument.vec = reinterpret_cast<uint64_t>(found.data());
   argument.vec_len = found.size();
   argument.category_anyof_mask = kPagePresent | kPageSwapped;
   argument.return_mask = kReturned;
-  while (start < end) {
-    argument.start = start;
+  while (where.start < where.end) {
+    argument.start = where.start;
     const int count = scanOnce(fd, argument);
     if (count < 0)
       return errno == ENOTTY || errno == EINVAL ? ScanResult::kNoIoctl : ScanResult::kFailed;
     ranges.insert(ranges.end(), found.begin(), found.begin() + count);
-    // Room left means that the walk came to the end. walk_end does not say so: kernels (6.18 among
-    // them) leave in it where their buffer of 512 ranges last ran full, and going on from there
-    // would count what follows twice.
+    // Room left means that the walk came to the end. walk_end does not say so: kernels (6.18
+    // among them) leave in it where their buffer of 512 ranges last ran full, and going on from
+    // there would count what follows twice.
     if (static_cast<size_t>(count) < found.size()) break;
-    start = std::max(argument.walk_end, found.back().end);
+    where.start = std::max(argument.walk_end, found.back().end);
   }
   return ScanResult::kDone;
 }

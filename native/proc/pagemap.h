@@ -22,8 +22,12 @@ struct PageRange {
 
 enum class ScanResult { kDone, kNoIoctl, kFailed };
 
-// Adds the ranges of [start, end) that have pages or swap entries, by address, to `ranges`. `fd` is
+struct AddressRange {
+  uint64_t start, end;
+};
+
+// Adds the ranges within `where` that have pages or swap entries, by address, to `ranges`. `fd` is
 // an open /proc/PID/pagemap. kFailed leaves errno.
-ScanResult scanPages(int fd, uint64_t start, uint64_t end, std::vector<PageRange>& ranges);
+ScanResult scanPages(int fd, AddressRange where, std::vector<PageRange>& ranges);
 
 }  // namespace memdrift

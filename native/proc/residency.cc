@@ -104,7 +104,7 @@ class Scan {
     size_t last = maps.size();
     while (last > 0 && maps[last - 1].end_address > kKernelHalf) last--;
     if (last == 0) return true;
-    switch (scanPages(pagemap_fd, maps[0].start_address, maps[last - 1].end_address, ranges_)) {
+    switch (scanPages(pagemap_fd, {maps[0].start_address, maps[last - 1].end_address}, ranges_)) {
       case ScanResult::kDone:
         return true;
       case ScanResult::kNoIoctl:

@@ -131,7 +131,7 @@ bool hasCopiedPages(const unsigned char* start, uint64_t bytes) noexcept {
   bool copied = true;
   try {
     std::vector<PageRange> ranges;
-    const ScanResult result = scanPages(pagemap, address, address + bytes, ranges);
+    const ScanResult result = scanPages(pagemap, {address, address + bytes}, ranges);
     if (result == ScanResult::kDone) copied = anyCopied(ranges);
     if (result == ScanResult::kNoIoctl) copied = hasCopiedEntries(pagemap, address, bytes);
   } catch (const std::bad_alloc&) {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 
-#include "child.h"
 #include "errors.h"
+#include "test/child.h"
 
 namespace memdrift {
 

@@ -7,16 +7,16 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
-#include "child.h"
 #include "proc/smaps.h"
+#include "test/child.h"
 
 namespace memdrift {
 
 constexpr size_t kSize = 8 << 20;
 constexpr int kReadWrite = PROT_READ | PROT_WRITE;
 
-static char* mapped(int protection, int flags, int fd = -1, size_t size = kSize) {
-  void* memory = mmap(nullptr, size, protection, flags, fd, 0);
+static char* mapped(int protection, int flags, int fd = -1) {
+  void* memory = mmap(nullptr, kSize, protection, flags, fd, 0);
   if (memory == MAP_FAILED) _exit(1);
   return static_cast<char*>(memory);
 }
@@ -147,7 +147,9 @@ TEST(Residency, CountsOnceWhereRangesFillTheBuffers) {
   expectLikeSmaps(
       [] {
         constexpr size_t kLarge = 8 * kSize;  // 16,384 pages, every second one: 8,192 ranges
-        char* memory = mapped(kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1, kLarge);
+        char* memory = static_cast<char*>(
+            mmap(nullptr, kLarge, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        if (memory == MAP_FAILED) _exit(1);
         madvise(memory, kLarge, MADV_NOHUGEPAGE);
         for (size_t at = 0; at < kLarge; at += 8192) memory[at] = 1;
       },

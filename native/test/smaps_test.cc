@@ -9,11 +9,11 @@
 #include <sstream>
 #include <thread>
 
-#include "child.h"
 #include "errors.h"
 #include "proc/counters.h"
 #include "proc/hugetlb.h"
 #include "proc/read_file.h"
+#include "test/child.h"
 
 namespace memdrift {
 

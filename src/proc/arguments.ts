@@ -1,6 +1,9 @@
 import { MemdriftError } from '../errors.ts';
 
-/** A process id, or this process; the latter is right also where /proc has the pids of another namespace. */
+/**
+ * A process id, or this process; the latter is right also where /proc has the pids of another
+ * namespace.
+ */
 export type Pid = number | 'self';
 
 const pidMax = 2 ** 31 - 1;
@@ -21,7 +24,8 @@ export function checkBytes(bytes: Uint8Array): Uint8Array {
   if (bytes instanceof Uint8Array) return bytes;
   throw new MemdriftError(
     'ERR_INVALID',
-    `The text of a /proc file was given as ${typeof bytes}. Pass its bytes, a Uint8Array or Buffer.`,
+    `The text of a /proc file was given as ${typeof bytes}. ` +
+      'Pass its bytes, a Uint8Array or Buffer.',
   );
 }
 

@@ -1,9 +1,10 @@
-import { binding, type NativeCounters, type NativeStatm } from '../binding.ts';
+import { binding } from '../binding.ts';
+import type { NativeCounters, NativeStatm } from '../door.ts';
 import { checkBytes, knownOrNull, nativePid, type Pid } from './arguments.ts';
 
 /**
- * What /proc/PID/status prints in kB, as bytes. The native list is native/proc/counters.h, and a test
- * compares the two.
+ * What /proc/PID/status prints in kB, as bytes. The native list is native/proc/counters.h, and a
+ * test compares the two.
  */
 export const counterFields = [
   'peakVmSizeBytes',
@@ -27,7 +28,10 @@ export const counterFields = [
 
 export type CounterField = (typeof counterFields)[number];
 
-/** Counters that the kernel keeps anyway; null: it does not say (kernel threads and zombies have no memory). */
+/**
+ * Counters that the kernel keeps anyway; null: it does not say (kernel threads and zombies have no
+ * memory).
+ */
 export type Counters = {
   readonly [Field in CounterField]: number | null;
 } & {
@@ -73,7 +77,10 @@ export function parseStatus(bytes: Uint8Array): Counters {
   return countersOf(binding().procParse(checkBytes(bytes), 'status'));
 }
 
-/** What stat alone says; memory is null, since its rss is approximate. @throws MemdriftError ERR_MALFORMED */
+/**
+ * What stat alone says; memory is null, since its rss is approximate.
+ * @throws MemdriftError ERR_MALFORMED
+ */
 export function parseStat(bytes: Uint8Array): Counters {
   return countersOf(binding().procParse(checkBytes(bytes), 'stat'));
 }

@@ -1,11 +1,12 @@
-import { binding, type NativeMappings, type NativeSmaps } from '../binding.ts';
+import { binding } from '../binding.ts';
+import type { NativeMappings, NativeSmaps } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
 import { checkBytes, knownOrNull, nativePid, type Pid } from './arguments.ts';
 
 /**
- * Every field of smaps that kernels 3.10 to 6.18 print, with those of smaps_rollup. Sizes are bytes;
- * `thpEligible` and `protectionKey` are plain numbers. The native list is native/proc/smaps_fields.h,
- * and a test compares the two.
+ * Every field of smaps that kernels 3.10 to 6.18 print, with those of smaps_rollup. Sizes are
+ * bytes; `thpEligible` and `protectionKey` are plain numbers. The native list is
+ * native/proc/smaps_fields.h, and a test compares the two.
  */
 export const mappingFields = [
   'sizeBytes',
@@ -105,7 +106,9 @@ export class Mappings {
     for (let i = 0; i < this.length; i++) yield this.at(i);
   }
 
-  /** The sum over all mappings that report the field; null when none does, 0 when there are none. */
+  /**
+   * The sum over all mappings that report the field; null when none does, 0 when there are none.
+   */
   totalBytes(field: MappingField): number | null {
     if (this.length === 0) return 0;
     let total = 0;
@@ -142,10 +145,11 @@ export function mappingPlaceAt(native: NativeMappings, i: number): MappingPlace 
 }
 
 /**
- * Reads /proc/PID/smaps. Costs what the kernel's walk costs: about 10 ms per mapped GB and 2.6 us per
- * mapping. A zombie or a kernel thread has no mappings, which is no error.
- * @throws MemdriftError ERR_GONE (no such process, or it ended during the read), ERR_DENIED (another
- * user's), ERR_MALFORMED, ERR_INVALID, ERR_UNSUPPORTED (not Linux, no /proc, no smaps in this kernel).
+ * Reads /proc/PID/smaps. Costs what the kernel's walk costs: about 10 ms per mapped GB and 2.6 us
+ * per mapping. A zombie or a kernel thread has no mappings, which is no error.
+ * @throws MemdriftError ERR_GONE (no such process, or it ended during the read), ERR_DENIED
+ * (another user's), ERR_MALFORMED, ERR_INVALID, ERR_UNSUPPORTED (not Linux, no /proc, no smaps in
+ * this kernel).
  */
 export function readMappings(pid: Pid): Mappings {
   return new Mappings(binding().procRead(nativePid(pid), 'smaps', false));
@@ -156,12 +160,17 @@ export async function readMappingsAsync(pid: Pid): Promise<Mappings> {
   return new Mappings(await binding().procRead(nativePid(pid), 'smaps', true));
 }
 
-/** What readMappings makes of the text of smaps. @throws MemdriftError ERR_MALFORMED, with the line. */
+/**
+ * What readMappings makes of the text of smaps.
+ * @throws MemdriftError ERR_MALFORMED, with the line.
+ */
 export function parseSmaps(bytes: Uint8Array): Mappings {
   return new Mappings(binding().procParse(checkBytes(bytes), 'smaps'));
 }
 
-/** Reads /proc/PID/maps: where the mappings are, not what is resident; 10 times cheaper than smaps. */
+/**
+ * Reads /proc/PID/maps: where the mappings are, not what is resident; 10 times cheaper than smaps.
+ */
 export function readMaps(pid: Pid): MappingPlace[] {
   return placesOf(binding().procRead(nativePid(pid), 'maps', false));
 }

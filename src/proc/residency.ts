@@ -1,8 +1,11 @@
-import { binding, type NativeResidency } from '../binding.ts';
+import { binding } from '../binding.ts';
+import type { NativeResidency } from '../door.ts';
 import { nativePid, type Pid } from './arguments.ts';
 import { type MappingPlace, mappingPlaceAt } from './mappings.ts';
 
-/** One mapping and what is resident of it; rssBytes = anonymousBytes + fileBytes, as smaps counts. */
+/**
+ * One mapping and what is resident of it; rssBytes = anonymousBytes + fileBytes, as smaps counts.
+ */
 export interface ResidentMapping extends MappingPlace {
   readonly rssBytes: number;
   readonly anonymousBytes: number;

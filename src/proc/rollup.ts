@@ -1,4 +1,5 @@
-import { binding, type NativeRollup } from '../binding.ts';
+import { binding } from '../binding.ts';
+import type { NativeRollup } from '../door.ts';
 import { checkBytes, knownOrNull, nativePid, type Pid } from './arguments.ts';
 import type { MappingField } from './mappings.ts';
 
@@ -7,7 +8,9 @@ type NotSummed = 'sizeBytes' | 'kernelPageSizeBytes' | 'mmuPageSizeBytes' | NotB
 type NotBytes = 'thpEligible' | 'protectionKey';
 type SummedField = Exclude<MappingField, NotSummed | 'rssBytes' | 'pssBytes'>;
 
-/** The kernel's sums over the mappings of one process, bytes; null: this source does not report it. */
+/**
+ * The kernel's sums over the mappings of one process, bytes; null: this source does not report it.
+ */
 export type Rollup = {
   readonly [Field in SummedField]: number | null;
 } & {
@@ -47,8 +50,8 @@ const summedFields: readonly SummedField[] = [
 ];
 
 /**
- * Reads /proc/PID/smaps_rollup, or sums smaps. The kernel walks the same page tables as for smaps: about
- * 10 ms per mapped GB, but 0.2 us per mapping. A zombie or a kernel thread has sums of 0.
+ * Reads /proc/PID/smaps_rollup, or sums smaps. The kernel walks the same page tables as for smaps:
+ * about 10 ms per mapped GB, but 0.2 us per mapping. A zombie or a kernel thread has sums of 0.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_MALFORMED, ERR_INVALID, ERR_UNSUPPORTED
  */
 export function readRollup(pid: Pid): Rollup {

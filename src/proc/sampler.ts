@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
-import {
-  binding,
-  type NativePass,
-  type NativePeak,
-  type NativeSample,
-  type NativeSamplerReport,
-  type SamplerHandle,
-} from '../binding.ts';
+import { binding } from '../binding.ts';
+import type {
+  NativePass,
+  NativePeak,
+  NativeSample,
+  NativeSamplerReport,
+  SamplerHandle,
+} from '../door.ts';
 import { MemdriftError } from '../errors.ts';
 import { nativePid, type Pid } from './arguments.ts';
 

@@ -1,5 +1,6 @@
 /** A binary semaphore that processes share, with a wait that blocks nobody's event loop. */
-import { binding, type FlagHandle } from '../binding.ts';
+import { binding } from '../binding.ts';
+import type { FlagHandle } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
 import { checkName } from './arguments.ts';
 

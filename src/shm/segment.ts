@@ -1,5 +1,6 @@
 /** A named piece of memory that processes share: a file in /dev/shm and one ArrayBuffer over it. */
-import { binding, type NativeSegmentInfo, type SegmentHandle } from '../binding.ts';
+import { binding } from '../binding.ts';
+import type { NativeSegmentInfo, SegmentHandle } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
 import { checkBufferSize, checkName, checkSize } from './arguments.ts';
 

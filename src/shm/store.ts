@@ -1,11 +1,6 @@
 /** Arrays in shared memory: made in place by one process, read by others without a copy. */
-import {
-  binding,
-  type NativeHolder,
-  type NativeObjectInfo,
-  type NativeStoreStats,
-  type StoreHandle,
-} from '../binding.ts';
+import { binding } from '../binding.ts';
+import type { NativeHolder, NativeObjectInfo, NativeStoreStats, StoreHandle } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
 import { checkBufferSize, checkName, checkSize } from './arguments.ts';
 import { callSite } from './call_site.ts';

@@ -32,7 +32,8 @@ function askPsutil(pid: number): PsutilAnswer {
     return (JSON.parse(output) as PsutilAnswer[])[0] as PsutilAnswer;
   } catch (cause) {
     throw new Error(
-      `${python} could not ask psutil. Install it (pip install psutil) and name that Python in MEMDRIFT_TEST_PYTHON.`,
+      `${python} could not ask psutil. Install it (pip install psutil) and name that Python in ` +
+        'MEMDRIFT_TEST_PYTHON.',
       { cause },
     );
   }
@@ -86,7 +87,9 @@ describe('a stopped process', () => {
 
   it("has psutil's memory_maps, mapping by mapping and field by field", () => {
     const ours = [...readMappings(pid)].map((mapping) => ({
-      addr: `${mapping.startAddress.toString(16).padStart(8, '0')}-${mapping.endAddress.toString(16).padStart(8, '0')}`,
+      addr: [mapping.startAddress, mapping.endAddress]
+        .map((address) => address.toString(16).padStart(8, '0'))
+        .join('-'),
       perms: mapping.permissions,
       // psutil leaves the kernel's escapes, and says [anon] where there is no name.
       path: mapping.name.replaceAll('\n', '\\012') || '[anon]',

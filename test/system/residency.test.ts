@@ -41,7 +41,7 @@ describe('readResidency by PAGEMAP_SCAN', () => {
     writeFileSync(hugePagesFile, before);
   });
 
-  it('is what smaps says: zero pages, copies, shared memory, PROT_NONE, special mappings', async () => {
+  it('is what smaps says: zero pages, copies, shared memory, PROT_NONE, special ones', async () => {
     expectLikeSmaps(await targets.start());
   });
 

@@ -1,0 +1,356 @@
+/**
+ * What native/door/ exports, as types only: `Binding` has one entry per function, and a test fails
+ * when the addon has others. src/binding.ts loads it.
+ *
+ * Bulk data crosses as typed-array columns, native objects as opaque branded handles that only the
+ * room that made them may keep.
+ */
+import type { MemdriftError } from './errors.ts';
+
+export interface Binding
+  extends ProcBinding,
+    SamplerBinding,
+    ShmBinding,
+    StoreBinding,
+    ExperimentBinding {
+  /** Hands the error class over, once per environment; before it, native errors are plain. */
+  initialize(errorClass: typeof MemdriftError): void;
+}
+
+/** native/door/proc_door.cc. `pid` -1 is this process; with `offThread` a promise comes back. */
+export interface ProcBinding {
+  procRead<Source extends keyof ProcSources>(
+    pid: number,
+    source: Source,
+    offThread: false,
+  ): ProcSources[Source];
+  procRead<Source extends keyof ProcSources>(
+    pid: number,
+    source: Source,
+    offThread: true,
+  ): Promise<ProcSources[Source]>;
+  procParse<Text extends keyof ProcTexts>(
+    bytes: Uint8Array,
+    text: Text,
+    pageSizeBytes?: number,
+  ): ProcTexts[Text];
+}
+
+export interface ProcSources {
+  smaps: NativeSmaps;
+  maps: NativeMappings;
+  rollup: NativeRollup;
+  counters: NativeCounters;
+  residency: NativeResidency;
+}
+
+export interface ProcTexts {
+  smaps: NativeSmaps;
+  maps: NativeMappings;
+  rollup: NativeRollup;
+  status: NativeCounters;
+  stat: NativeCounters;
+  statm: NativeStatm;
+}
+
+/** Columns, an entry per mapping; `permissions`, `name` and `vmFlags` are indexes of `strings`. */
+export interface NativeMappings {
+  length: number;
+  startAddress: Float64Array;
+  endAddress: Float64Array;
+  offsetBytes: Float64Array;
+  deviceMajor: Uint32Array;
+  deviceMinor: Uint32Array;
+  inode: BigUint64Array;
+  permissions: Uint32Array;
+  name: Uint32Array;
+  vmFlags: Uint32Array;
+  deleted: Uint8Array;
+  strings: string[];
+}
+
+export interface NativeSmaps extends NativeMappings {
+  /** Only what the text reports, by the JavaScript names of native/proc/smaps_fields.h. */
+  columns: Record<string, Float64Array>;
+  unknownNames: string[];
+  unknownColumns: Float64Array[];
+}
+
+/** `source`, and numbers (NaN: not reported) by the names of native/proc/smaps_fields.h. */
+export interface NativeRollup {
+  source: 'rollup' | 'smaps';
+  ussBytes: number;
+  [field: string]: number | string;
+}
+
+/** Numbers (NaN: not reported) by the names of native/proc/counters.h. */
+export interface NativeCounters {
+  pid: number;
+  name: string;
+  state: string;
+  parentPid: number;
+  signalsCaught?: bigint;
+  [field: string]: number | string | bigint | undefined;
+}
+
+export interface NativeStatm {
+  vmSizeBytes: number;
+  rssBytes: number;
+  sharedBytes: number;
+  textBytes: number;
+  libraryBytes: number;
+  dataBytes: number;
+  dirtyBytes: number;
+}
+
+export interface NativeResidency extends NativeMappings {
+  source: 'pagemap' | 'smaps';
+  reason: string;
+  rssBytes: Float64Array;
+  anonymousBytes: Float64Array;
+  fileBytes: Float64Array;
+  swapBytes: Float64Array;
+}
+
+/** native/door/sampler_door.cc. After samplerStop every call throws ERR_CLOSED. */
+export interface SamplerBinding {
+  /** Starts a thread; `onSample` is called on the environment's thread. */
+  samplerStart(
+    options: {
+      readonly pids: readonly number[];
+      readonly intervalMs: number;
+      readonly budgetPercent: number;
+      readonly segments: readonly string[];
+    },
+    onSample: (sample: NativeSample) => void,
+  ): SamplerHandle;
+  samplerAdd(sampler: SamplerHandle, pid: number): void;
+  samplerRemove(sampler: SamplerHandle, pid: number): void;
+  /** Rejects with ERR_CLOSED when the sampler is stopped before the pass is done. */
+  samplerPass(sampler: SamplerHandle): Promise<NativePass>;
+  samplerStop(sampler: SamplerHandle): Promise<NativeSamplerReport>;
+}
+
+declare const samplerBrand: unique symbol;
+export type SamplerHandle = { readonly [samplerBrand]: true };
+
+type NativeExactness = 'exact' | 'kernel' | 'sampled' | 'estimated';
+
+export interface NativeSample {
+  readonly atMs: number;
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly rssBytes: number | null;
+    readonly rssAnonBytes: number | null;
+    readonly rssFileBytes: number | null;
+    readonly rssShmemBytes: number | null;
+    readonly swapBytes: number | null;
+  }[];
+  readonly segments: readonly { readonly path: string; readonly residentBytes: number | null }[];
+  readonly sumRssBytes: number;
+  readonly footprintBytes: number | null;
+  readonly footprintExactness: NativeExactness;
+  readonly lostProcesses: number;
+}
+
+export interface NativePass {
+  readonly atMs: number;
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly rssBytes: number | null;
+    readonly pssBytes: number | null;
+    readonly ussBytes: number | null;
+    readonly swapBytes: number | null;
+  }[];
+  readonly segments: readonly { readonly path: string; readonly residentBytes: number | null }[];
+  readonly unknownPids: readonly number[];
+  readonly sumRssBytes: number | null;
+  readonly sumPssBytes: number | null;
+  readonly sumUssBytes: number | null;
+  readonly footprintBytes: number | null;
+  readonly footprintExactness: NativeExactness;
+  readonly lostProcesses: number;
+  readonly cpuMs: number;
+}
+
+export interface NativePeak {
+  readonly bytes: number;
+  readonly atMs: number | null;
+  readonly exactness: NativeExactness;
+  readonly samples: number;
+}
+
+export interface NativeSamplerReport {
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly samples: number;
+    readonly passes: number;
+    readonly endedAtMs: number | null;
+    readonly denied: boolean;
+    readonly peak: Readonly<
+      Record<
+        'rssBytes' | 'ussBytes' | 'pssBytes' | 'sharedBytes' | 'rssAnonBytes',
+        NativePeak | null
+      >
+    >;
+  }[];
+  readonly segments: readonly {
+    readonly path: string;
+    readonly residentBytesPeak: number | null;
+  }[];
+  readonly footprint: {
+    readonly peakBytes: number | null;
+    readonly atMs: number | null;
+    readonly exactness: NativeExactness;
+    readonly sumRssBytesThen: number | null;
+  };
+  readonly lostProcesses: number;
+  readonly observer: {
+    readonly cpuMs: number;
+    readonly wallMs: number;
+    readonly percentOfCore: number;
+    readonly samples: number;
+    readonly samplesMissed: number;
+    readonly samplesDropped: number;
+    readonly passes: number;
+    readonly passesSkipped: number;
+  };
+}
+
+declare const segmentBrand: unique symbol;
+declare const flagBrand: unique symbol;
+declare const storeBrand: unique symbol;
+
+/** An attachment to a plain segment; opaque. */
+export interface SegmentHandle {
+  readonly [segmentBrand]: true;
+}
+
+/** An attachment to a flag; opaque. */
+export interface FlagHandle {
+  readonly [flagBrand]: true;
+}
+
+/** An attachment to a store; opaque. */
+export interface StoreHandle {
+  readonly [storeBrand]: true;
+}
+
+export interface NativeSegmentInfo {
+  readonly name: string;
+  readonly path: string;
+  readonly kind: 'segment' | 'flag' | 'store';
+  readonly inode: bigint;
+  readonly sizeBytes: number;
+  readonly residentBytes: number;
+}
+
+/** native/door/shm_door.cc */
+export interface ShmBinding {
+  segmentCreate(name: string, sizeBytes: number): SegmentHandle;
+  segmentOpen(name: string): SegmentHandle;
+  /** The same ArrayBuffer at every call while JavaScript holds it. */
+  segmentBuffer(segment: SegmentHandle): ArrayBuffer;
+  segmentInfo(segment: SegmentHandle): Omit<NativeSegmentInfo, 'kind' | 'inode'>;
+  /** Detaches the buffer, unmaps, and unlinks if nobody else is attached. */
+  segmentClose(segment: SegmentHandle): void;
+  segmentUnlink(name: string): void;
+  segmentSweep(): string[];
+  segmentList(): NativeSegmentInfo[];
+  flagCreate(name: string): FlagHandle;
+  flagOpen(name: string): FlagHandle;
+  flagPost(flag: FlagHandle): void;
+  flagTryWait(flag: FlagHandle): boolean;
+  /** Waits on the environment's waiter thread. */
+  flagWait(flag: FlagHandle, timeoutMs: number): Promise<boolean>;
+  flagClose(flag: FlagHandle): void;
+}
+
+export interface NativeHolder {
+  readonly client: number;
+  readonly pid: number;
+  readonly label: string;
+}
+
+export interface NativeObjectInfo {
+  readonly id: number;
+  readonly state: 'created' | 'sealed' | 'deleted';
+  readonly sizeBytes: number;
+  readonly extentBytes: number;
+  readonly fileOffsetBytes: number;
+  readonly createdAtMs: number;
+  readonly creator: NativeHolder;
+  readonly site: string;
+  readonly holders: NativeHolder[];
+}
+
+export interface NativeStoreStats {
+  readonly capacityBytes: number;
+  readonly liveBytes: number;
+  readonly arenaBytes: number;
+  readonly residentBytes: number;
+  readonly objects: number;
+  readonly clients: number;
+  readonly puts: number;
+  readonly gets: number;
+  readonly placement: 'lowest' | 'rotate';
+}
+
+export interface NativeAttachOptions {
+  readonly name: string;
+  readonly trim: boolean;
+  readonly readOnly: boolean;
+  readonly label: string;
+}
+
+export interface NativeStoreOptions extends NativeAttachOptions {
+  readonly capacityBytes: number;
+  readonly placement: 'lowest' | 'rotate';
+  readonly sites: boolean;
+}
+
+/** native/door/store_door.cc. The promises are settled by work on libuv's pool. */
+export interface StoreBinding {
+  storeCreate(options: NativeStoreOptions): Promise<StoreHandle>;
+  storeOpen(options: NativeAttachOptions): Promise<StoreHandle>;
+  storeReserve(
+    store: StoreHandle,
+    sizeBytes: number,
+    site: string,
+  ): { id: number; buffer: ArrayBuffer };
+  storeReserveAsync(
+    store: StoreHandle,
+    sizeBytes: number,
+    site: string,
+  ): Promise<{ id: number; buffer: ArrayBuffer }>;
+  /** Copies `bytes`, which must stay attached until then. */
+  storePut(store: StoreHandle, bytes: Uint8Array, site: string): Promise<number>;
+  storeSeal(store: StoreHandle, id: number): void;
+  storeAbort(store: StoreHandle, id: number): void;
+  /** Counts: each call needs a storeRelease. */
+  storeGet(store: StoreHandle, id: number): ArrayBuffer;
+  storeRelease(store: StoreHandle, id: number): void;
+  storeDelete(store: StoreHandle, id: number): void;
+  storeList(store: StoreHandle): NativeObjectInfo[];
+  storeStats(store: StoreHandle): NativeStoreStats;
+  storeInfo(store: StoreHandle): {
+    name: string;
+    path: string;
+    sites: boolean;
+    /** Whether V8 counts views in `external`; it does where this Node gives us no way around. */
+    viewsAreExternal: boolean;
+    consumerViews: 'mapped' | 'copied';
+  };
+  storeGiveBack(store: StoreHandle, keepBytes: number): Promise<number>;
+  storeClose(store: StoreHandle): void;
+}
+
+/** native/door/experiment_door.cc */
+export interface ExperimentBinding {
+  /** Fills `bytes` with the words of `key` on a pool thread; they must stay attached until then. */
+  patternFill(bytes: Uint8Array, key: bigint): Promise<void>;
+  /** Index of the first byte that patternFill did not write for `key`, or -1; on a pool thread. */
+  patternCheck(bytes: Uint8Array, key: bigint): Promise<number>;
+  /** Who connected the Unix socket `fd` (SO_PEERCRED). */
+  socketPeer(fd: number): { pid: number; uid: number };
+}
