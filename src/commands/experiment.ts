@@ -98,6 +98,8 @@ async function runAndShow(options: ExperimentOptions): Promise<number> {
   process.stdout.write(experimentText(report, { color: wantsColor() }));
   writeJson(options.jsonFile, report);
   if (report.completed) return exitCodes.ok;
+  // Again, where programs look for it: stdout may be a file that nobody reads now.
+  process.stderr.write(`memdrift: ${report.error?.message ?? 'not every array was checked'}\n`);
   return signals.exitCode ?? exitCodes.failed;
 }
 

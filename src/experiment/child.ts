@@ -5,12 +5,13 @@
 import { setMaxListeners } from 'node:events';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { Flag } from '../shm/flag.ts';
+import { Segment } from '../shm/segment.ts';
 import { Store } from '../shm/store.ts';
 import type { ChildSetup, ToChild, ToMain } from './messages.ts';
 import { OwnMemoryFollower } from './own_memory.ts';
 
 /** How often a child tells main about its memory, so that a killed one has left something. */
-const memoryReportMs = 500;
+const memoryReportMs = 200;
 
 /** What a role gets to work with. */
 export interface ChildContext {
@@ -41,9 +42,28 @@ export function runChild(body: RoleBody): void {
   // part is to wait for main's word, or for main's end.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => channel.abort(new MemdriftError('ERR_INTERRUPTED', 'SIGTERM')));
-  channel.on('setup', (setup) => {
-    void live(setup as ChildSetup, channel, body).then((exitCode) => process.exit(exitCode));
+  const setup = new Promise<ChildSetup>((resolve) => {
+    channel.on('setup', (message) => resolve(message as ChildSetup));
   });
+  // Main may die before it has said what to do: there is nothing to end then, and nobody to ask.
+  void Promise.race([setup, channel.aborted])
+    .then((first) => (first === 'aborted' ? 1 : live(first, channel, body)))
+    .then((exitCode) => {
+      if (channel.isOrphan) sweepAfterMain();
+      process.exit(exitCode);
+    });
+}
+
+/**
+ * Main is gone, and it may have been the only one that was attached to the store: then there is no
+ * last one out to remove it, unless who is left looks. A failure is left to the next start.
+ */
+function sweepAfterMain(): void {
+  try {
+    Segment.sweep();
+  } catch {
+    // The next start sweeps too.
+  }
 }
 
 async function live(setup: ChildSetup, channel: MainChannel, body: RoleBody): Promise<number> {
@@ -115,7 +135,23 @@ class MainChannel {
     // Every connection and every wait listens; their number is the run's, not a leak.
     setMaxListeners(0, this.signal);
     process.on('message', (message: ToChild) => this.#receive(message));
-    process.on('disconnect', () => this.abort(new MemdriftError('ERR_DIED', 'main is gone')));
+    const orphaned = () => this.abort(new MemdriftError('ERR_DIED', 'main is gone'));
+    process.on('disconnect', orphaned);
+    if (!process.connected) orphaned();
+  }
+
+  /** Resolves when the run is over for this process, whatever it is doing. */
+  get aborted(): Promise<'aborted'> {
+    return new Promise((resolve) => {
+      const end = () => resolve('aborted');
+      if (this.signal.aborted) end();
+      else this.signal.addEventListener('abort', end, { once: true });
+    });
+  }
+
+  /** True once main is gone. */
+  get isOrphan(): boolean {
+    return !process.connected;
   }
 
   get signal(): AbortSignal {

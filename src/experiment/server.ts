@@ -28,24 +28,21 @@ runChild(async (context) => {
   }
 });
 
+/** How often main is told how far the run is, besides when it asks: for the report of a cut run. */
+const statusIntervalMs = 100;
+
 /** Follows the run as a whole, and tells main of the moments at which it should look. */
 class Progress {
   readonly #context: ChildContext;
   readonly #roundsByClient: number[];
   #arraysInFlight = 0;
   #roundsDone = 0;
+  #statusSentAt = 0;
 
   constructor(context: ChildContext) {
     this.#context = context;
     this.#roundsByClient = new Array<number>(context.setup.clients).fill(0);
-    context.on('status', () => {
-      const status = {
-        roundsDone: this.#roundsDone,
-        arraysInFlight: this.#arraysInFlight,
-        roundsByClient: this.#roundsByClient,
-      };
-      context.send({ type: 'status', status });
-    });
+    context.on('status', () => this.#sendStatus());
   }
 
   sent(): void {
@@ -57,6 +54,7 @@ class Progress {
     this.#arraysInFlight--;
     this.#roundsDone++;
     this.#roundsByClient[client] = (this.#roundsByClient[client] ?? 0) + 1;
+    if (performance.now() - this.#statusSentAt > statusIntervalMs) this.#sendStatus();
     const total = this.#context.setup.clients * this.#context.setup.rounds;
     if (this.#roundsDone === Math.ceil(total / 2)) {
       this.#context.send({ type: 'moment', moment: 'mid-run' });
@@ -66,6 +64,16 @@ class Progress {
       this.#context.send({ type: 'moment', moment: 'last release' });
       await seen;
     }
+  }
+
+  #sendStatus(): void {
+    this.#statusSentAt = performance.now();
+    const status = {
+      roundsDone: this.#roundsDone,
+      arraysInFlight: this.#arraysInFlight,
+      roundsByClient: this.#roundsByClient,
+    };
+    this.#context.send({ type: 'status', status });
   }
 }
 

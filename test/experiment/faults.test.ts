@@ -12,7 +12,7 @@ async function workingProcesses(main: number): Promise<{ server: number; clients
     return children.length === 4 ? children : null;
   });
   const store = await openStoreOf(main);
-  await eventually('arrays in the store', () => store.stats().puts > 6);
+  await eventually('arrays in the store', () => store.stats().puts > 100);
   store.close();
   const [server = 0, ...clients] = pids;
   return { server, clients };

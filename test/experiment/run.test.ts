@@ -34,7 +34,7 @@ describe('a run of the experiment', () => {
   });
 
   it('gives numbers that hold together', async () => {
-    const { report } = await launch([...smallRun, '--work-ms=150']).ended;
+    const { report } = await launch([...smallRun, '--rounds=6', '--work-ms=300']).ended;
     if (!report) throw new Error('no report');
     for (const process of report.processes) {
       const { rssBytes, pssBytes, ussBytes, sharedBytes, rssAnonBytes } = process.peak;
