@@ -12,6 +12,7 @@ export type {
   ExperimentProgress,
   ExperimentReport,
   HeapSeries,
+  Look,
   Peak,
   ProcessReport,
   Role,

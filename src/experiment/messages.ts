@@ -7,6 +7,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { MemdriftError } from '../errors.ts';
 import type { OwnMemory } from './own_memory.ts';
+import type { Look } from './report_model.ts';
 
 /** What a child needs to know before it can work; main sends it first. */
 export interface ChildSetup {
@@ -35,7 +36,7 @@ export type ToChild =
   | { readonly type: 'abort' };
 
 /** Moments at which the sampler must look, however little budget is left. */
-export type Moment = 'first wave' | 'mid-run' | 'last release';
+export type Moment = Look['moment'];
 
 /** A child to main. */
 export type ToMain =

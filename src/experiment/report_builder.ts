@@ -4,7 +4,7 @@ import type { SamplerReport } from '../proc/sampler.ts';
 import type { Child } from './children.ts';
 import type { ExperimentOptions } from './options.ts';
 import type { OwnMemory } from './own_memory.ts';
-import type { ExperimentReport, ProcessReport, Role } from './report_model.ts';
+import type { ExperimentReport, Look, ProcessReport, Role } from './report_model.ts';
 
 export interface ReportParts {
   readonly options: ExperimentOptions;
@@ -14,6 +14,7 @@ export interface ReportParts {
   readonly ownMemory: OwnMemory;
   readonly children: readonly Child[];
   readonly observed: SamplerReport;
+  readonly looks: readonly Look[];
   readonly recorded: Pick<ExperimentReport, 'store'> & {
     readonly series: string | null;
     readonly storeLog: string | null;
@@ -45,6 +46,7 @@ export function buildReport(parts: ReportParts): ExperimentReport {
     },
     footprint: observed.footprint,
     store: recorded.store,
+    looks: parts.looks,
     observer: observed.observer,
     files: { series: recorded.series, storeLog: recorded.storeLog, captureDir: null },
   };

@@ -94,6 +94,8 @@ export interface ExperimentReport {
     readonly puts: number;
     readonly gets: number;
   };
+  /** What every process's smaps said at the moments that count, whatever the budget. */
+  readonly looks: readonly Look[];
   /** What measuring cost: CPU of the sampler's thread. */
   readonly observer: {
     readonly cpuMs: number;
@@ -108,6 +110,16 @@ export interface ExperimentReport {
     readonly storeLog: string | null;
     readonly captureDir: string | null;
   };
+}
+
+/** One full look at the group; the footprint is exact. */
+export interface Look {
+  readonly moment: 'first wave' | 'mid-run' | 'last release';
+  readonly atMs: number;
+  /** How many processes it saw. */
+  readonly processes: number;
+  readonly footprintBytes: number | null;
+  readonly sumRssBytes: number | null;
 }
 
 /** What the progress line shows while a run is going. */

@@ -14,7 +14,7 @@ import type { ExperimentOptions } from './options.ts';
 import { OwnMemoryFollower } from './own_memory.ts';
 import { Recorder } from './recorder.ts';
 import { buildReport } from './report_builder.ts';
-import type { ExperimentProgress, ExperimentReport } from './report_model.ts';
+import type { ExperimentProgress, ExperimentReport, Look } from './report_model.ts';
 import { socketPathFor, sweepSockets } from './socket_folder.ts';
 
 export interface RunHooks {
@@ -63,6 +63,7 @@ class Run {
   /** Rejects at the first thing that ends the run early; never resolves. */
   readonly #failure = new Failure();
   #status: ServerStatus = { roundsDone: 0, arraysInFlight: 0, roundsByClient: [] };
+  readonly #looks: Look[] = [];
   #holding = 0;
   #error: MemdriftError | null = null;
 
@@ -159,6 +160,7 @@ class Run {
       children: this.#children,
       observed,
       recorded,
+      looks: this.#looks,
     });
   }
 
@@ -208,7 +210,10 @@ class Run {
         if (this.#holding === this.#options.clients) this.#look('first wave');
         return;
       case 'moment':
-        this.#look(message.moment).then(() => child.send({ type: 'proceed' }));
+        this.#look(message.moment).then(() => {
+          // The one moment that the server waits at; a word too many would let the next one pass.
+          if (message.moment === 'last release') child.send({ type: 'proceed' });
+        });
         return;
       case 'status':
         this.#status = message.status;
@@ -230,9 +235,15 @@ class Run {
     }
   }
 
-  /** A full look of the sampler. It fails only where a process has just ended, which is no news. */
+  /** A full look of the sampler, whatever its budget. */
   async #look(moment: Moment): Promise<void> {
-    await this.#sampler.pass(moment).catch(() => {});
+    try {
+      const { atMs, processes, footprintBytes, sumRssBytes } = await this.#sampler.pass(moment);
+      const seen = processes.length;
+      this.#looks.push({ moment, atMs, processes: seen, footprintBytes, sumRssBytes });
+    } catch {
+      // The run was ended meanwhile; the report then shows that this look is missing.
+    }
   }
 
   async #waitForFlag(): Promise<void> {

@@ -43,8 +43,13 @@ describe('a run of the experiment', () => {
       }
       expect(pssBytes).toBeLessThanOrEqual(rssBytes ?? 0);
       expect(ussBytes).toBeLessThanOrEqual(pssBytes ?? 0);
-      expect(process.peakDetail.pssBytes?.samples).toBeGreaterThanOrEqual(3);
+      expect(process.peakDetail.pssBytes?.samples).toBeGreaterThanOrEqual(1);
     }
+    expect(report.looks.map(({ moment, processes }) => ({ moment, processes }))).toEqual([
+      { moment: 'first wave', processes: 5 },
+      { moment: 'mid-run', processes: 5 },
+      { moment: 'last release', processes: 5 },
+    ]);
     const sum = report.processes.reduce((total, { peak }) => total + (peak.rssBytes ?? 0), 0);
     expect(report.totals.rssBytes).toBe(sum);
     // At most one array per client is alive at any moment.
@@ -55,7 +60,6 @@ describe('a run of the experiment', () => {
     expect(report.store.arenaBytesPeak).toBeLessThanOrEqual(3 * extent);
     expect(report.store.residentBytesPeak).toBeGreaterThanOrEqual(report.store.arenaBytesPeak);
     expect(report.footprint.peakBytes).toBeLessThan(report.totals.rssBytes ?? 0);
-    expect(report.observer.passes).toBeGreaterThanOrEqual(3);
   });
 
   it('writes the series and the store log where it was told to', async () => {

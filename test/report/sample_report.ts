@@ -123,6 +123,7 @@ export function sampleReport(more: Partial<ExperimentReport> = {}): ExperimentRe
       puts: 80,
       gets: 80,
     },
+    looks: [],
     observer: { cpuMs: 118.25, percentOfCore: 0.55, samples: 215, passes: 3, samplesDropped: 0 },
     files: {
       series: '/somewhere/tmp/series.jsonl',
