@@ -67,7 +67,7 @@ async function runRay(setting, size, { context, folder }) {
   const args = [...trafficFlags(size), '--array', setting.array, '--sample-ms', setting.sampleMs];
   const report = await context.python('ray_experiment.py', [...args, '--tmp-dir', folder]);
   const server = report.processes.find((one) => one.label === 'Server');
-  return { label: setting.label, ...summary(report, server) };
+  return { label: setting.label, startupMs: report.startupMs, ...summary(report, server) };
 }
 
 const gigabytes = (bytes) => (typeof bytes === 'number' ? (bytes / 1e9).toFixed(2) : '-');
@@ -96,14 +96,16 @@ function markdown(runs) {
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
-function ourRows(context, ours, rival, size) {
+function ourRows(context, { ours, rival, size }) {
+  // What is small is mostly start-up: nothing to hold a budget against.
+  const budgeted = (budget) => (context.small ? undefined : budget);
   const [rotate, rotateTrim, lowest, lowestTrim, hardly] = ours;
   const floorMs = size.rounds * size.workMs;
   const rivalName = rival?.label;
   const seconds = { unit: 's', rivalName };
   const rivalSeconds = rival ? rival.wallMs / 1000 : null;
   for (const run of [lowest, hardly]) {
-    const budget = { atMost: (1.15 * floorMs) / 1000 };
+    const budget = budgeted({ atMost: (1.15 * floorMs) / 1000 });
     const what = `wall time: ${run.label}`;
     context.row({ what, ours: run.wallMs / 1000, rival: rivalSeconds, ...seconds, budget });
   }
@@ -112,7 +114,7 @@ function ourRows(context, ours, rival, size) {
     ours: lowest.residentBytes / lowest.liveBytes,
     rival: rival ? rival.residentBytes / rival.liveBytes : null,
     rivalName,
-    budget: { atMost: 1.15 },
+    budget: budgeted({ atMost: 1.15 }),
   });
   context.row({
     what: 'RssAnon of the server at its peak',
@@ -120,18 +122,21 @@ function ourRows(context, ours, rival, size) {
     rival: rival ? rival.serverAnonBytes / 1e6 : null,
     rivalName,
     unit: 'MB',
-    budget: { atMost: 60 },
+    budget: budgeted({ atMost: 60 }),
   });
   const counted = (run) => run.totals.rssBytes / run.footprintBytes;
   const same = 'sum of RSS peaks / footprint peak';
-  context.row({ what: `${same}: rotate`, ours: counted(rotate), budget: { atLeast: 5 } });
-  context.row({ what: `${same}: rotate, trim`, ours: counted(rotateTrim), budget: { atMost: 2 } });
+  const five = budgeted({ atLeast: 5 });
+  const two = budgeted({ atMost: 2 });
+  context.row({ what: `${same}: rotate`, ours: counted(rotate), budget: five });
+  context.row({ what: `${same}: rotate, trim`, ours: counted(rotateTrim), budget: two });
   for (const [a, b] of [
     [rotateTrim, rotate],
     [lowestTrim, lowest],
   ]) {
     const pair = { ours: a.wallMs / 1000, rival: b.wallMs / 1000, rivalName: 'no trim' };
-    context.row({ what: `what trim costs: ${b.label}`, ...pair, unit: 's', budget: 1.1 });
+    const budget = budgeted(1.1);
+    context.row({ what: `what trim costs: ${b.label}`, ...pair, unit: 's', budget });
   }
 }
 
@@ -150,8 +155,12 @@ export async function run(context) {
         rays.push(await runRay(setting, size, { context, folder }));
       }
     }
-    ourRows(context, ours, rays[0] ?? null, size);
+    ourRows(context, { ours, rival: rays[0] ?? null, size });
     context.text(markdown([...ours, ...rays]));
+    for (const one of rays) {
+      context.text(`${one.label}: ${(one.startupMs / 1000).toFixed(1)} s of start-up left out.`);
+    }
+    context.text('Ours: start-up and end of all processes included.');
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
