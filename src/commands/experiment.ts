@@ -22,8 +22,9 @@ import { ProgressLine } from './progress.ts';
 
 const summary = 'run the experiment on real shared memory and say where the memory was';
 
-const description = `One server and several clients send arrays to each other through shared memory. Every byte
-is checked, and the report says where the memory of all of them really was, each page once.`;
+const description = `One server and several clients send arrays to each other through shared
+memory. Every byte is checked, and the report says where the memory of all of them really was,
+each page once.`.replaceAll('\n', ' ');
 
 const usageExamples: readonly (readonly [string, string])[] = [
   ['', '10 clients, 20 rounds, arrays of 100 MB'],

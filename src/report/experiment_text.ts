@@ -94,7 +94,7 @@ function processBlock(process: ProcessReport, colors: Colors): string {
   const right = heapLines(process);
   const rows = left.map((text, i) => `${text.padEnd(leftColumns)}${right[i] ?? ''}`.trimEnd());
   const head = colors.bold(`${title.padEnd(leftColumns)}${heading}`.trimEnd());
-  const lines = [head, ...rows, `    ${growthText(process)}`];
+  const lines = [head, ...rows, ...growthLines(process).map((line) => `    ${line}`)];
   if (died !== null) lines.splice(1, 0, colors.red(`    died: ${died}`));
   return lines.join('\n');
 }
@@ -128,25 +128,32 @@ function numberCells(cells: readonly string[]): string {
 }
 
 /**
- * Which of the parts of RSS grew, largest change first. The parts sum to the whole, because drift
- * is defined as RSS less the other two.
+ * Which part of RSS grew most, by its peak, because memory may be given back before the end; then
+ * the change from first to last, whose parts sum to the whole: drift is RSS less the other two.
  */
-function growthText({ heapSeries, driftFirstBytes, driftBytes }: ProcessReport): string {
+function growthLines({ heapSeries, driftFirstBytes, driftBytes }: ProcessReport): string[] {
   if (heapSeries === null || driftFirstBytes === null || driftBytes === null) {
-    return `which of them grew: ${unknown}`;
+    return [`which of them grew: ${unknown}`];
   }
-  const growth = ({ firstBytes, lastBytes }: HeapSeries): number => lastBytes - firstBytes;
+  const drift = { firstBytes: driftFirstBytes, lastBytes: driftBytes, peakBytes: driftBytes };
   const parts = [
-    { name: 'store pages', bytes: growth(heapSeries.storeMapped) },
-    { name: 'heapTotal', bytes: growth(heapSeries.heapTotal) },
-    { name: 'drift', bytes: driftBytes - driftFirstBytes },
-  ].sort((a, b) => Math.abs(b.bytes) - Math.abs(a.bytes));
+    { name: 'store pages', series: heapSeries.storeMapped },
+    { name: 'heapTotal', series: heapSeries.heapTotal },
+    { name: 'drift', series: drift },
+  ];
   const { rss } = heapSeries;
-  const verb = growth(rss) < 0 ? 'fell' : 'grew';
-  return (
-    `RSS ${verb} ${megabytes(rss.firstBytes)} -> ${megabytes(rss.lastBytes)} MB, by ` +
-    parts.map(({ name, bytes }) => `${name} ${signedMegabytes(bytes)}`).join(', ')
-  );
+  const rise = ({ firstBytes, peakBytes }: HeapSeries): number => peakBytes - firstBytes;
+  const change = ({ firstBytes, lastBytes }: HeapSeries): number => lastBytes - firstBytes;
+  const [most] = parts.toSorted((a, b) => rise(b.series) - rise(a.series));
+  const range = ({ firstBytes, peakBytes }: HeapSeries): string =>
+    `${megabytes(firstBytes)} -> ${megabytes(peakBytes)} MB`;
+  const changes = parts
+    .toSorted((a, b) => Math.abs(change(b.series)) - Math.abs(change(a.series)))
+    .map(({ name, series }) => `${name} ${signedMegabytes(change(series))}`);
+  return [
+    `RSS grew to its peak ${range(rss)}, most of it ${most?.name} ${range(most?.series ?? rss)}`,
+    `and first to last ${signedMegabytes(change(rss))} MB: ${changes.join(', ')}`,
+  ];
 }
 
 function totalsBlock({ totals, processes, completed }: ExperimentReport, colors: Colors): string {
