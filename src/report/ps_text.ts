@@ -1,7 +1,7 @@
 /** `memdrift ps`: a group's processes, their sums, and each page once. */
 import Table from 'cli-table3';
 import type { GroupProcess, GroupSegment, GroupSnapshot } from '../group/group_model.ts';
-import { counted, megabytes, megabytesWithUnit, times, unknown } from './units.ts';
+import { megabytes, megabytesWithUnit, times, unknown } from './units.ts';
 
 const borderless = {
   chars: {
@@ -53,7 +53,7 @@ function processTable(snapshot: GroupSnapshot): string {
     'sum',
     ...[rssBytes, ussBytes, pssBytes, sharedBytes, swapBytes].map(megabytes),
     '',
-    `${counted(processes.length, 'process').replace('processs', 'processes')}, MB`,
+    `${processes.length} ${processes.length === 1 ? 'process' : 'processes'}, MB`,
   ]);
   return trimmed(table.toString());
 }

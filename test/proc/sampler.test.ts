@@ -129,7 +129,7 @@ describe('Sampler', () => {
 
   test('drops samples that a busy event loop does not take, and no peaks', async () => {
     const sampler = new Sampler({ pids: ['self'], intervalMs: 10, budgetPercent: 0 });
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6000);
     const report = await sampler.stop();
     const { samples, samplesDropped } = report.observer;
     expect(samplesDropped).toBeGreaterThan(0);
