@@ -1,6 +1,6 @@
 /**
- * The life of a child process of a run, server or client: it waits for its setup, works, says how it
- * ended, and never outlives main.
+ * The life of a child process of a run, server or client: it waits for its setup, works, says how
+ * it ended, and never outlives main.
  */
 import { setMaxListeners } from 'node:events';
 import { isMemdriftError, MemdriftError } from '../errors.ts';

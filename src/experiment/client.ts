@@ -1,6 +1,6 @@
 /**
- * Entry of a client process: it gets an array, checks all of it, works, releases it, and sends a new
- * one back, until the server says that it is done.
+ * Entry of a client process: it gets an array, checks all of it, works, releases it, and sends a
+ * new one back, until the server says that it is done.
  */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,6 @@
-/** What a process of the run says of its own memory: Node's numbers and the kernel's, side by side. */
+/**
+ * What a process of the run says of its own memory: Node's numbers and the kernel's, side by side.
+ */
 import { readCounters } from '../proc/counters.ts';
 import type { HeapSeries } from './report_model.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What main writes down while a run is going: the series, one JSON line per sample, the store's log,
- * one line a second, and the store's peaks.
+ * What main writes down while a run is going: the series, one JSON line per sample, the store's
+ * log, one line a second, and the store's peaks.
  */
 import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';

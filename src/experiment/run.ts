@@ -31,9 +31,10 @@ const blameMs = 200;
 
 /**
  * Runs the experiment and reports what it found. Resolves also when a process died, an array was
- * wrong, the time was over or `hooks.signal` was aborted: `completed` is then false and `error` says
- * why. Nothing is left in /dev/shm or the socket's folder, and no process, whatever happened.
- * @throws MemdriftError for what stands in the way of a start: no room for the store, no native part.
+ * wrong, the time was over or `hooks.signal` was aborted: `completed` is then false and `error`
+ * says why. Nothing is left in /dev/shm or the socket's folder, and no process, whatever happened.
+ * @throws MemdriftError for what stands in the way of a start: no room for the store, no native
+ * part.
  */
 export async function runExperiment(
   options: ExperimentOptions,

@@ -1,6 +1,6 @@
 /**
- * Where the Unix socket of a run lives: a folder of this user alone, so that nobody else can connect
- * or put a link in the way, with a path short enough for a socket (108 bytes with its end).
+ * Where the Unix socket of a run lives: a folder of this user alone, so that nobody else can
+ * connect or put a link in the way, with a path short enough for a socket (108 bytes with its end).
  */
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -16,7 +16,8 @@ export function socketPathFor(runName: string): string {
   if (Buffer.byteLength(path) > maxSocketPathBytes) {
     throw new MemdriftError(
       'ERR_TOO_LARGE',
-      `the socket path ${path} has more than ${maxSocketPathBytes} bytes; set XDG_RUNTIME_DIR or TMPDIR to a shorter folder`,
+      `the socket path ${path} has more than ${maxSocketPathBytes} bytes; ` +
+        'set XDG_RUNTIME_DIR or TMPDIR to a shorter folder',
       { path },
     );
   }
@@ -38,7 +39,8 @@ function socketFolder(): string {
   if (!isOwnFolder(folder)) {
     throw new MemdriftError(
       'ERR_DENIED',
-      `${folder} is not a folder that only this user can enter (0700, no link); remove it or set XDG_RUNTIME_DIR`,
+      `${folder} is not a folder that only this user can enter (0700, no link); ` +
+        'remove it, or set XDG_RUNTIME_DIR',
       { folder },
     );
   }

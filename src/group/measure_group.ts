@@ -18,7 +18,8 @@ import { SegmentTable } from './segments.ts';
  * sum of Pss, plus the pages of the group's segments that no Pss of the group has. Processes are
  * read one after another, so a group that runs is not seen at one instant. Costs about 10 ms per
  * mapped GB and process, twice that where a process maps a segment.
- * @throws MemdriftError ERR_GONE (a pid that was named, or a segment), ERR_INVALID, ERR_UNSUPPORTED.
+ * @throws MemdriftError ERR_GONE (a pid that was named, or a segment), ERR_INVALID,
+ * ERR_UNSUPPORTED.
  */
 export function measureGroup(pids: readonly Pid[], options: GroupOptions = {}): GroupSnapshot {
   const named = [...new Set(pids.map((pid) => (pid === 'self' ? process.pid : pid)))];

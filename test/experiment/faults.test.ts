@@ -102,7 +102,7 @@ describe('a run in which something goes wrong', () => {
     for (let round = 0; round < 20; round++) await killAtRandomMoment(round);
   }, 120_000);
 
-  it('sweeps at the next start what a run left whose processes were all killed at once', async () => {
+  it('sweeps at the next start what a run left that was killed as a whole', async () => {
     const { child, ended } = launch(longRun);
     const main = child.pid ?? 0;
     const { server, clients } = await workingProcesses(main);

@@ -89,7 +89,10 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Looks every few milliseconds until `condition` gives something, or gives up with what was waited for. */
+/**
+ * Looks every few milliseconds until `condition` gives something, or gives up with what was waited
+ * for.
+ */
 export async function eventually<T>(
   what: string,
   condition: () => T | null | false | undefined,

@@ -25,7 +25,10 @@ describe('Flag', () => {
     const other = new OtherProcess(`
       const ping = m.Flag.open('${name}.ping'), pong = m.Flag.open('${name}.pong');
       console.log('ready');
-      for (let i = 0; i < 1000; i++) { if (!await ping.wait(10000)) throw new Error('late'); pong.post(); }
+      for (let i = 0; i < 1000; i++) {
+        if (!await ping.wait(10000)) throw new Error('late');
+        pong.post();
+      }
       ping.close(); pong.close();`);
     await other.line();
     for (let i = 0; i < 1000; i++) {

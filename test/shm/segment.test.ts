@@ -62,9 +62,14 @@ describe('Segment', () => {
       const name = freshName('segment');
       const segment = Segment.create({ name, sizeBytes: 1 });
       const other = new OtherProcess(`${waiting}
-        const s = m.Segment.open('${name}'); console.log('open'); await go(); s.close(); process.exit();`);
+        const s = m.Segment.open('${name}');
+        console.log('open'); await go(); s.close(); process.exit();`);
       await other.line();
-      const leave = [() => segment.close(), async () => (other.go(), void (await other.ended()))];
+      const leaveOther = async () => {
+        other.go();
+        await other.ended();
+      };
+      const leave = [() => segment.close(), leaveOther];
       if (otherFirst) leave.reverse();
       await leave[0]?.();
       expect(leftOf(name)).toHaveLength(1);
@@ -81,7 +86,8 @@ describe('Segment', () => {
     const name = freshName('segment');
     const quiet = 'process.on("uncaughtExceptionMonitor", () => process.exit(7));';
     const other = new OtherProcess(`${quiet}
-      globalThis.s = m.Segment.create({name: '${name}', sizeBytes: 1}); globalThis.b = s.buffer; ${end}`);
+      globalThis.s = m.Segment.create({name: '${name}', sizeBytes: 1});
+      globalThis.b = s.buffer; ${end}`);
     await other.ended();
     expect(leftOf(name)).toEqual([]);
   });
@@ -91,13 +97,16 @@ describe('Segment', () => {
     const living = freshName('living');
     const holders = [1, 2].map(
       (n) =>
-        new OtherProcess(`const s = m.Segment.${n === 1 ? `create({name: '${dead}', sizeBytes: 1})` : `open('${dead}')`};
+        new OtherProcess(`
+          const first = ${n === 1}, options = {name: '${dead}', sizeBytes: 1};
+          const s = first ? m.Segment.create(options) : m.Segment.open(options.name);
           console.log('ready'); setInterval(() => s, 1e6);`),
     );
     await holders[0]?.line();
     await holders[1]?.line().catch(() => {});
     const bystander = new OtherProcess(
-      `globalThis.s = m.Segment.create({name: '${living}', sizeBytes: 1}); console.log('ready'); setInterval(() => s, 1e6);`,
+      `globalThis.s = m.Segment.create({name: '${living}', sizeBytes: 1});
+       console.log('ready'); setInterval(() => s, 1e6);`,
     );
     await bystander.line();
     for (const { child } of holders) child.kill('SIGSTOP');

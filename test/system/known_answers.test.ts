@@ -77,7 +77,7 @@ describe('a group of known size', () => {
     expectWithin(footprint.sumRssBytesThen, 540 * MB, 0.02);
   });
 
-  test("counts a private mapping's copies beside the pages that they were copied from", async () => {
+  test("counts a private mapping's copies beside the pages they were copied from", async () => {
     const path = holders.file('copied');
     const [a, b] = [await holders.start(), await holders.start()];
     await a.ask(`write ${60 * MB} ${path}`);
