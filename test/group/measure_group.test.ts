@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { measureGroup } from '../../src/group/measure_group.ts';
 import { Children, idleScript } from '../children.ts';
+import { withZombie } from '../proc/zombie.ts';
 
 const children = new Children();
 const files: string[] = [];
@@ -72,21 +71,13 @@ describe('measureGroup', () => {
   });
 
   test('a zombie has no memory, which is known', async () => {
-    const child = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 100'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    try {
-      const [text] = await once(child.stdout, 'data');
-      const pid = Number(text);
-      while (!/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')));
+    await withZombie(async (pid) => {
       const { processes, totals, unknownPids } = measureGroup([pid]);
       expect(processes[0]).toMatchObject({ state: 'Z', rssBytes: 0, pssBytes: 0, sharedBytes: 0 });
       expect(processes[0]?.peakRssBytes).toBeNull();
       expect(totals.footprintBytes).toBe(0);
       expect(unknownPids).toEqual([]);
-    } finally {
-      child.kill('SIGKILL');
-    }
+    });
   });
 
   test('a pid that is gone is an error by name, one below it is not', async () => {
