@@ -1,4 +1,4 @@
-"""psutil's memory_full_info of a group at a rate: CPU seconds that one look at all of them costs."""
+"""psutil memory_full_info of a group at a rate: CPU seconds that a look at all of them costs."""
 import json
 import sys
 import time

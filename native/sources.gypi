@@ -40,9 +40,12 @@
       "native/test/counters_test.cc",
       "native/test/errors_test.cc",
       "native/test/pattern_test.cc",
+      "native/test/placement_test.cc",
       "native/test/residency_test.cc",
       "native/test/sampler_test.cc",
-      "native/test/smaps_test.cc"
+      "native/test/segment_test.cc",
+      "native/test/smaps_test.cc",
+      "native/test/store_test.cc"
     ]
   }
 }

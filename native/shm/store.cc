@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "errors.h"
@@ -18,6 +19,8 @@ namespace {
 // Attaching scans the table under the lock; nobody waits for it on an event loop.
 constexpr uint64_t kAttachTimeoutUs = 2'000'000;
 constexpr uint64_t kGiveBackTimeoutUs = 200'000;
+// Room that is taken from others while its pages go: 32 MiB are some 6 ms.
+constexpr uint64_t kPunchBytes = uint64_t{32} << 20;
 
 uint64_t wholePages(uint64_t bytes) {
   return std::max<uint64_t>(1, (bytes + kPageBytes - 1) / kPageBytes) * kPageBytes;
@@ -94,31 +97,44 @@ Room Store::create(const CreateRequest& request) {
 }
 
 Room Store::claimRoom(const CreateRequest& request) {
-  const uint64_t extent_bytes = wholePages(request.size_bytes);
-  const uint64_t capacity_bytes = table_.capacityBytes();
-  if (request.size_bytes > capacity_bytes)
+  if (request.size_bytes > table_.capacityBytes())
     throw Error(ErrorCode::ERR_TOO_LARGE, "an object of " + std::to_string(request.size_bytes) +
                                               " bytes cannot be in a store of " +
-                                              std::to_string(capacity_bytes));
+                                              std::to_string(table_.capacityBytes()));
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::microseconds(request.lock_timeout_us);
+  for (;;) {
+    if (const auto room = tryClaimRoom(request)) return *room;
+    if (std::chrono::steady_clock::now() >= deadline)
+      throw Error(ErrorCode::ERR_BUSY,
+                  "pages of the room for " + std::to_string(request.size_bytes) +
+                      " bytes are being given back to the system just now; try again, or use "
+                      "createAsync, which waits");
+    usleep(200);
+  }
+}
+
+// Nothing when there would be room if its pages were not being given back at this moment.
+std::optional<Room> Store::tryClaimRoom(const CreateRequest& request) {
+  const uint64_t extent_bytes = wholePages(request.size_bytes);
+  const uint64_t capacity_bytes = table_.capacityBytes();
   const StoreTable::Lock lock(table_, request.lock_timeout_us);
-  const std::vector<Extent> used = table_.reclaim(lock, client_);
+  const StoreTable::Usage used = table_.reclaim(lock, client_);
   StoreHeader& header = table_.header();
   const auto place = placeExtent({table_.placement(), capacity_bytes, extent_bytes,
                                   header.cursor_bytes.load(std::memory_order_relaxed)},
-                                 used);
-  if (!place) {
-    uint64_t used_bytes = 0;
-    for (const Extent& extent : used) used_bytes += extent.extent_bytes;
+                                 used.extents);
+  if (!place && used.punching_bytes > 0) return std::nullopt;
+  if (!place)
     throw Error(ErrorCode::ERR_FULL,
                 "the store has no room for " + std::to_string(request.size_bytes) + " bytes: " +
-                    std::to_string(used_bytes) + " of " + std::to_string(capacity_bytes) +
+                    std::to_string(used.bytes) + " of " + std::to_string(capacity_bytes) +
                     " are used, and no gap is large enough; release or delete objects");
-  }
   const uint64_t id = table_.claim(
       lock,
       {ObjectState::kCreated, request.size_bytes, {*place, extent_bytes}, client_, request.site});
   header.cursor_bytes.store(*place + extent_bytes, std::memory_order_relaxed);
-  return {id, shared_.data() + *place, request.size_bytes};
+  return Room{id, shared_.data() + *place, request.size_bytes};
 }
 
 // Allocates the pages that the extent does not have. Where it has them all this is one look at the
@@ -258,16 +274,16 @@ uint64_t Store::giveBack(uint64_t keep_bytes) {
     ObjectCopy claimed{};
     {
       const StoreTable::Lock lock(table_, kGiveBackTimeoutUs);
-      const std::vector<Extent> used = table_.reclaim(lock, client_);
-      uint64_t used_bytes = 0;
-      for (const Extent& extent : used) used_bytes += extent.extent_bytes;
+      const StoreTable::Usage used = table_.reclaim(lock, client_);
+      const uint64_t used_bytes = used.bytes - used.punching_bytes;
       const uint64_t resident_bytes = segment_->residentBytes();
       if (resident_bytes <= used_bytes + std::max(keep_bytes, used_bytes)) return given_bytes;
-      std::vector<Extent> gaps = gapsBetween(used, table_.capacityBytes());
+      std::vector<Extent> gaps = gapsBetween(used.extents, table_.capacityBytes());
       const auto top = std::find_if(gaps.rbegin(), gaps.rend(),
                                     [this](Extent& one) { return firstPageOf(one); });
       if (top == gaps.rend()) return given_bytes;
       gap = *top;
+      gap.extent_bytes = std::min(gap.extent_bytes, kPunchBytes);
       // While its pages go, the room is an object of ours: nobody can be given a part of it.
       const uint64_t id =
           table_.claim(lock, {ObjectState::kPunching, 0, gap, client_, std::string()});

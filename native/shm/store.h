@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -120,6 +121,7 @@ class Store {
   Store(std::unique_ptr<Segment> segment, const AttachOptions& attach);
 
   Room claimRoom(const CreateRequest& request);
+  std::optional<Room> tryClaimRoom(const CreateRequest& request);
   void backExtent(const Extent& extent);
   View viewOf(const ObjectCopy& object);
   ObjectCopy ownUnsealed(uint64_t id) const;

@@ -163,17 +163,22 @@ void StoreTable::detachClient(const Lock&, uint32_t client) {
   setByteLock(segment_.fd(), F_UNLCK, lockOffsetOfClient(client));
 }
 
-std::vector<Extent> StoreTable::reclaim(const Lock&, uint32_t self) {
+StoreTable::Usage StoreTable::reclaim(const Lock&, uint32_t self) {
   Liveness alive = liveness(self);
-  std::vector<Extent> used;
+  Usage usage;
+  std::vector<Extent>& used = usage.extents;
   const uint32_t count = objectsUsed();
   for (uint32_t index = 0; index < count; index++) {
     const std::optional<ObjectCopy> object = read(index);
     if (!object) continue;
-    if (isLive(*object, alive))
-      used.push_back(object->extent);
-    else
+    if (!isLive(*object, alive)) {
       release(*object);
+      continue;
+    }
+    used.push_back(object->extent);
+    usage.bytes += object->extent.extent_bytes;
+    if (object->state == ObjectState::kPunching)
+      usage.punching_bytes += object->extent.extent_bytes;
   }
   std::sort(used.begin(), used.end(),
             [](const Extent& a, const Extent& b) { return a.offset_bytes < b.offset_bytes; });
@@ -181,7 +186,7 @@ std::vector<Extent> StoreTable::reclaim(const Lock&, uint32_t self) {
     if (used[i].offset_bytes < used[i - 1].offset_bytes + used[i - 1].extent_bytes)
       throw corrupt("two objects overlap");
   }
-  return used;
+  return usage;
 }
 
 uint32_t StoreTable::freeSlot() {

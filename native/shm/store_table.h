@@ -80,8 +80,13 @@ class StoreTable {
   void detachClient(const Lock&, uint32_t client);
 
   // Frees the slots of deleted objects that no live client holds, and of what dead clients had not
-  // sealed. Returns the extents still in use, sorted.
-  std::vector<Extent> reclaim(const Lock&, uint32_t self);
+  // sealed. Returns what is still in use.
+  struct Usage {
+    std::vector<Extent> extents;  // sorted
+    uint64_t bytes = 0;
+    uint64_t punching_bytes = 0;  // of them, free room whose pages are being given back just now
+  };
+  Usage reclaim(const Lock&, uint32_t self);
 
   struct Claim {
     ObjectState state;
