@@ -49,6 +49,25 @@ export function defaultTmpDir(environment: {
   return folder;
 }
 
+/**
+ * Makes a folder and what is missing above it, one at a time: mkdir with `recursive` never returns
+ * where a file system has no such folder to make, /proc for one.
+ * @throws MemdriftError ERR_INVALID.
+ */
+export function makeFolders(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const above = dirname(path);
+  if (above !== path) makeFolders(above);
+  try {
+    mkdirSync(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return;
+    throw invalid(
+      `--tmp-dir: ${path} cannot be made: ${(cause as Error).message}; give a folder you can write`,
+    );
+  }
+}
+
 /** A folder given as --capture-dir: empty, or not there yet; nothing is made. */
 export function checkedCaptureDir(path: string, cwd: string): string {
   const folder = resolve(cwd, path);

@@ -2,7 +2,7 @@
  * What main writes down while a run is going: the series, one JSON line per sample, the store's
  * log, one line a second, and the store's peaks.
  */
-import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Sample, Sampler } from '../proc/sampler.ts';
 import type { Store } from '../shm/store.ts';
@@ -20,7 +20,6 @@ export class Recorder {
   #peaks = { liveBytesPeak: 0, arenaBytesPeak: 0, residentBytesPeak: 0 };
 
   constructor(options: { tmpDir: string; store: Store; sampler: Sampler }) {
-    mkdirSync(options.tmpDir, { recursive: true });
     this.#store = options.store;
     this.#series = new LineFile(join(options.tmpDir, 'series.jsonl'));
     this.#storeLog = new LineFile(join(options.tmpDir, 'store.log'));

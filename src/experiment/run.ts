@@ -9,6 +9,7 @@ import { Sampler } from '../proc/sampler.ts';
 import { Flag } from '../shm/flag.ts';
 import { Store } from '../shm/store.ts';
 import { Child } from './children.ts';
+import { makeFolders } from './folders.ts';
 import type { ChildSetup, Moment, ServerStatus, ToMain } from './messages.ts';
 import type { ExperimentOptions } from './options.ts';
 import { OwnMemoryFollower } from './own_memory.ts';
@@ -70,6 +71,7 @@ class Run {
 
   static async prepare(options: ExperimentOptions, hooks: RunHooks): Promise<Run> {
     const name = `run-${process.pid}-${randomBytes(4).toString('hex')}`;
+    makeFolders(options.tmpDir);
     await sweepSockets();
     const store = await Store.create({
       name,

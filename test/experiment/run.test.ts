@@ -85,3 +85,11 @@ describe('a run of the experiment', () => {
     expect(log).toMatch(/object_store_memory/);
   });
 });
+
+describe('a run that cannot start', () => {
+  it('says that the folder for its files cannot be made', async () => {
+    const { code, stderr } = await launch([...smallRun, '--tmp-dir=/proc/nope']).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain('/proc/nope');
+  });
+});
