@@ -99,9 +99,10 @@ async function runAndShow(options: ExperimentOptions): Promise<number> {
   process.stdout.write(experimentText(report, { color: wantsColor() }));
   writeJson(options.jsonFile, report);
   if (report.completed) return exitCodes.ok;
+  if (signals.exitCode !== null) return signals.exitCode;
   // Again, where programs look for it: stdout may be a file that nobody reads now.
   process.stderr.write(`memdrift: ${report.error?.message ?? 'not every array was checked'}\n`);
-  return signals.exitCode ?? exitCodes.failed;
+  return exitCodes.failed;
 }
 
 /** What can be said of a run that could not start: programs that read the file learn why. */
