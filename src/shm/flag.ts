@@ -1,3 +1,5 @@
+// For consumers whose own `lib` does not have Symbol.dispose yet.
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A binary semaphore that processes share, with a wait that blocks nobody's event loop. */
 import { binding } from '../binding.ts';
 import type { FlagHandle } from '../door.ts';

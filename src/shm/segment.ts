@@ -1,3 +1,5 @@
+// For consumers whose own `lib` does not have Symbol.dispose yet.
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A named piece of memory that processes share: a file in /dev/shm and one ArrayBuffer over it. */
 import { binding } from '../binding.ts';
 import type { NativeSegmentInfo, SegmentHandle } from '../door.ts';

@@ -1,3 +1,5 @@
+// For consumers whose own `lib` does not have Symbol.dispose yet.
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Arrays in shared memory: made in place by one process, read by others without a copy. */
 import { binding } from '../binding.ts';
 import type { NativeHolder, NativeObjectInfo, NativeStoreStats, StoreHandle } from '../door.ts';
