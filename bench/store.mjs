@@ -1,5 +1,5 @@
-// The store against memory itself: put against memcpy, get at any size, the first read of all bytes,
-// and what a message costs that carries a reference to 100 MB.
+// The store against memory itself: put against memcpy, get at any size, the first read of all
+// bytes, and what a message costs that carries a reference to 100 MB.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

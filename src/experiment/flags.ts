@@ -116,7 +116,7 @@ export const numberFlags: readonly NumberFlag[] = [
     placeholder: 'ms',
     help: 'between two reads of the memory counters',
     fallback: 100,
-    min: 1,
+    min: 10,
     max: 60_000,
     unit: 'ms',
     fractions: false,

@@ -96,7 +96,7 @@ export function isAlive(pid: number): boolean {
 export async function eventually<T>(
   what: string,
   condition: () => T | null | false | undefined,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -140,7 +140,7 @@ describe('numbers', () => {
     ['timeout', '0', 'a number from 0.001 to 2147483 s'],
     ['poll-int', '-1', 'a number from 0.001 to 2147483 s'],
     ['work-ms', '-1', 'a number from 0 to 2147483647 ms'],
-    ['sample-ms', '0', 'a whole number from 1 to 60000 ms'],
+    ['sample-ms', '0', 'a whole number from 10 to 60000 ms'],
     ['observer-budget', '101', 'a number from 0.01 to 100 % of a core'],
     ['observer-budget', 'NaN', 'a number from 0.01 to 100 % of a core'],
   ])('--%s %s is refused with what is allowed', (flag, value, allowed) => {
