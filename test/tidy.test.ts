@@ -87,6 +87,14 @@ describe('rooms', () => {
 });
 
 describe('nothing is dead', () => {
+  test('every file of src/ is reached from an entry point', () => {
+    const names = ['index', 'cli', 'main', 'experiment/server', 'experiment/client'];
+    const entries = names.map((name) => `src/${name}.ts`);
+    const live = reachable(edgesOf(typescript, imports), entries);
+    const dead = typescript.map((file) => file.path).filter((path) => !live.has(path));
+    expect(dead, 'import them from an entry point or delete them').toEqual([]);
+  });
+
   test('every header is included by a source that is built', () => {
     const sources = cpp.map((file) => file.path).filter((path) => path.endsWith('.cc'));
     const live = reachable(edgesOf(cpp, includes), sources);
