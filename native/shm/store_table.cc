@@ -29,14 +29,15 @@ bool setByteLock(int fd, short type, int64_t offset) {
   return result == 0;
 }
 
-// True if another open file description holds the byte.
+// True if another open file description holds the byte, or the kernel does not say: to take a
+// living client for a dead one would give its memory away.
 bool isByteLocked(int fd, int64_t offset) {
   struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   range.l_start = offset;
   range.l_len = 1;
-  return fcntl(fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+  return fcntl(fd, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
 }
 
 uint64_t nowNs() {

@@ -279,7 +279,7 @@ class Run {
     const byClient = this.#status.roundsByClient;
     const slowest = byClient.indexOf(Math.min(...byClient));
     const behind =
-      slowest < 0 ? 'the server never answered' : `Client ${slowest} is furthest behind`;
+      slowest < 0 ? 'no client is through a round yet' : `Client ${slowest} is furthest behind`;
     this.#failure.fail(
       new MemdriftError(
         'ERR_TIMEOUT',

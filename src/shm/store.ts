@@ -19,7 +19,7 @@ export interface AttachOptions {
   readonly label?: string;
   /**
    * Free room whose pages are kept warm, in bytes, or as much as is live if that is more; what is
-   * beyond is given back to the system a second after the last release. Default 64 MiB.
+   * beyond is given back to the system a second after a release. Default 64 MiB.
    */
   readonly keepBytes?: number;
 }
@@ -226,14 +226,13 @@ export class Store {
     checkBufferSize('the object', sizeBytes);
   }
 
-  /** A second without a release or delete, and free pages over the limit go back to the system. */
+  /**
+   * A second after a release or delete, free pages over the limit go back to the system. A later
+   * release does not put it off: under steady traffic it would never come.
+   */
   #scheduleGiveBack(): void {
     const keepBytes = this.#keepBytes;
-    if (keepBytes === null || this.#handle === null) return;
-    if (this.#giveBackTimer !== null) {
-      this.#giveBackTimer.refresh();
-      return;
-    }
+    if (keepBytes === null || this.#handle === null || this.#giveBackTimer !== null) return;
     this.#giveBackTimer = setTimeout(() => {
       this.#giveBackTimer = null;
       // Somebody else may be at it, or the store was closed: the pages are then not ours to give.
