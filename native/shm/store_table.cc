@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
 
 #include "errors.h"
 
@@ -111,16 +112,18 @@ StoreTable::Lock::Lock(StoreTable& table, uint64_t timeout_us) : table_(table) {
   const Error busy(ErrorCode::ERR_BUSY,
                    "the store's lock was not to be had in " + std::to_string(timeout_us) +
                        " us: its holder is stopped, or the machine is overloaded; try again");
-  if (!table.threads_.try_lock_until(deadline)) throw busy;
   // A holder needs microseconds. Looking again soon is cheaper than any way to be told.
-  for (unsigned attempt = 0; !setByteLock(table.segment_.fd(), F_WRLCK, kTableLockOffset);
-       attempt++) {
-    if (std::chrono::steady_clock::now() >= deadline) {
-      table.threads_.unlock();
-      throw busy;
+  const auto tryUntilDeadline = [&](const std::function<bool()>& take) {
+    for (unsigned attempt = 0; !take(); attempt++) {
+      if (std::chrono::steady_clock::now() >= deadline) throw busy;
+      if (attempt > 20) usleep(50);
     }
-    if (attempt > 20) usleep(50);
-  }
+  };
+  // The lock of the file is the attachment's, so its threads have a second one among themselves.
+  tryUntilDeadline([&] { return table.threads_.try_lock(); });
+  std::unique_lock threads(table.threads_, std::adopt_lock);
+  tryUntilDeadline([&] { return setByteLock(table.segment_.fd(), F_WRLCK, kTableLockOffset); });
+  threads.release();
 }
 
 StoreTable::Lock::~Lock() {

@@ -137,7 +137,7 @@ class StoreTable {
   Placement placement_;
   bool with_sites_;
   // The file lock excludes other attachments, this one the threads of ours.
-  std::timed_mutex threads_;
+  std::mutex threads_;
 };
 
 }  // namespace memdrift
