@@ -16,6 +16,7 @@
       "native/proc/smaps.cc",
       "native/shm/flag.cc",
       "native/shm/flag_waiter.cc",
+      "native/shm/free_space.cc",
       "native/shm/mapping.cc",
       "native/shm/placement.cc",
       "native/shm/segment.cc",
@@ -39,6 +40,7 @@
     "test_sources": [
       "native/test/counters_test.cc",
       "native/test/errors_test.cc",
+      "native/test/flag_test.cc",
       "native/test/pattern_test.cc",
       "native/test/placement_test.cc",
       "native/test/residency_test.cc",

@@ -54,16 +54,18 @@ Napi::Value fromSegment(Napi::Env env, std::unique_ptr<Segment> segment) {
 Napi::Value segmentCreate(const Napi::CallbackInfo& info) {
   const int64_t size_bytes = integerArgument(info[1], "sizeBytes");
   if (size_bytes < 1) throw Error(ErrorCode::ERR_INVALID, "sizeBytes is not positive");
-  auto segment = Segment::create(stringArgument(info[0], "name"), SegmentKind::kPlain,
-                                 static_cast<uint64_t>(size_bytes));
   // All of it: a segment has no create() that could say later that there is no room.
-  segment->reserve(kSegmentHeaderBytes, static_cast<uint64_t>(size_bytes));
-  return fromSegment(info.Env(), std::move(segment));
+  return fromSegment(info.Env(),
+                     Segment::create({stringArgument(info[0], "name"), SegmentKind::kPlain,
+                                      static_cast<uint64_t>(size_bytes),
+                                      [](Segment& made) { made.reserveAll(); }}));
 }
 
 Napi::Value segmentOpen(const Napi::CallbackInfo& info) {
-  return fromSegment(info.Env(),
-                     Segment::open(stringArgument(info[0], "name"), SegmentKind::kPlain));
+  auto segment = Segment::open(stringArgument(info[0], "name"), SegmentKind::kPlain);
+  // Its maker did; where somebody else has punched holes since, a touch could be SIGBUS.
+  segment->reserveAll();
+  return fromSegment(info.Env(), std::move(segment));
 }
 
 Napi::Value segmentBuffer(const Napi::CallbackInfo& info) {
@@ -189,13 +191,13 @@ class FlagWaits {
     const auto timeout = std::chrono::duration<double, std::milli>(timeout_ms);
     const auto deadline =
         FlagWaiter::Clock::now() + std::chrono::duration_cast<FlagWaiter::Clock::duration>(timeout);
-    if (pending_++ == 0) settle_.Ref(env);
     waiter_->wait(std::move(flag), deadline, [this, deferred](WaitResult result) {
       settle_.NonBlockingCall([this, deferred, result](Napi::Env on, Napi::Function) {
         if (--pending_ == 0) settle_.Unref(on);
         finish(on, *deferred, result);
       });
     });
+    if (pending_++ == 0) settle_.Ref(env);
     return deferred->Promise();
   }
 
@@ -233,7 +235,10 @@ Napi::Value flagWait(const Napi::CallbackInfo& info) {
 
 Napi::Value flagClose(const Napi::CallbackInfo& info) {
   FlagHandle& handle = flagHandleOf(info);
-  if (handle.flag) waitsOf(info.Env()).cancel(handle.flag.get());
+  auto* state = info.Env().GetInstanceData<EnvironmentState>();
+  if (handle.flag && state->flag_waits) state->flag_waits->cancel(handle.flag.get());
+  // Now, not when the waiter's thread drops its copy: who closes last has removed the name.
+  if (handle.flag) handle.flag->close();
   handle.flag.reset();
   return info.Env().Undefined();
 }

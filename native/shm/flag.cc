@@ -8,19 +8,24 @@
 
 #include <climits>
 
+#include "errors.h"
+
 namespace memdrift {
 
 static constexpr uint64_t kFlagBytes = 4096;
 
 std::shared_ptr<Flag> Flag::create(const std::string& name) {
-  auto segment = Segment::create(name, SegmentKind::kFlag, kFlagBytes);
-  // Without its page a first touch on a full /dev/shm would be SIGBUS.
-  segment->reserve(kSegmentHeaderBytes, kFlagBytes);
-  return std::shared_ptr<Flag>(new Flag(std::move(segment)));
+  return std::shared_ptr<Flag>(new Flag(Segment::create(
+      {name, SegmentKind::kFlag, kFlagBytes, [](Segment& made) { made.reserveAll(); }})));
 }
 
 std::shared_ptr<Flag> Flag::open(const std::string& name) {
-  return std::shared_ptr<Flag>(new Flag(Segment::open(name, SegmentKind::kFlag)));
+  auto segment = Segment::open(name, SegmentKind::kFlag);
+  if (segment->dataBytes() < kFlagBytes)
+    throw Error(ErrorCode::ERR_MALFORMED, segment->path() + " has no room for a flag");
+  // Without its page a first touch on a full /dev/shm would be SIGBUS.
+  segment->reserveAll();
+  return std::shared_ptr<Flag>(new Flag(std::move(segment)));
 }
 
 Flag::Flag(std::unique_ptr<Segment> segment)
@@ -39,8 +44,9 @@ void Flag::post() noexcept {
 }
 
 bool Flag::tryWait() noexcept {
-  uint32_t set = 1;
-  return word()->compare_exchange_strong(set, 0, std::memory_order_acquire);
+  // Any value but 0, though post writes only 1: a waiter would spin on one that it cannot take.
+  return word()->load(std::memory_order_relaxed) != 0 &&
+         word()->exchange(0, std::memory_order_acquire) != 0;
 }
 
 }  // namespace memdrift

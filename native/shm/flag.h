@@ -23,6 +23,10 @@ class Flag {
   // Takes the flag if it is set; never waits.
   bool tryWait() noexcept;
 
+  // Detaches from the segment now; the word stays mapped until the last waiter has let go of it.
+  // Not to be called twice at once.
+  void close() noexcept { segment_.reset(); }
+
   // The word that a waiter hands to the kernel; 0 while the flag is not set.
   std::atomic<uint32_t>* word() const noexcept;
 

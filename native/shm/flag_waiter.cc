@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 
 namespace memdrift {
@@ -29,8 +30,8 @@ constexpr uint32_t kWord32 = 2;
 constexpr uint32_t kPrivate = 128;
 constexpr size_t kMaxWords = 128;
 
-// How often to look where the kernel cannot wait for several words at once (before 5.16), or there
-// are more than it takes.
+// How often to look where the kernel cannot wait for several words at once (before 5.16, or behind
+// a filter of system calls that does not know futex_waitv), or there are more than it takes.
 constexpr auto kSlice = std::chrono::milliseconds(2);
 
 timespec toTimespec(FlagWaiter::Clock::time_point time) {
@@ -60,8 +61,9 @@ FlagWaiter::~FlagWaiter() {
 void FlagWaiter::wait(std::shared_ptr<Flag> flag, Clock::time_point deadline, Done done) {
   {
     const std::lock_guard lock(mutex_);
-    pending_.push_back({std::move(flag), deadline, std::move(done)});
+    // First, because it throws when the system has no thread to give.
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    pending_.push_back({std::move(flag), deadline, std::move(done)});
   }
   wakeThread();
 }
@@ -115,21 +117,27 @@ std::vector<FlagWaiter::Pending> FlagWaiter::settle() {
 }
 
 void FlagWaiter::sleepUntilNews(const std::vector<Pending>& pending, uint32_t seen) {
-  std::vector<WaitedWord> words{waitedWord(&changes_, seen, kPrivate)};
   Clock::time_point until = Clock::now() + std::chrono::hours(1);
+  std::set<const std::atomic<uint32_t>*> flags;
   for (const Pending& one : pending) {
     until = std::min(until, one.deadline);
-    if (words.size() < kMaxWords) words.push_back(waitedWord(one.flag->word(), 0, 0));
+    flags.insert(one.flag->word());
   }
-  if (pending.size() >= kMaxWords) until = std::min(until, Clock::now() + kSlice);
-  timespec deadline = toTimespec(until);
-  const long result =
-      syscall(SYS_futex_waitv, words.data(), words.size(), 0, &deadline, CLOCK_MONOTONIC);
-  if (result >= 0 || errno != ENOSYS) return;
+  if (flags.size() < kMaxWords && sleepOnWords(flags, seen, until)) return;
   if (!pending.empty()) until = std::min(until, Clock::now() + kSlice);
-  deadline = toTimespec(until);
+  const timespec deadline = toTimespec(until);
   syscall(SYS_futex, &changes_, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, seen, &deadline, nullptr,
           FUTEX_BITSET_MATCH_ANY);
+}
+
+bool FlagWaiter::sleepOnWords(const std::set<const std::atomic<uint32_t>*>& flags, uint32_t seen,
+                              Clock::time_point until) {
+  std::vector<WaitedWord> words{waitedWord(&changes_, seen, kPrivate)};
+  for (const auto* flag : flags) words.push_back(waitedWord(flag, 0, 0));
+  const timespec deadline = toTimespec(until);
+  const long result =
+      syscall(SYS_futex_waitv, words.data(), words.size(), 0, &deadline, CLOCK_MONOTONIC);
+  return result >= 0 || errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT;
 }
 
 }  // namespace memdrift

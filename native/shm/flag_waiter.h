@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -44,6 +45,9 @@ class FlagWaiter {
   // Ends the waits that can end; returns copies of those that cannot, for the kernel.
   std::vector<Pending> settle();
   void sleepUntilNews(const std::vector<Pending>& pending, uint32_t seen);
+  // False, at once, where the kernel does not let us wait for several words.
+  bool sleepOnWords(const std::set<const std::atomic<uint32_t>*>& flags, uint32_t seen,
+                    Clock::time_point until);
   void wakeThread();
 
   std::mutex mutex_;

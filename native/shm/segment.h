@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,8 +21,8 @@ namespace memdrift {
 // What a segment is used for; stored in its header, so that a flag is not opened as a store.
 enum class SegmentKind : uint32_t { kPlain = 1, kFlag = 2, kStore = 3 };
 
-// The first page of the file. Written once by the creator, magic last with release order; readers
-// copy and check it before they use it.
+// The first page of the file. Written once, before the file has a name; readers copy and check it
+// before they use it.
 struct SegmentHeader {
   uint64_t magic;
   uint32_t layout_version;
@@ -43,14 +44,25 @@ struct SegmentInfo {
   uint64_t resident_bytes;
 };
 
+class Segment;
+
+struct SegmentRequest {
+  std::string name;
+  SegmentKind kind;
+  uint64_t data_bytes;
+  // Writes the first contents. Runs before the name appears, so that nobody opens what is half made
+  // and a creator that dies in it leaves nothing.
+  std::function<void(Segment&)> prepare;
+};
+
 class Segment {
  public:
-  // Makes /dev/shm/memdrift.<name> of `data_bytes` behind the header page: 0600, O_EXCL, sized once
-  // and never shrunk, so that no mapping of it can get SIGBUS by truncation. No page of the data is
-  // allocated; who maps it calls reserve() first. Sweeps what dead processes left before it.
-  // Throws ERR_EXISTS, ERR_INVALID (name), ERR_FULL (more than the file system's size), ERR_SYSTEM.
-  static std::unique_ptr<Segment> create(const std::string& name, SegmentKind kind,
-                                         uint64_t data_bytes);
+  // Makes /dev/shm/memdrift.<name> of `data_bytes` behind the header page: 0600, never in place of
+  // another file, sized once and never shrunk, so that no mapping of it can get SIGBUS by
+  // truncation. No page of the data is allocated; who maps it calls reserve() or reserveAll()
+  // first. Sweeps what dead processes left before it. Throws ERR_EXISTS, ERR_INVALID (name),
+  // ERR_FULL (more than the file system's size), ERR_SYSTEM, and what `prepare` throws.
+  static std::unique_ptr<Segment> create(const SegmentRequest& request);
 
   // Attaches to an existing segment of this user. `read_only` opens without the right to write.
   // Throws ERR_GONE, ERR_DENIED (of another user), ERR_MALFORMED (not ours, or not of this kind).
@@ -66,12 +78,16 @@ class Segment {
   static void unlink(const std::string& name);
   // The segments of this user, by their headers.
   static std::vector<SegmentInfo> list();
-  // Unlinks the segments of this user that nobody is attached to; returns their names.
+  // Unlinks the segments of this user that nobody is attached to; returns their names. What is no
+  // segment stays, whatever its name.
   static std::vector<std::string> sweep();
 
   // Allocates the pages of [offset, offset + bytes) of the file, keeping what they hold. Throws
-  // ERR_FULL with nothing allocated that was not before the call. EINTR is retried.
+  // ERR_FULL with nothing allocated that was not before the call. Signals to this thread wait.
   void reserve(uint64_t offset, uint64_t bytes);
+  // Allocates what the whole file lacks; O(1) where it lacks nothing. Throws ERR_FULL or
+  // ERR_NO_MEMORY before anything is allocated when the file system or the machine has less.
+  void reserveAll();
 
   int fd() const noexcept { return fd_; }
   const std::string& name() const noexcept { return name_; }
@@ -84,6 +100,7 @@ class Segment {
 
  private:
   Segment(std::string name, int fd, uint64_t data_bytes);
+  uint64_t fileBytes() const noexcept { return kSegmentHeaderBytes + data_bytes_; }
 
   std::string name_;
   std::string path_;

@@ -43,9 +43,10 @@ void checkCapacity(const StoreOptions& options) {
 std::shared_ptr<Store> Store::create(const StoreOptions& options, const AttachOptions& attach) {
   checkCapacity(options);
   const uint64_t capacity_bytes = wholePages(options.capacity_bytes);
-  auto segment =
-      Segment::create(options.name, SegmentKind::kStore, kTableDataBytes + capacity_bytes);
-  StoreTable::format(*segment, capacity_bytes, {options.placement, options.with_sites});
+  auto segment = Segment::create(
+      {options.name, SegmentKind::kStore, kTableDataBytes + capacity_bytes, [&](Segment& made) {
+         StoreTable::format(made, capacity_bytes, {options.placement, options.with_sites});
+       }});
   return std::shared_ptr<Store>(new Store(std::move(segment), attach));
 }
 

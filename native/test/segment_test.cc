@@ -1,106 +1,424 @@
 // SPDX-License-Identifier: MIT
 #include "shm/segment.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <sys/time.h>
 
-#include <algorithm>
-#include <chrono>
-#include <string>
+#include <atomic>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <random>
 #include <thread>
-#include <vector>
 
+#include "child.h"
 #include "errors.h"
-#include "shm/flag.h"
-#include "shm/flag_waiter.h"
+#include "shm/mapping.h"
 
 namespace memdrift {
 
-namespace {
+constexpr uint64_t kSize = 10'000;  // no whole number of pages
 
-std::string nameOf(const char* what) {
-  return std::string("gtest-") + what + std::to_string(getpid());
+class SegmentTest : public testing::Test {
+ protected:
+  void TearDown() override { ::unlink(path().c_str()); }
+
+  std::string name(const char* suffix = "") const {
+    return "segment-test-" + std::to_string(pid_) + suffix;
+  }
+  std::string path() const { return "/dev/shm/memdrift." + name(); }
+  bool exists() const { return access(path().c_str(), F_OK) == 0; }
+
+  std::unique_ptr<Segment> create(std::function<void(Segment&)> prepare = nullptr) const {
+    return Segment::create({name(), SegmentKind::kPlain, kSize, std::move(prepare)});
+  }
+  std::unique_ptr<Segment> open() const { return Segment::open(name(), SegmentKind::kPlain); }
+
+  // For a forked child: creates the segment and keeps it without running a destructor.
+  void holdNew() const {
+    create([](Segment& made) { made.reserveAll(); }).release();
+  }
+  void hold() const { open().release(); }
+
+ private:
+  // Of the test: children say the same name.
+  const pid_t pid_ = getpid();
+};
+
+static std::optional<ErrorCode> codeOf(const std::function<void()>& call) {
+  try {
+    call();
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error.code();
+  }
 }
 
-bool exists(const std::string& name) {
+static void waitFor(pid_t pid) {
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+}
+
+// A child that runs `body` and tells by its exit code whether it threw.
+static pid_t forked(const std::function<void()>& body) {
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  try {
+    body();
+  } catch (const Error& error) {
+    fprintf(stderr, "child: %s\n", error.what());
+    _exit(1);
+  }
+  _exit(0);
+}
+
+TEST_F(SegmentTest, IsReadableByItsUserOnlyWhateverTheUmask) {
+  const mode_t before = umask(0777);
+  const auto segment = create();
+  umask(before);
   struct stat status{};
-  return stat(("/dev/shm/memdrift." + name).c_str(), &status) == 0;
+  ASSERT_EQ(lstat(path().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode, S_IFREG | 0600U);
+  EXPECT_EQ(static_cast<uint64_t>(status.st_size), kSegmentHeaderBytes + kSize);
 }
 
-}  // namespace
+TEST_F(SegmentTest, AllocatesAllThatItLacksAndKnowsWhenItLacksNothing) {
+  const auto segment = create();
+  EXPECT_EQ(segment->residentBytes(), kSegmentHeaderBytes);
+  segment->reserveAll();
+  EXPECT_EQ(segment->residentBytes(), kSegmentHeaderBytes + 3 * 4096);
+  ASSERT_EQ(fallocate(segment->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 4096), 0);
+  segment->reserveAll();
+  EXPECT_EQ(segment->residentBytes(), kSegmentHeaderBytes + 3 * 4096);
+}
 
-TEST(Segment, GoesWithTheLastOneOut) {
-  const std::string name = nameOf("last");
-  auto first = Segment::create(name, SegmentKind::kPlain, 100);
-  auto second = Segment::open(name, SegmentKind::kPlain);
+TEST_F(SegmentTest, SaysWhetherANameIsGoneTakenOrNotOne) {
+  EXPECT_EQ(codeOf([&] { open(); }), ErrorCode::ERR_GONE);
+  EXPECT_EQ(codeOf([&] { Segment::unlink(name()); }), ErrorCode::ERR_GONE);
+  const auto segment = create();
+  EXPECT_EQ(codeOf([&] { create(); }), ErrorCode::ERR_EXISTS);
+  EXPECT_EQ(codeOf([&] { Segment::open(name(), SegmentKind::kFlag); }), ErrorCode::ERR_MALFORMED);
+  for (const std::string bad : {"", ".", "..", "a/b", "a b", "\n", "ä"})
+    EXPECT_EQ(codeOf([&] { checkSegmentName(bad); }), ErrorCode::ERR_INVALID) << bad;
+  EXPECT_EQ(codeOf([] { checkSegmentName(std::string(201, 'a')); }), ErrorCode::ERR_INVALID);
+  EXPECT_EQ(codeOf([] { checkSegmentName(std::string("a\0b", 3)); }), ErrorCode::ERR_INVALID);
+  checkSegmentName(std::string(200, 'a'));
+}
+
+TEST_F(SegmentTest, NeitherFollowsNorReplacesNorSweepsWhatIsNoSegment) {
+  const std::string target = "/tmp/" + name();
+  const int file = ::open(target.c_str(), O_CREAT | O_RDWR, 0600);
+  ASSERT_GE(file, 0);
+  const std::function<int()> made[] = {
+      [&] { return symlink(target.c_str(), path().c_str()); },
+      [&] { return symlink("/nowhere", path().c_str()); },
+      [&] { return mkfifo(path().c_str(), 0600); },
+      [&] { return close(::open(path().c_str(), O_CREAT | O_RDWR, 0600)); },
+  };
+  for (const auto& make : made) {
+    ASSERT_EQ(make(), 0);
+    EXPECT_EQ(codeOf([&] { open(); }), ErrorCode::ERR_MALFORMED);
+    EXPECT_EQ(codeOf([&] { create(); }), ErrorCode::ERR_EXISTS);
+    Segment::sweep();
+    Segment::list();
+    struct stat status{};
+    EXPECT_EQ(lstat(path().c_str(), &status), 0);
+    Segment::unlink(name());
+  }
+  ASSERT_EQ(mkdir(path().c_str(), 0700), 0);
+  EXPECT_EQ(codeOf([&] { open(); }), ErrorCode::ERR_MALFORMED);
+  EXPECT_EQ(codeOf([&] { create(); }), ErrorCode::ERR_EXISTS);
+  ASSERT_EQ(rmdir(path().c_str()), 0);
+  struct stat status{};
+  EXPECT_EQ(fstat(file, &status), 0);
+  EXPECT_EQ(status.st_size, 0);
+  close(file);
+  ::unlink(target.c_str());
+}
+
+TEST_F(SegmentTest, OpensNoFileWhoseHeaderIsDamagedOrThatIsTooShort) {
+  const auto segment = create();
+  std::mt19937 random(7);
+  for (int round = 0; round < 2000; round++) {
+    SegmentHeader header{kSegmentMagic, kSegmentLayoutVersion,
+                         static_cast<uint32_t>(SegmentKind::kPlain), kSize};
+    auto* bytes = reinterpret_cast<unsigned char*>(&header);
+    const unsigned at = random() % sizeof(header);
+    bytes[at] ^= static_cast<unsigned char>(1U << (random() % 8));
+    ASSERT_EQ(pwrite(segment->fd(), &header, sizeof(header), 0), ssize_t{sizeof(header)});
+    const auto code = codeOf([&] {
+      const auto opened = open();
+      ASSERT_LE(opened->dataBytes(), kSize);
+    });
+    // A size that is smaller but not 0 is one that the file has.
+    if (code || at < 16) {
+      EXPECT_EQ(code, ErrorCode::ERR_MALFORMED) << "byte " << at;
+    }
+  }
+}
+
+TEST_F(SegmentTest, OpensNoTruncatedFile) {
+  for (const off_t size : {0, 7, 24, 4095, 4096, 5000, 4096 + static_cast<int>(kSize) - 1}) {
+    const auto segment = create();
+    ASSERT_EQ(ftruncate(segment->fd(), size), 0);
+    EXPECT_EQ(codeOf([&] { open(); }), ErrorCode::ERR_MALFORMED) << size;
+  }
+}
+
+TEST_F(SegmentTest, ItsMappingsSayItsName) {
+  const auto segment = create([](Segment& made) { made.reserveAll(); });
+  const Mapping mapping(
+      {segment->fd(), 0, kSegmentHeaderBytes, PROT_READ | PROT_WRITE, MAP_SHARED});
+  std::ifstream maps("/proc/self/maps");
+  const std::string text{std::istreambuf_iterator<char>(maps), {}};
+  EXPECT_NE(text.find(path() + "\n"), std::string::npos);
+}
+
+TEST_F(SegmentTest, AFailedPreparationLeavesNothing) {
+  EXPECT_EQ(codeOf([&] { create([](Segment&) { throw Error(ErrorCode::ERR_FULL, "no"); }); }),
+            ErrorCode::ERR_FULL);
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(SegmentTest, NobodySeesItBeforeItIsPrepared) {
+  std::atomic<bool> done{false};
+  std::atomic<int> seen{0};
+  std::thread reader([&] {
+    while (!done) {
+      const auto code = codeOf([&] {
+        const auto segment = open();
+        char first = 0;
+        ASSERT_EQ(pread(segment->fd(), &first, 1, kSegmentHeaderBytes), 1);
+        ASSERT_EQ(first, 'x');
+        seen++;
+      });
+      ASSERT_TRUE(!code || code == ErrorCode::ERR_GONE);
+    }
+  });
+  const auto prepare = [](Segment& made) {
+    made.reserveAll();
+    ASSERT_EQ(pwrite(made.fd(), "x", 1, kSegmentHeaderBytes), 1);
+  };
+  for (int round = 0; round < 500 || (seen == 0 && round < 100'000); round++) {
+    // The reader may be the last one out for a moment: the name is then still there.
+    const auto code = codeOf([&] { create(prepare); });
+    ASSERT_TRUE(!code || code == ErrorCode::ERR_EXISTS);
+  }
+  done = true;
+  reader.join();
+  EXPECT_GT(seen, 0);
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(SegmentTest, SignalsDoNotKeepALargeOneFromBeingAllocated) {
+  // V8's profiler does this to the thread that runs JavaScript.
+  struct sigaction action{};
+  action.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGALRM, &action, nullptr), 0);
+  const itimerval every_200_us = {{0, 200}, {0, 200}};
+  ASSERT_EQ(setitimer(ITIMER_REAL, &every_200_us, nullptr), 0);
+  const auto segment = Segment::create({name(), SegmentKind::kPlain, 64 << 20, nullptr});
+  segment->reserveAll();
+  const itimerval never = {};
+  setitimer(ITIMER_REAL, &never, nullptr);
+  EXPECT_EQ(segment->residentBytes(), kSegmentHeaderBytes + (64 << 20));
+}
+
+TEST_F(SegmentTest, TheLastOneOutUnlinks) {
+  auto first = create();
+  auto second = open();
+  auto third = open();
   first.reset();
-  EXPECT_TRUE(exists(name));
+  EXPECT_TRUE(exists());
+  third.reset();
+  EXPECT_TRUE(exists());
   second.reset();
-  EXPECT_FALSE(exists(name));
+  EXPECT_FALSE(exists());
 }
 
-TEST(Segment, IsNotSweptWhileSomebodyIsAttached) {
-  const std::string name = nameOf("swept");
-  auto segment = Segment::create(name, SegmentKind::kPlain, 100);
-  const std::vector<std::string> swept = Segment::sweep();
-  EXPECT_EQ(std::count(swept.begin(), swept.end(), name), 0);
-  EXPECT_TRUE(exists(name));
+TEST_F(SegmentTest, OfTwoProcessesThatLeaveAtOnceOneUnlinks) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 100; round++) {
+    const useconds_t pauses[] = {static_cast<useconds_t>(random() % 300),
+                                 static_cast<useconds_t>(random() % 300)};
+    auto ours = create();
+    int ready[2];
+    ASSERT_EQ(pipe(ready), 0);
+    const pid_t child = forked([&] {
+      const auto theirs = open();
+      if (write(ready[1], "r", 1) != 1) _exit(2);
+      usleep(pauses[0]);
+    });
+    char byte = 0;
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    usleep(pauses[1]);
+    ours.reset();
+    waitFor(child);
+    close(ready[0]);
+    close(ready[1]);
+    ASSERT_FALSE(exists()) << "round " << round;
+  }
 }
 
-TEST(Segment, IsMadeOnceByManyWhoTryWhileOthersSweep) {
-  const std::string name = nameOf("race");
+TEST_F(SegmentTest, AForkedCopyDoesNotLeaveForItsParent) {
+  auto segment = create();
+  const pid_t child = fork();
+  if (child == 0) {
+    segment.reset();
+    _exit(0);
+  }
+  waitFor(child);
+  EXPECT_TRUE(exists());
+  segment.reset();
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(SegmentTest, WhatAnotherIsAttachedToIsNotSwept) {
+  const StoppedChild owner([&] { holdNew(); });
+  ASSERT_TRUE(owner.stopped());
+  Segment::sweep();
+  EXPECT_TRUE(exists());
+  EXPECT_EQ(codeOf([&] { create(); }), ErrorCode::ERR_EXISTS);
+  EXPECT_TRUE(exists());
+}
+
+TEST_F(SegmentTest, WhatKilledProcessesLeaveIsSweptAtTheNextCreate) {
+  {
+    const StoppedChild owner([&] { holdNew(); });
+    const StoppedChild holder([&] { hold(); });
+    ASSERT_TRUE(owner.stopped() && holder.stopped());
+    kill(owner.pid(), SIGKILL);
+    Segment::sweep();
+    EXPECT_TRUE(exists()) << "the other one is still attached";
+    kill(holder.pid(), SIGKILL);
+  }
+  EXPECT_TRUE(exists());
+  const auto other = Segment::create({name("-other"), SegmentKind::kPlain, kSize, nullptr});
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(SegmentTest, ANameThatAKilledProcessLeftIsFree) {
+  {
+    const StoppedChild owner([&] { holdNew(); });
+  }
+  ASSERT_TRUE(exists());
+  const auto segment = create();
+  EXPECT_TRUE(exists());
+}
+
+TEST_F(SegmentTest, OfManyThatMakeTheSameNameAtOnceOneGetsIt) {
+  for (int round = 0; round < 30; round++) {
+    // Left behind, so that all of them also sweep it.
+    {
+      const StoppedChild owner([&] { holdNew(); });
+    }
+    int start[2];
+    ASSERT_EQ(pipe(start), 0);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 4; i++) {
+      children.push_back(fork());
+      if (children.back() != 0) continue;
+      close(start[1]);
+      char byte = 0;
+      if (read(start[0], &byte, 1) != 0) _exit(2);
+      const auto code = codeOf([&] { holdNew(); });
+      if (!code) raise(SIGSTOP);
+      _exit(code == ErrorCode::ERR_EXISTS ? 0 : 2);
+    }
+    close(start[0]);
+    close(start[1]);
+    int owners = 0;
+    for (const pid_t child : children) {
+      int status = 0;
+      waitpid(child, &status, WUNTRACED);
+      EXPECT_TRUE(WIFSTOPPED(status) || status == 0) << status;
+      owners += WIFSTOPPED(status) ? 1 : 0;
+    }
+    EXPECT_EQ(owners, 1);
+    for (const pid_t child : children) kill(child, SIGKILL);
+    while (wait(nullptr) > 0) continue;
+  }
+}
+
+TEST_F(SegmentTest, IsMadeOnceByThreadsThatTryAndSweep) {
   std::atomic<int> made{0};
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; i++) {
     threads.emplace_back([&] {
       for (int round = 0; round < 200; round++) {
         Segment::sweep();
-        try {
-          auto segment = Segment::create(name, SegmentKind::kPlain, 100);
+        const auto code = codeOf([&] {
+          const auto segment = create();
           EXPECT_EQ(made.fetch_add(1), 0) << "two of one name at once";
           made.fetch_sub(1);
-        } catch (const Error& error) {
-          EXPECT_TRUE(error.code() == ErrorCode::ERR_EXISTS || error.code() == ErrorCode::ERR_BUSY)
-              << error.what();
-        }
+        });
+        EXPECT_TRUE(!code || code == ErrorCode::ERR_EXISTS);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_FALSE(exists(name));
+  EXPECT_FALSE(exists());
 }
 
-TEST(FlagWaiter, WakesForAFlagThatAnotherAttachmentPosts) {
-  auto flag = Flag::create(nameOf("flag"));
-  auto poster = Flag::open(nameOf("flag"));
-  FlagWaiter waiter;
-  std::atomic<int> taken{0};
-  const auto deadline = FlagWaiter::Clock::now() + std::chrono::seconds(20);
-  waiter.wait(flag, deadline, [&](WaitResult result) { taken += result == WaitResult::kTaken; });
-  poster->post();
-  while (taken == 0 && FlagWaiter::Clock::now() < deadline) std::this_thread::yield();
-  EXPECT_EQ(taken, 1);
-  EXPECT_FALSE(flag->tryWait());
-}
-
-TEST(FlagWaiter, EndsAtItsDeadlineAndWhenItIsCancelled) {
-  auto flag = Flag::create(nameOf("late"));
-  std::atomic<int> late{0};
-  std::atomic<int> cancelled{0};
-  {
-    FlagWaiter waiter;
-    waiter.wait(flag, FlagWaiter::Clock::now() + std::chrono::milliseconds(5),
-                [&](WaitResult result) { late += result == WaitResult::kTimedOut; });
-    while (late == 0) std::this_thread::yield();
-    waiter.wait(flag, FlagWaiter::Clock::now() + std::chrono::hours(1),
-                [&](WaitResult result) { cancelled += result == WaitResult::kCancelled; });
-    waiter.cancel(flag.get());
-    EXPECT_EQ(cancelled, 1);
-    waiter.wait(flag, FlagWaiter::Clock::now() + std::chrono::hours(1),
-                [&](WaitResult result) { cancelled += result == WaitResult::kCancelled; });
+TEST_F(SegmentTest, WhoLeavesDoesNotUnlinkWhatWasMadeAfterAnUnlink) {
+  std::mt19937 random(13);
+  for (int round = 0; round < 200; round++) {
+    int ready[2];
+    ASSERT_EQ(pipe(ready), 0);
+    const useconds_t pause = random() % 100;
+    const pid_t child = forked([&] {
+      const auto old = create();
+      if (write(ready[1], "r", 1) != 1) _exit(2);
+      usleep(pause);
+    });
+    char byte = 0;
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    const auto code = codeOf([&] { Segment::unlink(name()); });
+    ASSERT_TRUE(!code || code == ErrorCode::ERR_GONE);
+    const auto made = create();
+    waitFor(child);
+    ASSERT_TRUE(exists()) << "round " << round;
+    close(ready[0]);
+    close(ready[1]);
   }
-  EXPECT_EQ(cancelled, 2);
+}
+
+TEST_F(SegmentTest, AWrongOpenDoesNotKeepTheLastOneFromUnlinking) {
+  std::atomic<bool> done{false};
+  std::thread wrong([&] {
+    while (!done) codeOf([&] { Segment::open(name(), SegmentKind::kFlag); });
+  });
+  for (int round = 0; round < 2000; round++) {
+    const auto code = codeOf([&] { create(); });
+    ASSERT_TRUE(!code || code == ErrorCode::ERR_EXISTS);
+  }
+  done = true;
+  wrong.join();
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(SegmentTest, AMoreThanFullFileSystemIsRefusedBeforeAnythingIsTouched) {
+  EXPECT_EQ(
+      codeOf([&] { Segment::create({name(), SegmentKind::kPlain, uint64_t{1} << 53, nullptr}); }),
+      ErrorCode::ERR_FULL);
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(SegmentTest, ListsWhatThereIs) {
+  const auto segment = create([](Segment& made) { made.reserveAll(); });
+  std::optional<SegmentInfo> found;
+  for (const SegmentInfo& info : Segment::list())
+    if (info.name == name()) found = info;
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->path, path());
+  EXPECT_EQ(found->kind, SegmentKind::kPlain);
+  EXPECT_EQ(found->data_bytes, kSize);
+  EXPECT_EQ(found->resident_bytes, segment->residentBytes());
 }
 
 }  // namespace memdrift

@@ -52,8 +52,10 @@ export class Flag {
    * @throws MemdriftError ERR_CLOSED, also when the flag is closed meanwhile; ERR_INVALID.
    */
   async wait(timeoutMs: number = maxTimeoutMs): Promise<boolean> {
-    if (!(timeoutMs >= 0)) {
-      throw new MemdriftError('ERR_INVALID', `timeoutMs is ${timeoutMs}: 0 or more is needed`);
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      throw new MemdriftError('ERR_INVALID', `timeoutMs is ${timeoutMs}: 0 or more is needed`, {
+        timeoutMs,
+      });
     }
     const handle = this.#open();
     return this.tryWait() || binding().flagWait(handle, Math.min(timeoutMs, maxTimeoutMs));

@@ -6,6 +6,12 @@ import type { NativeSegmentInfo, SegmentHandle } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
 import { checkBufferSize, checkName, checkSize } from './arguments.ts';
 
+/**
+ * Who reaches a buffer keeps its attachment: a Segment that was dropped, not closed, must not take
+ * the memory away from under a view.
+ */
+const attachmentOf = new WeakMap<ArrayBuffer, SegmentHandle>();
+
 /** What is known of a segment without being attached to it. */
 export type SegmentInfo = NativeSegmentInfo;
 
@@ -14,7 +20,8 @@ export type SegmentInfo = NativeSegmentInfo;
  *
  * A segment lives as long as somebody is attached: the last one out removes it, and what killed
  * processes left is removed at the next create. All calls are synchronous and take microseconds,
- * except create, which allocates the pages (about 0.3 ms per MB).
+ * except create, which allocates the pages (about 0.3 ms per MB). One that is dropped without
+ * close() is closed some time after nobody reaches it or its buffer; do not count on when.
  */
 export class Segment {
   #handle: SegmentHandle | null;
@@ -32,8 +39,9 @@ export class Segment {
   }
 
   /**
-   * Makes a segment of zeros and attaches to it.
-   * @throws MemdriftError ERR_INVALID, ERR_EXISTS, ERR_TOO_LARGE, ERR_FULL (no room in /dev/shm).
+   * Makes a segment of zeros and attaches to it; others see it once it is whole.
+   * @throws MemdriftError ERR_INVALID, ERR_EXISTS, ERR_TOO_LARGE (for an ArrayBuffer of this Node),
+   * ERR_FULL (no room in /dev/shm), ERR_NO_MEMORY (none in the machine).
    */
   static create(options: { readonly name: string; readonly sizeBytes: number }): Segment {
     checkName('segment', options.name);
@@ -45,12 +53,17 @@ export class Segment {
   /**
    * Attaches to an existing segment.
    * @throws MemdriftError ERR_GONE when there is none, ERR_DENIED when it is another user's,
-   * ERR_MALFORMED when the file is not a segment.
+   * ERR_MALFORMED when the file is not a segment, ERR_TOO_LARGE.
    */
   static open(name: string): Segment {
     checkName('segment', name);
     const segment = new Segment(binding().segmentOpen(name));
-    checkBufferSize(`segment ${name}`, segment.sizeBytes);
+    try {
+      checkBufferSize(`segment ${name}`, segment.sizeBytes);
+    } catch (error) {
+      segment.close();
+      throw error;
+    }
     return segment;
   }
 
@@ -83,10 +96,15 @@ export class Segment {
         { name: this.name },
       );
     }
-    return binding().segmentBuffer(this.#handle);
+    const buffer = binding().segmentBuffer(this.#handle);
+    attachmentOf.set(buffer, this.#handle);
+    return buffer;
   }
 
-  /** Detaches; may be called again. The last one out removes the segment. */
+  /**
+   * Detaches; may be called again. The last one out removes the segment. Wait first for what you
+   * started on the buffer off the thread (fs, zlib, crypto): its memory is unmapped now.
+   */
   close(): void {
     if (this.#handle !== null) binding().segmentClose(this.#handle);
     this.#handle = null;
