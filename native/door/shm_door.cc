@@ -62,18 +62,19 @@ Napi::Value segmentCreate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value segmentOpen(const Napi::CallbackInfo& info) {
-  auto segment = Segment::open(stringArgument(info[0], "name"), SegmentKind::kPlain);
-  // Its maker did; where somebody else has punched holes since, a touch could be SIGBUS.
-  segment->reserveAll();
-  return fromSegment(info.Env(), std::move(segment));
+  return fromSegment(info.Env(),
+                     Segment::open(stringArgument(info[0], "name"), SegmentKind::kPlain));
 }
 
 Napi::Value segmentBuffer(const Napi::CallbackInfo& info) {
   SegmentHandle& handle = segmentOf(info);
-  const Segment& segment = handle.open();
-  if (handle.mapping.data() == nullptr)
+  Segment& segment = handle.open();
+  if (handle.mapping.data() == nullptr) {
+    // Its maker did; where somebody has punched holes since, a touch could be SIGBUS.
+    segment.reserveAll();
     handle.mapping = Mapping({segment.fd(), kSegmentHeaderBytes, segment.dataBytes(),
                               PROT_READ | PROT_WRITE, MAP_SHARED});
+  }
   if (handle.view) {
     const Napi::Value buffer = handle.view->buffer();
     if (!buffer.IsEmpty()) return buffer;

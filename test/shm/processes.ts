@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 
-const packageUrl = new URL('../../dist/index.js', import.meta.url).href;
+export const packageUrl = new URL('../../dist/index.js', import.meta.url).href;
 
 /** A name that no other test uses. */
 export function freshName(what: string): string {
@@ -24,9 +25,9 @@ export class OtherProcess {
   #wake: (() => void) | null = null;
 
   /** `code` sees the package's exports as `m`, and says things with console.log. */
-  constructor(code: string) {
+  constructor(code: string, nodeOptions: readonly string[] = []) {
     const source = `import * as m from ${JSON.stringify(packageUrl)};\n${code}`;
-    this.child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    this.child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', source], {
       stdio: ['pipe', 'pipe', 'inherit'],
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
     });
@@ -43,12 +44,18 @@ export class OtherProcess {
   /** The next line that it printed. */
   async line(): Promise<string> {
     while (this.#lines.length === 0) {
-      if (this.child.exitCode !== null) throw new Error('the other process said nothing more');
+      if (this.#hasEnded) throw new Error('the other process said nothing more');
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
     return this.#lines.shift() ?? '';
+  }
+
+  /** Says a line to it, such as an expression to `answering`, and waits for its next one. */
+  async ask(text: string): Promise<string> {
+    this.child.stdin?.write(`${text}\n`);
+    return this.line();
   }
 
   /** Lets it go on from `await go()`, which reads one line. */
@@ -57,15 +64,17 @@ export class OtherProcess {
   }
 
   async ended(): Promise<number | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      await once(this.child, 'exit');
-    }
+    if (!this.#hasEnded) await once(this.child, 'exit');
     return this.child.exitCode;
   }
 
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.ended();
+  }
+
+  get #hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 }
 
@@ -74,3 +83,35 @@ export const waiting = `
 import { once } from 'node:events';
 const go = () => once(process.stdin, 'data');
 `;
+
+/** For the code of an OtherProcess that is to end with an error: nothing goes to stderr. */
+export const silent = `
+import { closeSync, openSync } from 'node:fs';
+closeSync(2);
+openSync('/dev/null', 'w');
+`;
+
+/** An OtherProcess that answers each expression with its value, or the code of its error. */
+export const answering = `
+import { createInterface } from 'node:readline';
+const codeOf = (call) => { try { call(); return 'ok'; } catch (error) { return error.code; } };
+let s, view;
+createInterface({ input: process.stdin }).on('line', async (line) => {
+  try {
+    console.log(String(await eval('(async () => (' + line + '))()')));
+  } catch (error) {
+    console.log(error.code ?? String(error));
+  }
+});
+`;
+
+/** A worker that runs `code` (m and parentPort are there), once it has said something. */
+export async function startedWorker(code: string): Promise<Worker> {
+  const worker = new Worker(
+    `const { parentPort } = require('node:worker_threads');
+     import(${JSON.stringify(packageUrl)}).then(async (m) => { ${code} });`,
+    { eval: true },
+  );
+  await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  return worker;
+}

@@ -1,210 +1,390 @@
+import { once } from 'node:events';
 import {
-  closeSync,
-  openSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   truncateSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
-import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Segment } from '../../src/shm/segment.ts';
-import { freshName, leftOf, OtherProcess, waiting } from './processes.ts';
+import {
+  answering,
+  leftOf,
+  OtherProcess,
+  packageUrl,
+  silent,
+  startedWorker,
+  waiting,
+} from './processes.ts';
 
-const strays: string[] = [];
-afterEach(() => {
-  for (const path of strays.splice(0)) rmSync(path, { force: true });
+const name = `segment-test-${process.pid}`;
+const path = `/dev/shm/memdrift.${name}`;
+const others: OtherProcess[] = [];
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
+afterEach(async () => {
+  for (const other of others.splice(0)) await other.kill();
+  rmSync(path, { force: true, recursive: true });
 });
 
-function strayFile(name: string, bytes: Uint8Array): string {
-  const path = `/dev/shm/memdrift.${name}`;
-  const file = openSync(path, 'wx', 0o600);
-  writeSync(file, bytes);
-  closeSync(file);
-  strays.push(path);
-  return path;
+/** A process that runs `code`, once it has said its first line. */
+async function started(code: string, nodeOptions: readonly string[] = []): Promise<OtherProcess> {
+  const other = new OtherProcess(code, nodeOptions);
+  others.push(other);
+  await other.line();
+  return other;
 }
 
-describe('Segment', () => {
-  it('is one memory for everybody who opens its name', () => {
-    const name = freshName('segment');
-    using made = Segment.create({ name, sizeBytes: 5000 });
+function answerer(): OtherProcess {
+  const other = new OtherProcess(answering);
+  others.push(other);
+  return other;
+}
+
+function code(value: string): unknown {
+  return expect.objectContaining({ name: 'MemdriftError', code: value });
+}
+
+const create = (...size: number[]) =>
+  Segment.create({ name, sizeBytes: size.length === 0 ? 8192 : (size[0] as number) });
+const openFiles = () => readdirSync('/proc/self/fd').length;
+const ownMappings = () =>
+  readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(path)).length;
+
+describe('a segment', () => {
+  test('is memory of zeros that every attachment shares, in this process and in others', async () => {
+    using made = create(10_000);
+    expect([made.name, made.path, made.sizeBytes]).toEqual([name, path, 10_000]);
+    expect(made.buffer.byteLength).toBe(10_000);
+    const bytes = new Uint8Array(made.buffer);
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
     using opened = Segment.open(name);
-    expect(opened.sizeBytes).toBe(5000);
-    new Uint8Array(made.buffer)[4999] = 42;
-    expect(new Uint8Array(opened.buffer)[4999]).toBe(42);
-  });
-
-  it("is the user's alone, and takes a name once", () => {
-    const name = freshName('segment');
-    using made = Segment.create({ name, sizeBytes: 1 });
-    expect(statSync(made.path).mode & 0o777).toBe(0o600);
-    expect(() => Segment.create({ name, sizeBytes: 1 })).toThrow(
-      expect.objectContaining({ code: 'ERR_EXISTS' }),
+    expect(opened.buffer).not.toBe(made.buffer);
+    bytes[9_999] = 42;
+    expect(new Uint8Array(opened.buffer)[9_999]).toBe(42);
+    const peer = answerer();
+    expect(await peer.ask(`s = m.Segment.open('${name}'), new Uint8Array(s.buffer)[9999]++`)).toBe(
+      '42',
     );
+    expect(bytes[9_999]).toBe(43);
   });
 
-  it('gives the same buffer while it is held, and none after close', () => {
-    const segment = Segment.create({ name: freshName('segment'), sizeBytes: 100 });
-    const buffer = segment.buffer;
-    expect(segment.buffer).toBe(buffer);
-    const view = new Uint8Array(buffer);
-    segment.close();
-    segment.close();
-    expect(buffer.byteLength).toBe(0);
-    expect(view[0]).toBeUndefined();
-    expect(() => segment.buffer).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+  test('is a file of this user only, all of whose pages are there', () => {
+    const before = process.umask(0o777);
+    using made = create(1_000_000);
+    process.umask(before);
+    const status = statSync(made.path);
+    expect(status.mode).toBe(0o100600);
+    expect(status.size).toBe(4096 + 1_000_000);
+    expect(status.blocks * 512).toBe(4096 + 245 * 4096);
   });
 
-  it('is removed by the last one out, in whichever order they leave', async () => {
-    for (const otherFirst of [true, false]) {
-      const name = freshName('segment');
-      const segment = Segment.create({ name, sizeBytes: 1 });
-      const other = new OtherProcess(`${waiting}
-        const s = m.Segment.open('${name}');
-        console.log('open'); await go(); s.close(); process.exit();`);
-      await other.line();
-      const leaveOther = async () => {
-        other.go();
-        await other.ended();
-      };
-      const leave = [() => segment.close(), leaveOther];
-      if (otherFirst) leave.reverse();
-      await leave[0]?.();
+  test('has one ArrayBuffer while it is open', () => {
+    using made = create();
+    expect(made.buffer).toBe(made.buffer);
+  });
+
+  test('is listed with its size, its pages and its kind', () => {
+    using made = create(10_000);
+    expect(Segment.list().find((one) => one.name === name)).toEqual({
+      name,
+      path,
+      kind: 'segment',
+      inode: BigInt(statSync(made.path).ino),
+      sizeBytes: 10_000,
+      residentBytes: 4 * 4096,
+    });
+  });
+
+  test('does not add to what V8 counts as external memory', () => {
+    const before = process.memoryUsage();
+    using made = create(64 << 20);
+    expect(made.buffer.byteLength).toBe(64 << 20);
+    const { external, arrayBuffers } = process.memoryUsage();
+    expect(external - before.external).toBeLessThan(1 << 20);
+    expect(arrayBuffers - before.arrayBuffers).toBeLessThan(1 << 20);
+  });
+});
+
+describe('what is refused', () => {
+  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '10', undefined, 10n])(
+    'a size of %s',
+    (sizeBytes) => {
+      expect(() => create(sizeBytes as number)).toThrow(code('ERR_INVALID'));
+    },
+  );
+
+  test.each(['', '.', '..', 'a/b', '../a', 'a b', 'a\0b', 'a\n', 'ä', 'a'.repeat(201), 7, null])(
+    'the name %j',
+    (bad) => {
+      const given = bad as string;
+      expect(() => Segment.create({ name: given, sizeBytes: 1 })).toThrow(code('ERR_INVALID'));
+      expect(() => Segment.open(given)).toThrow(code('ERR_INVALID'));
+      expect(() => Segment.unlink(given)).toThrow(code('ERR_INVALID'));
+    },
+  );
+
+  test('a name that is taken, and one that is gone, by saying so', () => {
+    expect(() => Segment.open(name)).toThrow(code('ERR_GONE'));
+    expect(() => Segment.unlink(name)).toThrow(code('ERR_GONE'));
+    using made = create();
+    expect(() => create()).toThrow(code('ERR_EXISTS'));
+    expect(made.buffer.byteLength).toBe(8192);
+  });
+
+  test('what is no segment: it is neither opened, nor followed, nor replaced, nor swept', () => {
+    const folder = mkdtempSync('/tmp/memdrift-segment-');
+    const target = join(folder, 'target');
+    writeFileSync(target, 'precious');
+    const makers = [
+      () => writeFileSync(path, 'x'.repeat(8192)),
+      () => writeFileSync(path, ''),
+      () => symlinkSync(target, path),
+      () => symlinkSync('/nowhere', path),
+      () => mkdirSync(path),
+    ];
+    for (const make of makers) {
+      make();
+      expect(() => Segment.open(name)).toThrow(code('ERR_MALFORMED'));
+      expect(() => create()).toThrow(code('ERR_EXISTS'));
+      expect(Segment.sweep()).not.toContain(name);
+      expect(Segment.list().map((one) => one.name)).not.toContain(name);
       expect(leftOf(name)).toHaveLength(1);
-      await leave[1]?.();
-      expect(leftOf(name)).toEqual([]);
+      rmSync(path, { recursive: true });
+    }
+    expect(readFileSync(target, 'utf8')).toBe('precious');
+    rmSync(folder, { recursive: true });
+  });
+
+  test('a truncated segment, at every length, by an error and never by SIGBUS', async () => {
+    // In another process, because SIGBUS would end this one.
+    using made = create();
+    const peer = answerer();
+    for (let size = 4096 + 8191; size >= 0; size -= 997) {
+      truncateSync(made.path, size);
+      expect(
+        await peer.ask(`codeOf(() => new Uint8Array(m.Segment.open('${name}').buffer)[0])`),
+      ).toBe('ERR_MALFORMED');
     }
   });
 
-  it.each([
-    ['process.exit', 'process.exit(0)'],
-    ['an uncaught exception', 'setTimeout(() => { throw new Error("expected by the test") })'],
-    ['the end of the program', ''],
-  ])('is removed at %s', async (_what, end) => {
-    const name = freshName('segment');
-    const quiet = 'process.on("uncaughtExceptionMonitor", () => process.exit(7));';
-    const other = new OtherProcess(`${quiet}
-      globalThis.s = m.Segment.create({name: '${name}', sizeBytes: 1});
-      globalThis.b = s.buffer; ${end}`);
-    await other.ended();
+  test('more than /dev/shm has, before anything is touched', () => {
+    const { blocks, bsize } = statfsSync('/dev/shm');
+    const sizeBytes = blocks * bsize + 1;
+    const tooLong = nodeMajor < 22 && sizeBytes > 2 ** 32;
+    expect(() => create(sizeBytes)).toThrow(code(tooLong ? 'ERR_TOO_LARGE' : 'ERR_FULL'));
     expect(leftOf(name)).toEqual([]);
   });
 
-  it('of killed processes is swept at the next create, and no living one', async () => {
-    const dead = freshName('dead');
-    const living = freshName('living');
-    const holders = [1, 2].map(
-      (n) =>
-        new OtherProcess(`
-          const first = ${n === 1}, options = {name: '${dead}', sizeBytes: 1};
-          const s = first ? m.Segment.create(options) : m.Segment.open(options.name);
-          console.log('ready'); setInterval(() => s, 1e6);`),
-    );
-    await holders[0]?.line();
-    await holders[1]?.line().catch(() => {});
-    const bystander = new OtherProcess(
-      `globalThis.s = m.Segment.create({name: '${living}', sizeBytes: 1});
-       console.log('ready'); setInterval(() => s, 1e6);`,
-    );
-    await bystander.line();
-    for (const { child } of holders) child.kill('SIGSTOP');
-    for (const holder of holders) await holder.kill();
-    expect(leftOf(dead)).toHaveLength(1);
-    Segment.create({ name: freshName('next'), sizeBytes: 1 }).close();
-    expect(leftOf(dead)).toEqual([]);
-    expect(leftOf(living)).toHaveLength(1);
-    await bystander.kill();
-    expect(Segment.sweep()).toContain(living);
-  });
-
-  it('does not follow a link', () => {
-    const name = freshName('link');
-    const path = `/dev/shm/memdrift.${name}`;
-    symlinkSync('/etc/hostname', path);
-    strays.push(path);
-    expect(() => Segment.open(name)).toThrow();
-    expect(() => Segment.create({ name, sizeBytes: 1 })).toThrow(
-      expect.objectContaining({ code: 'ERR_EXISTS' }),
-    );
-    Segment.sweep();
-    expect(leftOf(name)).toHaveLength(1);
-  });
-
-  it.each([
-    ['empty', new Uint8Array(0)],
-    ['of somebody else', new Uint8Array(8192).fill(7)],
-  ])('refuses a file that is %s', (_what, bytes) => {
-    const name = freshName('stray');
-    strayFile(name, bytes);
-    expect(() => Segment.open(name)).toThrow(expect.objectContaining({ code: 'ERR_MALFORMED' }));
-  });
-
-  it('refuses a file that was cut', () => {
-    const name = freshName('cut');
-    const segment = Segment.create({ name, sizeBytes: 100_000 });
-    truncateSync(segment.path, 8192);
-    expect(() => Segment.open(name)).toThrow(expect.objectContaining({ code: 'ERR_MALFORMED' }));
-    segment.close();
-  });
-
-  it.each([
-    ['a name with a slash', { name: '../x', sizeBytes: 1 }],
-    ['an empty name', { name: '', sizeBytes: 1 }],
-    ['a name that is too long', { name: 'x'.repeat(201), sizeBytes: 1 }],
-    ['size 0', { name: 'x', sizeBytes: 0 }],
-    ['a negative size', { name: 'x', sizeBytes: -1 }],
-    ['NaN', { name: 'x', sizeBytes: Number.NaN }],
-    ['half a byte', { name: 'x', sizeBytes: 1.5 }],
-  ])('refuses %s', (_what, options) => {
-    expect(() => Segment.create(options)).toThrow(expect.objectContaining({ code: 'ERR_INVALID' }));
-  });
-
-  it('says that there is none', () => {
-    expect(() => Segment.open('no-such')).toThrow(expect.objectContaining({ code: 'ERR_GONE' }));
-    expect(() => Segment.unlink('no-such')).toThrow(expect.objectContaining({ code: 'ERR_GONE' }));
-  });
-
-  it('says before it touches anything that /dev/shm is too small', () => {
-    const name = freshName('large');
-    expect(() => Segment.create({ name, sizeBytes: 2 ** 52 })).toThrow(
-      expect.objectContaining({
-        code: expect.stringMatching(/ERR_FULL|ERR_TOO_LARGE/) as string,
-      }),
-    );
-    expect(leftOf(name)).toEqual([]);
-  });
-
-  it('leaks neither descriptors nor mappings over 1,000 lives', () => {
+  test('a segment that is longer than an ArrayBuffer of Node 20', () => {
+    if (nodeMajor >= 22) return;
+    expect(() => create(2 ** 32 + 1)).toThrow(code('ERR_TOO_LARGE'));
+    // Made by a later Node, on the same machine.
+    const header = Buffer.alloc(24);
+    header.write('mmdrift1');
+    header.writeUInt32LE(1, 8);
+    header.writeUInt32LE(1, 12);
+    header.writeBigUInt64LE(2n ** 32n + 4096n, 16);
+    writeFileSync(path, header, { mode: 0o600 });
+    truncateSync(path, 2 ** 32 + 2 * 4096);
     const before = openFiles();
-    for (let i = 0; i < 1000; i++) {
-      const segment = Segment.create({ name: freshName('life'), sizeBytes: 4096 });
-      new Uint8Array(segment.buffer)[0] = 1;
-      segment.close();
-    }
+    expect(() => Segment.open(name)).toThrow(code('ERR_TOO_LARGE'));
     expect(openFiles()).toBe(before);
   });
+});
 
-  it('of a worker goes with the worker', async () => {
-    const name = freshName('worker');
-    const url = new URL('../../dist/index.js', import.meta.url).href;
-    const worker = new Worker(
-      `import('${url}').then((m) => {
-        globalThis.s = m.Segment.create({ name: '${name}', sizeBytes: 1000 });
-        globalThis.b = s.buffer;
-        require('node:worker_threads').parentPort.postMessage('ready');
-        setInterval(() => {}, 1e6);
-      });`,
-      { eval: true },
-    );
-    await new Promise((resolve) => worker.once('message', resolve));
+describe('close', () => {
+  test('detaches every view of it, after which calls fail', () => {
+    const made = create();
+    const { buffer } = made;
+    const view = new Uint8Array(buffer);
+    made.close();
+    expect([buffer.byteLength, view.length, view[0]]).toEqual([0, 0, undefined]);
+    expect(() => made.buffer).toThrow(code('ERR_CLOSED'));
+    made.close();
+    made[Symbol.dispose]();
+  });
+
+  test('leaves other attachments alone, until the last one out removes the file', () => {
+    const made = create();
+    const opened = Segment.open(name);
+    const bytes = new Uint8Array(opened.buffer);
+    made.close();
+    bytes[0] = 1;
+    expect([bytes.length, leftOf(name).length]).toEqual([8192, 1]);
+    opened.close();
+    expect(leftOf(name)).toEqual([]);
+  });
+
+  test('by the last of two processes removes the file, in whatever order, 100 times', async () => {
+    const peer = answerer();
+    for (let round = 0; round < 100; round++) {
+      const made = create();
+      await peer.ask(`s = m.Segment.open('${name}'), s.buffer, 'open'`);
+      const closed = peer.ask(
+        `await new Promise((r) => setTimeout(r, ${Math.random() * 3})), s.close() ?? 'closed'`,
+      );
+      await sleep(Math.random() * 3);
+      made.close();
+      expect(await closed).toBe('closed');
+      expect(leftOf(name), `round ${round}`).toEqual([]);
+    }
+  });
+
+  test('gives everything back: 1,000 segments in a row leave no file, descriptor or mapping', () => {
+    create().close();
+    const before = openFiles();
+    for (let round = 0; round < 1000; round++) {
+      using made = create();
+      new Uint8Array(made.buffer)[round] = 1;
+      if (round === 500) expect(ownMappings()).toBe(1);
+    }
+    expect([openFiles(), ownMappings(), leftOf(name)]).toEqual([before, 0, []]);
+  });
+
+  test('unlink takes the name away, not the memory', () => {
+    using made = create();
+    Segment.unlink(name);
+    expect(leftOf(name)).toEqual([]);
+    new Uint8Array(made.buffer)[0] = 1;
+    using other = create();
+    expect(new Uint8Array(other.buffer)[0]).toBe(0);
+    made.close();
     expect(leftOf(name)).toHaveLength(1);
-    await worker.terminate();
+  });
+});
+
+describe('a segment that is dropped', () => {
+  test('lives as long as its buffer is reached, and is closed after', async () => {
+    const peer = await started(
+      `let bytes = (() => new Uint8Array(m.Segment.create({ name: '${name}', sizeBytes: 8 }).buffer))();
+      const collect = async () => {
+        for (let i = 0; i < 20; i++) { gc(); await new Promise((r) => setTimeout(r, 5)); }
+      };
+      await collect();
+      console.log(String(bytes.length));
+      bytes = null;
+      await collect();
+      console.log('collected');
+      setInterval(() => {}, 1000);`,
+      ['--expose-gc'],
+    );
+    // Its first line, 8, has been read by now; the file was there at least until then.
+    expect(await peer.line()).toBe('collected');
+    expect(leftOf(name)).toEqual([]);
+  });
+
+  test('does not take its memory away from under a view', async () => {
+    const peer = await started(
+      `let bytes = (() => new Uint8Array(m.Segment.create({ name: '${name}', sizeBytes: 8 }).buffer))();
+      for (let i = 0; i < 20; i++) { gc(); await new Promise((r) => setTimeout(r, 5)); }
+      console.log('dropped'); console.log(String(bytes.length)); setInterval(() => bytes, 1000);`,
+      ['--expose-gc'],
+    );
+    expect(await peer.line()).toBe('8');
+    expect(leftOf(name)).toHaveLength(1);
+  });
+});
+
+describe('processes that end', () => {
+  const holding = `const s = m.Segment.create({ name: '${name}', sizeBytes: 8192 }); s.buffer;`;
+
+  test.each([
+    ['by process.exit()', `process.exit(0)`, 0],
+    ['by an uncaught exception', `throw new Error('expected')`, 1],
+    ['by coming to their end', `process.stdin.unref?.()`, 0],
+  ])('%s leave nothing', async (_how, end, exitCode) => {
+    const peer = await started(
+      `${silent}${waiting}${holding} console.log('ready');
+       await go(); process.stdin.pause(); ${end}`,
+    );
+    expect(leftOf(name)).toHaveLength(1);
+    peer.go();
+    const ended = await peer.ended();
+    expect([ended, leftOf(name)]).toEqual([exitCode, []]);
+  });
+
+  test('by SIGKILL leave a file that the next create removes, also two at once', async () => {
+    const owner = await started(`${holding} console.log('ready'); setInterval(() => {}, 1000)`);
+    const holder = answerer();
+    await holder.ask(`s = m.Segment.open('${name}'), 'open'`);
+    owner.child.kill('SIGKILL');
+    holder.child.kill('SIGKILL');
+    await Promise.all([owner.ended(), holder.ended()]);
+    expect(leftOf(name)).toHaveLength(1);
+    using other = Segment.create({ name: `${name}-other`, sizeBytes: 1 });
+    expect(leftOf(name)).toEqual([`memdrift.${other.name}`]);
+  });
+
+  test('do not take a segment from those who live', async () => {
+    const owner = await started(`${holding} console.log('ready'); setInterval(() => {}, 1000)`);
+    const holder = answerer();
+    await holder.ask(`s = m.Segment.open('${name}'), view = new Uint8Array(s.buffer), 'open'`);
+    await owner.kill();
+    expect(Segment.sweep()).not.toContain(name);
+    expect(() => create()).toThrow(code('ERR_EXISTS'));
+    expect(await holder.ask('view[8191] = 7')).toBe('7');
+    expect(await holder.ask("s.close() ?? 'closed'")).toBe('closed');
     expect(leftOf(name)).toEqual([]);
   });
 });
 
-function openFiles(): number {
-  return statSync('/proc/self/fd').size;
-}
+describe('workers', () => {
+  test('have an attachment and a mapping of their own', async () => {
+    using made = create();
+    const bytes = new Uint8Array(made.buffer);
+    const other = await startedWorker(`
+      const s = m.Segment.open('${name}');
+      new Uint8Array(s.buffer)[0] = 5;
+      parentPort.postMessage('written');
+      parentPort.once('message', () => { s.close(); parentPort.postMessage('closed'); });`);
+    expect([bytes[0], ownMappings()]).toEqual([5, 2]);
+    other.postMessage('close');
+    await once(other, 'message');
+    expect(ownMappings()).toBe(1);
+    bytes[1] = 1;
+    await other.terminate();
+  });
+
+  test('that are terminated detach: nothing is left, 20 times', async () => {
+    const before = openFiles();
+    for (let round = 0; round < 20; round++) {
+      const ended = await startedWorker(`
+        const s = m.Segment.create({ name: '${name}', sizeBytes: 8192 });
+        globalThis.keep = [s, s.buffer];
+        parentPort.postMessage('open');
+        setInterval(() => {}, 1000);`);
+      expect(leftOf(name)).toHaveLength(1);
+      await ended.terminate();
+      expect([leftOf(name), ownMappings()]).toEqual([[], 0]);
+    }
+    expect(openFiles()).toBeLessThanOrEqual(before + 2);
+  });
+
+  test('that still hold a segment when process.exit() is called leave nothing', async () => {
+    const peer = await started(`
+      import { Worker } from 'node:worker_threads';
+      const s = m.Segment.create({ name: '${name}', sizeBytes: 8192 });
+      const other = new Worker(
+        "import(require('node:worker_threads').workerData).then((m) => {" +
+        " globalThis.s = m.Segment.open('${name}'); setInterval(() => s.buffer[0], 1);" +
+        " require('node:worker_threads').parentPort.postMessage('open'); })",
+        { eval: true, execArgv: [], workerData: '${packageUrl}' });
+      other.once('message', (text) => console.log(text));
+      process.stdin.once('data', () => process.exit(0));`);
+    expect(leftOf(name)).toHaveLength(1);
+    peer.go();
+    await peer.ended();
+    expect(leftOf(name)).toEqual([]);
+  });
+});

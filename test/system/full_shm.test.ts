@@ -1,0 +1,119 @@
+/** /dev/shm that is small, full, or has files of another user: in a mount namespace of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { packageUrl } from '../shm/processes.ts';
+
+const prelude = `
+  const { Flag, Segment } = await import(${JSON.stringify(packageUrl)});
+  const fs = await import('node:fs');
+  const { execFileSync } = await import('node:child_process');
+  const MiB = 1 << 20;
+  const codeOf = (call) => {
+    try { call(); return 'ok'; } catch (error) { return error.code + ' ' + error.message; }
+  };
+  const create = (name, sizeBytes) => Segment.create({ name, sizeBytes });
+  const freeBytes = () => { const s = fs.statfsSync('/dev/shm'); return s.bavail * s.bsize; };
+`;
+
+/** Runs `script` with a /dev/shm of 8 MiB that nobody else sees; gives the JSON that it prints. */
+async function inSmallShm(script: string): Promise<Record<string, unknown>> {
+  const child = spawn(
+    'unshare',
+    [
+      '--mount',
+      '--propagation=private',
+      'sh',
+      '-c',
+      'mount -t tmpfs -o size=8m,mode=1777 tmpfs /dev/shm && exec "$@"',
+      'sh',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      `${prelude}${script}`,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const [code, signal] = await once(child, 'close');
+  expect([code, signal]).toEqual([0, null]);
+  return JSON.parse(text) as Record<string, unknown>;
+}
+
+describe('a /dev/shm that is too small', () => {
+  it('refuses with ERR_FULL, with the numbers, before anything is touched', async () => {
+    const said = await inSmallShm(`
+      const before = freeBytes();
+      const larger = codeOf(() => create('a', 9 * MiB));
+      const first = create('b', 6 * MiB);
+      const between = freeBytes();
+      const second = codeOf(() => create('c', 3 * MiB));
+      const fits = create('d', MiB);
+      fits.close();
+      console.log(JSON.stringify({
+        larger, second, unchanged: freeBytes() === between, files: fs.readdirSync('/dev/shm'),
+      }));
+      first.close();`);
+    expect(said.larger).toMatch(/^ERR_FULL .*9441280 bytes.*8388608 in all/);
+    expect(said.second).toMatch(/^ERR_FULL .*full: 3145728 bytes.*2088960 are free/);
+    expect(said).toMatchObject({ unchanged: true, files: ['memdrift.b'] });
+  });
+
+  it('refuses a flag that has no page left, and never ends a process by SIGBUS', async () => {
+    const said = await inSmallShm(`
+      const segment = create('a', 4 * MiB);
+      const flag = Flag.create('f');
+      fs.writeFileSync('/dev/shm/filler', Buffer.alloc(freeBytes()));
+      const full = codeOf(() => Flag.create('g'));
+      new Uint8Array(segment.buffer).fill(1);
+      flag.post();
+      const taken = flag.tryWait();
+      execFileSync('fallocate', ['--punch-hole', '--offset', '4096', '--length', '2MiB',
+        '/dev/shm/memdrift.a']);
+      fs.appendFileSync('/dev/shm/filler', Buffer.alloc(freeBytes()));
+      const holed = Segment.open('a');
+      const refused = codeOf(() => new Uint8Array(holed.buffer).fill(2));
+      fs.truncateSync('/dev/shm/filler', 0);
+      const filled = codeOf(() => new Uint8Array(holed.buffer).fill(2));
+      console.log(JSON.stringify({ full, taken, refused, filled }));`);
+    expect(said.full).toMatch(/^ERR_FULL /);
+    expect(said.refused).toMatch(/^ERR_FULL /);
+    expect(said).toMatchObject({ taken: true, filled: 'ok' });
+  });
+});
+
+describe("another user's segment", () => {
+  it('is neither opened, replaced, removed nor swept', async () => {
+    const said = await inSmallShm(`
+      const open = create('a', MiB);
+      const asNobody = (text) => execFileSync('setpriv', ['--reuid=65534', '--regid=65534',
+        '--clear-groups', process.execPath, '--input-type=module', '-e', text], { encoding: 'utf8' });
+      const orphan = "import(" + ${JSON.stringify(JSON.stringify(packageUrl))} + ").then(({ Segment }) => {" +
+        " Segment.create({ name: 'theirs', sizeBytes: 1 }); process.kill(process.pid, 'SIGKILL'); })";
+      try { asNobody(orphan); } catch {}
+      const swept = Segment.sweep();
+      const rootOpens = codeOf(() => Segment.open('theirs'));
+      const both = fs.readdirSync('/dev/shm').sort();
+      const tries = JSON.parse(asNobody(${JSON.stringify(`${prelude}
+        console.log(JSON.stringify({
+          open: codeOf(() => Segment.open('a')),
+          create: codeOf(() => create('a', 1)),
+          unlink: codeOf(() => Segment.unlink('a')),
+          swept: Segment.sweep(),
+          listed: Segment.list().map((one) => one.name),
+        }));`)}));
+      const files = fs.readdirSync('/dev/shm');
+      console.log(JSON.stringify({ swept, rootOpens, both, tries, files }));`);
+    expect(said).toMatchObject({ swept: [], both: ['memdrift.a', 'memdrift.theirs'] });
+    expect(said.files).toEqual(['memdrift.a']);
+    expect(said.tries).toMatchObject({
+      open: expect.stringMatching(/^ERR_DENIED /),
+      create: expect.stringMatching(/^ERR_EXISTS /),
+      unlink: expect.stringMatching(/^ERR_DENIED /),
+    });
+    expect(said.rootOpens).toMatch(/^ERR_DENIED /);
+  });
+});
