@@ -6,7 +6,11 @@ export {
   isMemdriftError,
   MemdriftError,
 } from './errors.ts';
-export type { ExperimentOptions } from './experiment/options.ts';
+export {
+  type ExperimentFlags,
+  type ExperimentOptions,
+  experimentOptionsFrom,
+} from './experiment/options.ts';
 export type {
   Exactness,
   ExperimentProgress,

@@ -60,6 +60,9 @@ describe('help', () => {
         expect(stdout).toContain(`--${alias}`);
       }
       expect(stdout).toMatch(/--array_size, --array-size <bytes> .*\(default 100000000 bytes\)/);
+      for (const { group } of [...numberFlags, ...textFlags]) {
+        expect(stdout).toContain(`\n${group}:\n`);
+      }
       expect(stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
     }
   });
@@ -89,6 +92,7 @@ describe('wrong usage is one message, exit code 2 and nothing started', () => {
     [['--ray_tmp', 'tmp/ray'], /^memdrift: --tmp-dir tmp\/ray is relative/],
     [['--mray_dir', dist], /^memdrift: --capture-dir .* is not empty/],
     [['--json', 'no/such/folder/file'], /^memdrift: --json .* cannot be written/],
+    [['--sample-ms', '5'], /^memdrift: --sample-ms 5 is out of range; .* from 10 to 60000 ms/],
     [['--rounds'], /^memdrift: option '--rounds <n>' argument missing/],
     [['--round', '2'], /^memdrift: unknown option '--round'/],
     [['twenty'], /^memdrift: too many arguments/],

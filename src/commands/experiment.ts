@@ -68,7 +68,7 @@ function optionsOf(flag: NumberFlag | TextFlag): readonly Option[] {
   const spelled = [main, ...others.map((one) => [one])];
   return spelled.map((names) => {
     const flags = names.map((name) => `--${name}`).join(', ');
-    return new Option(`${flags}${value}`, help);
+    return new Option(`${flags}${value}`, help).helpGroup(`${flag.group}:`);
   });
 }
 

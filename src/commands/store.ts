@@ -1,6 +1,6 @@
 /** `memdrift store`: what is in a shared-memory store, while programs use it. */
 import type { Command } from 'commander';
-import { MemdriftError } from '../errors.ts';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { type StoreView, storeListText, storeStatsText } from '../report/store_text.ts';
 import { Segment } from '../shm/segment.ts';
 import { Store } from '../shm/store.ts';
@@ -100,7 +100,7 @@ function storeNames(): readonly string[] {
 
 /** The store that is named, or the only one that somebody is attached to. */
 async function openForLooking(name: string | undefined): Promise<Store> {
-  if (name !== undefined) return Store.open(name, { readOnly: true });
+  if (name !== undefined) return openNamed(name);
   const live: Store[] = [];
   for (const candidate of storeNames()) {
     const store = await openIfThere(candidate);
@@ -116,6 +116,17 @@ async function openForLooking(name: string | undefined): Promise<Store> {
   }
   const names = live.map((store) => store.name).join(', ');
   throw new MemdriftError('ERR_INVALID', `there are ${live.length} stores, name one of: ${names}`);
+}
+
+async function openNamed(name: string): Promise<Store> {
+  try {
+    return await Store.open(name, { readOnly: true });
+  } catch (cause) {
+    if (!isMemdriftError(cause, 'ERR_GONE')) throw cause;
+    const names = storeNames();
+    const there = names.length === 0 ? 'this user has none' : `there are: ${names.join(', ')}`;
+    throw new MemdriftError('ERR_GONE', `there is no store ${name}; ${there}`, { cause });
+  }
 }
 
 /** Null for a store that went away, or was no good, since it was listed. */

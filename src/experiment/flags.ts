@@ -1,11 +1,15 @@
 /** The experiment's command-line flags: one table for the parser, the checks and the help text. */
 
+/** Under which heading the help shows a flag. */
+export type FlagGroup = 'The experiment' | 'The store' | 'Measuring' | 'Output';
+
 /** A flag that takes a number, with what it may be. */
 export interface NumberFlag {
   readonly name: NumberFlagName;
   /** The original experiment's spelling, shown first in the help. */
   readonly alias?: string;
   readonly placeholder: string;
+  readonly group: FlagGroup;
   readonly help: string;
   readonly fallback: number;
   readonly min: number;
@@ -31,6 +35,7 @@ export interface TextFlag {
   readonly name: 'tmp-dir' | 'capture-dir' | 'placement' | 'json' | 'trim' | 'quiet';
   readonly alias?: string;
   readonly placeholder: string | null;
+  readonly group: FlagGroup;
   readonly help: string;
 }
 
@@ -41,6 +46,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'clients',
     placeholder: 'n',
+    group: 'The experiment',
     help: 'client processes beside the one server',
     fallback: 10,
     min: 1,
@@ -51,6 +57,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'rounds',
     placeholder: 'n',
+    group: 'The experiment',
     help: 'arrays each client gets and sends back',
     fallback: 20,
     min: 1,
@@ -62,6 +69,7 @@ export const numberFlags: readonly NumberFlag[] = [
     name: 'array-size',
     alias: 'array_size',
     placeholder: 'bytes',
+    group: 'The experiment',
     help: 'size of each array',
     fallback: 100_000_000,
     min: 1,
@@ -73,6 +81,7 @@ export const numberFlags: readonly NumberFlag[] = [
     name: 'obj-store-mem',
     alias: 'obj_store_mem',
     placeholder: 'bytes',
+    group: 'The store',
     help: 'size of the shared store; by default lowered to what /dev/shm and memory hold',
     fallback: 10_000_000_000,
     min: 1,
@@ -83,6 +92,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'work-ms',
     placeholder: 'ms',
+    group: 'The experiment',
     help: 'work of a client on each array (it sleeps)',
     fallback: 1000,
     min: 0,
@@ -93,6 +103,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'timeout',
     placeholder: 's',
+    group: 'The experiment',
     help: 'the run fails when not done by then',
     fallback: 1000,
     min: 0.001,
@@ -104,6 +115,7 @@ export const numberFlags: readonly NumberFlag[] = [
     name: 'poll-int',
     alias: 'poll_int',
     placeholder: 's',
+    group: 'The experiment',
     help: "main asks for the server's status this often",
     fallback: 1,
     min: 0.001,
@@ -114,8 +126,10 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'sample-ms',
     placeholder: 'ms',
+    group: 'Measuring',
     help: 'between two reads of the memory counters',
     fallback: 100,
+    // The sampler's own least.
     min: 10,
     max: 60_000,
     unit: 'ms',
@@ -124,6 +138,7 @@ export const numberFlags: readonly NumberFlag[] = [
   {
     name: 'observer-budget',
     placeholder: 'percent',
+    group: 'Measuring',
     help: 'what full looks (PSS, USS) may cost',
     fallback: 1,
     min: 0.01,
@@ -137,11 +152,13 @@ export const textFlags: readonly TextFlag[] = [
   {
     name: 'trim',
     placeholder: null,
+    group: 'The store',
     help: 'processes give up their mapping of an array at its release: RSS falls, pages stay warm',
   },
   {
     name: 'placement',
     placeholder: 'lowest|rotate',
+    group: 'The store',
     help:
       'where the next array goes: the lowest free address, or onwards round a window of three ' +
       "times the live bytes, as Ray's allocator does (default lowest)",
@@ -150,6 +167,7 @@ export const textFlags: readonly TextFlag[] = [
     name: 'tmp-dir',
     alias: 'ray_tmp',
     placeholder: 'dir',
+    group: 'Output',
     help:
       'absolute folder for series.jsonl and store.log (default <cwd>/tmp/memdrift, or ' +
       "memdrift-<uid> in the system's temp folder where <cwd> cannot be written)",
@@ -158,14 +176,16 @@ export const textFlags: readonly TextFlag[] = [
     name: 'capture-dir',
     alias: 'mray_dir',
     placeholder: 'dir',
+    group: 'Output',
     help: 'an empty or new folder for captures; checked, but this version writes none',
   },
   {
     name: 'json',
     placeholder: 'file',
+    group: 'Output',
     help: 'write the report there as JSON, however the run ends',
   },
-  { name: 'quiet', placeholder: null, help: 'no progress line' },
+  { name: 'quiet', placeholder: null, group: 'Output', help: 'no progress line' },
 ];
 
 const otherNames: ReadonlyMap<string, string> = new Map([

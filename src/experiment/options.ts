@@ -12,6 +12,8 @@ export interface ExperimentOptions {
   readonly arraySizeBytes: number;
   /** Capacity of the store in bytes. */
   readonly storeBytes: number;
+  /** The default capacity, if /dev/shm or memory could not hold it; null: `storeBytes` as asked. */
+  readonly storeLoweredFromBytes: number | null;
   readonly timeoutMs: number;
   readonly pollIntervalMs: number;
   readonly clients: number;
@@ -33,8 +35,8 @@ export interface ExperimentOptions {
   readonly quiet: boolean;
 }
 
-/** Flags by name, in any spelling; undefined: not given. */
-export type ExperimentFlags = Readonly<Record<string, string | boolean | undefined>>;
+/** Flags by name, in any spelling (also `arraySize`); undefined: not given. */
+export type ExperimentFlags = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** What of the system decides whether options can work. */
 export interface ExperimentEnvironment {
@@ -83,7 +85,7 @@ export function systemEnvironment(): ExperimentEnvironment {
  * @throws MemdriftError ERR_INVALID naming the flag, its value, what is allowed and what to do.
  */
 export function experimentOptionsFrom(
-  flags: ExperimentFlags,
+  flags: ExperimentFlags = {},
   environment: ExperimentEnvironment = systemEnvironment(),
 ): ExperimentOptions {
   const given = givenFlags(flags);
@@ -102,7 +104,8 @@ export function experimentOptionsFrom(
     quiet: switchOf('quiet', given),
   };
   const storeIsGiven = given.has('obj-store-mem');
-  const storeBytes = storeBytesOf(number('obj-store-mem'), storeIsGiven, environment);
+  const wanted = number('obj-store-mem');
+  const storeBytes = storeBytesOf(wanted, storeIsGiven, environment);
   checkSizes({ ...options, storeBytes, storeIsGiven }, environment);
   const captureDir = textOf('capture-dir', given);
   const jsonFile = textOf('json', given);
@@ -110,6 +113,7 @@ export function experimentOptionsFrom(
   return {
     ...options,
     storeBytes,
+    storeLoweredFromBytes: storeBytes === wanted ? null : wanted,
     captureDir: captureDir === null ? null : checkedCaptureDir(captureDir, environment.cwd),
     jsonFile: jsonFile === null ? null : checkedJsonFile(jsonFile, environment.cwd),
     tmpDir: tmpDir === null ? defaultTmpDir(environment) : checkedTmpDir(tmpDir),
@@ -124,11 +128,12 @@ function givenFlags(flags: ExperimentFlags): ReadonlyMap<string, string | boolea
     if (value === undefined) continue;
     const name = canonicalFlagName(spelling);
     if (!knownNames.has(name)) throw invalid(`--${spelling} is no flag of the experiment`);
+    const text = typeof value === 'number' ? String(value) : value;
     const before = given.get(name);
-    if (before !== undefined && before !== value) {
-      throw invalid(`--${name} is given twice, as ${before} and as ${value}; give it once`);
+    if (before !== undefined && before !== text) {
+      throw invalid(`--${name} is given twice, as ${before} and as ${text}; give it once`);
     }
-    given.set(name, value);
+    given.set(name, text);
   }
   return given;
 }

@@ -72,10 +72,20 @@ function headBlock(report: ExperimentReport, colors: Colors): string {
   lines.push(
     `${counted(options.clients, 'client')}, ${counted(options.rounds, 'round')} each, arrays of ` +
       `${sizeWithUnit(options.arraySizeBytes)}, placement ${options.placement}${trim}`,
+    ...loweredStoreLines(options),
     `${roundsDone} of ${options.clients * options.rounds} rounds done, ` +
       `${counted(arraysChecked, 'array')} checked in full, in ${seconds(wallMs)}`,
   );
   return lines.join('\n');
+}
+
+function loweredStoreLines(options: ExperimentReport['options']): string[] {
+  const { storeBytes, storeLoweredFromBytes } = options;
+  if (storeLoweredFromBytes === null) return [];
+  return [
+    `store of ${megabytesWithUnit(storeBytes)}: /dev/shm or memory cannot hold the default, ` +
+      `${megabytesWithUnit(storeLoweredFromBytes)}`,
+  ];
 }
 
 /** The original's block of a process at the left, what its runtime says of itself at the right. */

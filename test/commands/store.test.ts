@@ -80,7 +80,9 @@ it('deletes by id, and with --all what nobody holds', async () => {
 it('says what is wrong in one line', async () => {
   const absent = await run('ls', `${name}-absent`);
   expect(absent.code).toBe(1);
-  expect(absent.stderr).toMatch(/^memdrift: .*-absent.*\n$/);
+  expect(absent.stderr).toMatch(
+    new RegExp(`^memdrift: there is no store ${name}-absent; there are: .*${name}.*\\n$`),
+  );
   expect((await run('rm', name)).code).toBe(2);
   expect((await run('rm', name, 'x')).stderr).toMatch(/^memdrift: x is no object id/);
   expect((await run('ls', 'a/b')).stderr).toMatch(/^memdrift: .*a\/b.* is not allowed/);

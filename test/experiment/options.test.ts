@@ -56,6 +56,7 @@ describe('defaults', () => {
     expect(experimentOptionsFrom({}, environment)).toEqual({
       arraySizeBytes: 100_000_000,
       storeBytes: 10_000_000_000,
+      storeLoweredFromBytes: null,
       timeoutMs: 1_000_000,
       pollIntervalMs: 1000,
       clients: 10,
@@ -74,10 +75,11 @@ describe('defaults', () => {
   });
 
   it('lower the store to what /dev/shm and memory hold', () => {
-    const storeBytes = (more: Partial<ExperimentEnvironment>): number =>
-      experimentOptionsFrom({}, { ...environment, ...more }).storeBytes;
-    expect(storeBytes({ sharedMemoryBytes: 3e9 })).toBe(3e9);
-    expect(storeBytes({ memoryBytes: 2e9 })).toBe(2e9);
+    const optionsOn = (more: Partial<ExperimentEnvironment>) =>
+      experimentOptionsFrom({}, { ...environment, ...more });
+    const lowered = { storeLoweredFromBytes: 10e9 };
+    expect(optionsOn({ sharedMemoryBytes: 3e9 })).toMatchObject({ storeBytes: 3e9, ...lowered });
+    expect(optionsOn({ memoryBytes: 2e9 })).toMatchObject({ storeBytes: 2e9, ...lowered });
   });
 
   it('say so when the lowered store cannot hold the arrays', () => {
@@ -140,7 +142,7 @@ describe('numbers', () => {
     ['timeout', '0', 'a number from 0.001 to 2147483 s'],
     ['poll-int', '-1', 'a number from 0.001 to 2147483 s'],
     ['work-ms', '-1', 'a number from 0 to 2147483647 ms'],
-    ['sample-ms', '0', 'a whole number from 10 to 60000 ms'],
+    ['sample-ms', '9', 'a whole number from 10 to 60000 ms'],
     ['observer-budget', '101', 'a number from 0.01 to 100 % of a core'],
     ['observer-budget', 'NaN', 'a number from 0.01 to 100 % of a core'],
   ])('--%s %s is refused with what is allowed', (flag, value, allowed) => {
@@ -159,6 +161,12 @@ describe('numbers', () => {
     });
     expect(experimentOptionsFrom({ clients: '1', work_ms: '0' }, environment).workMs).toBe(0);
   });
+});
+
+it('numbers of a program need not be text', () => {
+  const options = experimentOptionsFrom({ clients: 3, arraySize: 1e6, timeout: 0.5 }, environment);
+  expect(options).toMatchObject({ clients: 3, arraySizeBytes: 1_000_000, timeoutMs: 500 });
+  expect(refusalOf({ clients: Number.NaN })).toMatch(/--clients NaN is not a whole number/);
 });
 
 describe('words and switches', () => {

@@ -122,6 +122,14 @@ describe('the whole', () => {
     );
   });
 
+  it('says when the store is smaller than the default', () => {
+    const { options } = sampleReport();
+    const lowered = { ...options, storeBytes: 3e9, storeLoweredFromBytes: 10e9 };
+    const lines = experimentText(sampleReport({ options: lowered }), plain).split('\n');
+    expect(lines[1]).toMatch(/^store of 3000.00 MB: .* the default, 10000.00 MB$/);
+    expect(text).not.toContain('store of');
+  });
+
   it('is plain unless colour is asked for', () => {
     const escapeCode = String.fromCharCode(27);
     expect(text).not.toContain(escapeCode);

@@ -83,6 +83,7 @@ export function sampleReport(more: Partial<ExperimentReport> = {}): ExperimentRe
     options: {
       arraySizeBytes: 100_000_000,
       storeBytes: 10_000_000_000,
+      storeLoweredFromBytes: null,
       timeoutMs: 1_000_000,
       pollIntervalMs: 1000,
       clients: 2,
