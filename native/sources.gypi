@@ -14,6 +14,7 @@
       "native/proc/sampled_process.cc",
       "native/proc/sampler.cc",
       "native/proc/smaps.cc",
+      "native/shm/arena.cc",
       "native/shm/flag.cc",
       "native/shm/flag_waiter.cc",
       "native/shm/free_space.cc",
@@ -21,6 +22,8 @@
       "native/shm/placement.cc",
       "native/shm/segment.cc",
       "native/shm/store.cc",
+      "native/shm/store_give_back.cc",
+      "native/shm/store_look.cc",
       "native/shm/store_table.cc"
     ],
     "door_sources": [
@@ -30,6 +33,8 @@
       "native/door/sampler_door.cc",
       "native/door/shm_door.cc",
       "native/door/store_door.cc",
+      "native/door/store_handle.cc",
+      "native/door/store_look_door.cc",
       "native/door/translate.cc",
       "native/door/uncounted_buffer.cc",
       "native/door/views.cc"

@@ -301,6 +301,7 @@ export interface NativeAttachOptions {
   readonly trim: boolean;
   readonly readOnly: boolean;
   readonly label: string;
+  readonly mapEach: boolean;
 }
 
 export interface NativeStoreOptions extends NativeAttachOptions {
@@ -339,7 +340,7 @@ export interface StoreBinding {
     sites: boolean;
     /** Whether V8 counts views in `external`; it does where this Node gives us no way around. */
     viewsAreExternal: boolean;
-    consumerViews: 'mapped' | 'copied';
+    consumerViews: 'mapped' | 'mapped-each';
   };
   storeGiveBack(store: StoreHandle, keepBytes: number): Promise<number>;
   storeClose(store: StoreHandle): void;

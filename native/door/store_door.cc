@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Stores as JavaScript sees them: a handle per attachment, an ArrayBuffer per (object, access).
 #include <cstring>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "door/doors.h"
+#include "door/store_handle.h"
 #include "door/translate.h"
-#include "door/uncounted_buffer.h"
 #include "door/views.h"
 #include "shm/store.h"
 
@@ -16,59 +16,11 @@ namespace memdrift::door {
 
 namespace {
 
-constexpr napi_type_tag kStoreTag = {0x6d656d6472696674, 0x73746f7265303031};
 // A sync call runs on the event loop, where nobody may wait; one on the pool may.
 constexpr uint64_t kLoopTimeoutUs = 1'000;
 constexpr uint64_t kPoolTimeoutUs = 5'000'000;
-
-// An object that this environment fills.
-struct Filling {
-  std::unique_ptr<SharedView> view;
-  unsigned char* bytes;
-  uint64_t size_bytes;
-};
-
-// An object that this environment reads.
-struct Reading {
-  std::unique_ptr<SharedView> view;
-  View memory;
-  uint32_t count;
-};
-
-// Lives on the environment's thread. The Store itself is shared with work on the pool, which must
-// find its memory there even when it ends after close().
-struct StoreHandle {
-  std::shared_ptr<Store> store;
-  std::map<uint64_t, Filling> fillings;
-  std::map<uint64_t, Reading> readings;
-
-  Store& open() const {
-    if (!store)
-      throw Error(ErrorCode::ERR_CLOSED, "the store was closed; open it again with Store.open");
-    return *store;
-  }
-
-  void close() {
-    for (auto& [id, reading] : readings) {
-      reading.view->detach();
-      store->release(id, reading.memory);
-    }
-    readings.clear();
-    fillings.clear();
-    store.reset();
-  }
-
-  ~StoreHandle() {
-    if (store) close();
-  }
-};
-
-// The handle as a shared pointer, so that a finalizer of a view that outlives it finds it gone.
-using SharedHandle = std::shared_ptr<StoreHandle>;
-
-SharedHandle& handleOf(const Napi::CallbackInfo& info) {
-  return fromHandle<SharedHandle>(info[0], kStoreTag, "store");
-}
+// Somebody else will give pages back if we do not.
+constexpr uint64_t kGiveBackTimeoutUs = 200'000;
 
 uint64_t idArgument(const Napi::Value& value) {
   const int64_t id = integerArgument(value, "id");
@@ -76,13 +28,13 @@ uint64_t idArgument(const Napi::Value& value) {
   return static_cast<uint64_t>(id);
 }
 
-Napi::Value fromBytes(Napi::Env env, uint64_t bytes) {
-  return Napi::Number::New(env, static_cast<double>(bytes));
-}
-
 AttachOptions attachOptions(const Napi::Object& options) {
-  return {options.Get("trim").ToBoolean(), options.Get("readOnly").ToBoolean(),
-          stringArgument(options.Get("label"), "label")};
+  AttachOptions attach;
+  attach.trim = options.Get("trim").ToBoolean();
+  attach.read_only = options.Get("readOnly").ToBoolean();
+  attach.label = stringArgument(options.Get("label"), "label");
+  attach.whole_arena = !options.Get("mapEach").ToBoolean();
+  return attach;
 }
 
 // Attaches on the pool: the lock may have to be waited for.
@@ -90,11 +42,7 @@ Napi::Value attach(Napi::Env env, std::function<std::shared_ptr<Store>()> make) 
   auto made = std::make_shared<std::shared_ptr<Store>>();
   return runOffThread(
       env, [made, make = std::move(make)] { *made = make(); },
-      [made](Napi::Env on) {
-        auto handle = std::make_shared<StoreHandle>();
-        handle->store = std::move(*made);
-        return toHandle(on, std::make_unique<SharedHandle>(std::move(handle)), kStoreTag);
-      });
+      [made](Napi::Env on) { return toStoreHandle(on, std::move(*made)); });
 }
 
 Napi::Value storeCreate(const Napi::CallbackInfo& info) {
@@ -121,13 +69,22 @@ Napi::Value storeOpen(const Napi::CallbackInfo& info) {
 }
 
 // Puts a created object under the handle and gives {id, buffer} to JavaScript.
-Napi::Value adopt(Napi::Env env, StoreHandle& handle, const Room& room) {
-  auto view = std::make_unique<SharedView>(env, SharedMemory{room.bytes, room.size_bytes},
-                                           std::function<void()>());
+Napi::Value adopt(Napi::Env env, const SharedHandle& handle, const Room& room) {
+  std::unique_ptr<SharedView> view;
+  try {
+    view = std::make_unique<SharedView>(env, SharedMemory{room.bytes, room.size_bytes},
+                                        [weak = std::weak_ptr<StoreHandle>(handle), id = room.id] {
+                                          if (const SharedHandle alive = weak.lock())
+                                            alive->forgetFilling(id);
+                                        });
+  } catch (...) {
+    handle->store->abort(room.id);
+    throw;
+  }
   Napi::Object result = Napi::Object::New(env);
   result.Set("id", fromBytes(env, room.id));
   result.Set("buffer", view->buffer());
-  handle.fillings[room.id] = {std::move(view), room.bytes, room.size_bytes};
+  handle->fillings[room.id] = {std::move(view)};
   return result;
 }
 
@@ -139,12 +96,12 @@ Store::CreateRequest createRequest(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value storeReserve(const Napi::CallbackInfo& info) {
-  const SharedHandle& handle = handleOf(info);
-  return adopt(info.Env(), *handle, handle->open().create(createRequest(info)));
+  const SharedHandle& handle = storeHandleOf(info);
+  return adopt(info.Env(), handle, handle->open().create(createRequest(info)));
 }
 
 Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
-  const SharedHandle handle = handleOf(info);
+  const SharedHandle handle = storeHandleOf(info);
   handle->open();
   Store::CreateRequest request = createRequest(info);
   request.lock_timeout_us = kPoolTimeoutUs;
@@ -155,203 +112,159 @@ Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
       [handle, room](Napi::Env env) {
         // Closed meanwhile: the Store's end gives the room back.
         handle->open();
-        return adopt(env, *handle, *room);
+        return adopt(env, handle, *room);
       });
 }
 
+// A reference more to an object that is held, for work on the pool that reads its view.
+class HeldReading {
+ public:
+  HeldReading(std::shared_ptr<Store> store, uint64_t id) : store_(std::move(store)), id_(id) {
+    store_->hold(id_);
+  }
+  ~HeldReading() { store_->release(id_); }
+  HeldReading(const HeldReading&) = delete;
+
+ private:
+  std::shared_ptr<Store> store_;
+  uint64_t id_;
+};
+
+// Where `bytes` are in a view of this store, a hold on it: it may be released before they are read.
+std::shared_ptr<HeldReading> holdReadingAt(const StoreHandle& handle, const uint8_t* bytes) {
+  for (const auto& [id, reading] : handle.readings) {
+    const View& memory = reading.memory;
+    if (bytes >= memory.bytes && bytes < memory.bytes + memory.size_bytes)
+      return std::make_shared<HeldReading>(handle.store, id);
+  }
+  return nullptr;
+}
+
 Napi::Value storePut(const Napi::CallbackInfo& info) {
-  const SharedHandle handle = handleOf(info);
+  const SharedHandle& handle = storeHandleOf(info);
   handle->open();
   auto source = info[1].As<Napi::Uint8Array>();
-  auto held = std::make_shared<Napi::Reference<Napi::Uint8Array>>(
+  auto kept = std::make_shared<Napi::Reference<Napi::Uint8Array>>(
       Napi::Reference<Napi::Uint8Array>::New(source, 1));
   const Store::CreateRequest request{source.ByteLength(), stringArgument(info[2], "site"),
                                      kPoolTimeoutUs, true};
   auto id = std::make_shared<uint64_t>(0);
   return runOffThread(
       info.Env(),
-      [store = handle->store, request, id, from = source.Data()] {
+      [store = handle->store, request, id, from = source.Data(),
+       held = holdReadingAt(*handle, source.Data())]() mutable {
         const Room room = store->create(request);
         if (room.size_bytes > 0) memcpy(room.bytes, from, room.size_bytes);
-        store->seal(room.id);
-        if (store->trims()) dropEntries(room.bytes, room.size_bytes);
+        store->seal(room.id).giveUp();
+        held.reset();
         *id = room.id;
       },
-      [held, id](Napi::Env env) { return fromBytes(env, *id); });
+      [kept, id](Napi::Env env) { return fromBytes(env, *id); });
 }
 
-Filling& fillingOf(const SharedHandle& handle, uint64_t id) {
-  handle->open();
-  const auto found = handle->fillings.find(id);
-  if (found != handle->fillings.end()) return found->second;
+SharedView& fillingViewOf(const StoreHandle& handle, uint64_t id) {
+  handle.open();
+  const auto found = handle.fillings.find(id);
+  if (found != handle.fillings.end()) return *found->second.view;
   throw Error(ErrorCode::ERR_STATE,
               "object " + std::to_string(id) + " is sealed or aborted already");
 }
 
-// Gives the producer's page-table entries up on the pool: 8 ms per 100 MB are too long for a loop.
-void trimOffThread(Napi::Env env, const std::shared_ptr<Store>& store, const Filling& filling) {
-  runOffThread(
-      env, [store, bytes = filling.bytes, size = filling.size_bytes] { dropEntries(bytes, size); },
-      [](Napi::Env on) { return on.Undefined(); });
-}
-
 Napi::Value storeSeal(const Napi::CallbackInfo& info) {
-  const SharedHandle& handle = handleOf(info);
+  const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
-  Filling& filling = fillingOf(handle, id);
   // Detached first: from the moment of the seal on, nobody can write through it.
-  filling.view->detach();
-  handle->store->seal(id);
-  if (handle->store->trims()) trimOffThread(info.Env(), handle->store, filling);
+  fillingViewOf(*handle, id).detach();
   handle->fillings.erase(id);
+  auto leftover = std::make_shared<Leftover>(handle->store->seal(id));
+  // On the pool: 8 ms per 100 MB are too long for an event loop.
+  if (leftover->any())
+    runOffThread(
+        info.Env(), [store = handle->store, leftover] { leftover->giveUp(); },
+        [](Napi::Env env) { return env.Undefined(); });
   return info.Env().Undefined();
 }
 
 Napi::Value storeAbort(const Napi::CallbackInfo& info) {
-  const SharedHandle& handle = handleOf(info);
+  const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
-  fillingOf(handle, id).view->detach();
+  fillingViewOf(*handle, id).detach();
   handle->fillings.erase(id);
   handle->store->abort(id);
   return info.Env().Undefined();
 }
 
-// Ends a reading whose buffer JavaScript has dropped without release().
-void forget(const std::weak_ptr<StoreHandle>& weak, uint64_t id) {
-  const SharedHandle handle = weak.lock();
-  if (!handle || !handle->store) return;
-  const auto found = handle->readings.find(id);
-  if (found == handle->readings.end()) return;
-  const View memory = found->second.memory;
-  handle->readings.erase(found);
-  handle->store->release(id, memory);
-}
-
-Napi::Value storeGet(const Napi::CallbackInfo& info) {
-  const SharedHandle& handle = handleOf(info);
-  Store& store = handle->open();
-  const uint64_t id = idArgument(info[1]);
-  const auto found = handle->readings.find(id);
-  if (found != handle->readings.end()) {
-    const Napi::Value buffer = found->second.view->buffer();
-    if (!buffer.IsEmpty()) {
-      found->second.count++;
-      return buffer;
-    }
+// One more reference to an object whose buffer JavaScript may still have.
+std::optional<Napi::Value> getAgain(StoreHandle& handle, uint64_t id) {
+  const auto found = handle.readings.find(id);
+  if (found == handle.readings.end()) return std::nullopt;
+  const Napi::Value buffer = found->second.view->buffer();
+  if (buffer.IsEmpty()) {
     // Collected, but its finalizer has not run yet.
-    forget(handle, id);
+    handle.forgetReading(id);
+    return std::nullopt;
   }
-  const View memory = store.get(id);
-  auto view = std::make_unique<SharedView>(
-      info.Env(), SharedMemory{memory.bytes, memory.size_bytes},
-      [weak = std::weak_ptr<StoreHandle>(handle), id] { forget(weak, id); });
-  const Napi::Value buffer = view->buffer();
-  handle->readings[id] = {std::move(view), memory, 1};
+  handle.store->get(id);
+  found->second.count++;
   return buffer;
 }
 
+Napi::Value storeGet(const Napi::CallbackInfo& info) {
+  const SharedHandle& handle = storeHandleOf(info);
+  Store& store = handle->open();
+  const uint64_t id = idArgument(info[1]);
+  if (const auto again = getAgain(*handle, id)) return *again;
+  const View memory = store.get(id);
+  try {
+    auto view =
+        std::make_unique<SharedView>(info.Env(), SharedMemory{memory.bytes, memory.size_bytes},
+                                     [weak = std::weak_ptr<StoreHandle>(handle), id] {
+                                       if (const SharedHandle alive = weak.lock())
+                                         alive->forgetReading(id);
+                                     });
+    const Napi::Value buffer = view->buffer();
+    handle->readings[id] = {std::move(view), memory, 1};
+    return buffer;
+  } catch (...) {
+    store.release(id);
+    throw;
+  }
+}
+
 Napi::Value storeRelease(const Napi::CallbackInfo& info) {
-  const SharedHandle& handle = handleOf(info);
+  const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
   const auto found = handle->readings.find(id);
-  if (!handle->store || found == handle->readings.end() || --found->second.count > 0)
-    return info.Env().Undefined();
-  const View memory = found->second.memory;
-  found->second.view->detach();
-  handle->readings.erase(found);
-  handle->store->release(id, memory);
+  // close() has released everything.
+  if (!handle->store || found == handle->readings.end()) return info.Env().Undefined();
+  if (--found->second.count == 0) {
+    found->second.view->detach();
+    handle->readings.erase(found);
+  }
+  handle->store->release(id);
   return info.Env().Undefined();
 }
 
 Napi::Value storeDelete(const Napi::CallbackInfo& info) {
-  handleOf(info)->open().remove(idArgument(info[1]));
+  storeHandleOf(info)->open().remove(idArgument(info[1]));
   return info.Env().Undefined();
 }
 
-const char* stateName(ObjectState state) {
-  switch (state) {
-    case ObjectState::kCreated:
-      return "created";
-    case ObjectState::kSealed:
-      return "sealed";
-    default:
-      return "deleted";
-  }
-}
-
-Napi::Object fromHolder(Napi::Env env, const Holder& holder) {
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("client", holder.client);
-  result.Set("pid", holder.pid);
-  result.Set("label", holder.label);
-  return result;
-}
-
-Napi::Object fromInfo(Napi::Env env, const ObjectInfo& one) {
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("id", fromBytes(env, one.object.id()));
-  result.Set("state", stateName(one.object.state));
-  result.Set("sizeBytes", fromBytes(env, one.object.size_bytes));
-  result.Set("extentBytes", fromBytes(env, one.object.extent.extent_bytes));
-  result.Set("fileOffsetBytes", fromBytes(env, kArenaOffset + one.object.extent.offset_bytes));
-  result.Set("createdAtMs",
-             Napi::Number::New(env, static_cast<double>(one.object.created_at_ns) / 1e6));
-  result.Set("creator", fromHolder(env, one.creator));
-  result.Set("site", one.object.site);
-  Napi::Array holders = Napi::Array::New(env, one.holders.size());
-  for (uint32_t i = 0; i < one.holders.size(); i++) holders.Set(i, fromHolder(env, one.holders[i]));
-  result.Set("holders", holders);
-  return result;
-}
-
-Napi::Value storeList(const Napi::CallbackInfo& info) {
-  const std::vector<ObjectInfo> infos = handleOf(info)->open().list();
-  Napi::Array result = Napi::Array::New(info.Env(), infos.size());
-  for (uint32_t i = 0; i < infos.size(); i++) result.Set(i, fromInfo(info.Env(), infos[i]));
-  return result;
-}
-
-Napi::Value storeStats(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const StoreStats stats = handleOf(info)->open().stats();
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("capacityBytes", fromBytes(env, stats.capacity_bytes));
-  result.Set("liveBytes", fromBytes(env, stats.live_bytes));
-  result.Set("arenaBytes", fromBytes(env, stats.arena_bytes));
-  result.Set("residentBytes", fromBytes(env, stats.resident_bytes));
-  result.Set("objects", stats.objects);
-  result.Set("clients", stats.clients);
-  result.Set("puts", fromBytes(env, stats.puts));
-  result.Set("gets", fromBytes(env, stats.gets));
-  result.Set("placement", stats.placement == Placement::kRotate ? "rotate" : "lowest");
-  return result;
-}
-
-Napi::Value storeInfo(const Napi::CallbackInfo& info) {
-  const Store& store = handleOf(info)->open();
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("name", store.segment().name());
-  result.Set("path", store.segment().path());
-  result.Set("sites", store.withSites());
-  result.Set("viewsAreExternal", !hasUncountedBuffers());
-  result.Set("consumerViews", store.mapsViews() ? "mapped" : "copied");
-  return result;
-}
-
 Napi::Value storeGiveBack(const Napi::CallbackInfo& info) {
-  const SharedHandle& handle = handleOf(info);
+  const SharedHandle& handle = storeHandleOf(info);
   handle->open();
   const uint64_t keep_bytes = static_cast<uint64_t>(integerArgument(info[1], "keepBytes"));
   auto given = std::make_shared<uint64_t>(0);
   return runOffThread(
       info.Env(),
-      [store = handle->store, keep_bytes, given] { *given = store->giveBack(keep_bytes); },
+      [store = handle->store, keep_bytes, given] {
+        *given = store->giveBack(keep_bytes, kGiveBackTimeoutUs);
+      },
       [given](Napi::Env env) { return fromBytes(env, *given); });
 }
 
 Napi::Value storeClose(const Napi::CallbackInfo& info) {
-  const SharedHandle& handle = handleOf(info);
-  if (handle->store) handle->close();
+  storeHandleOf(info)->close();
   return info.Env().Undefined();
 }
 
@@ -368,11 +281,9 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeGet", storeGet);
   exportFunction(env, exports, "storeRelease", storeRelease);
   exportFunction(env, exports, "storeDelete", storeDelete);
-  exportFunction(env, exports, "storeList", storeList);
-  exportFunction(env, exports, "storeStats", storeStats);
-  exportFunction(env, exports, "storeInfo", storeInfo);
   exportFunction(env, exports, "storeGiveBack", storeGiveBack);
   exportFunction(env, exports, "storeClose", storeClose);
+  exportStoreLook(env, exports);
 }
 
 }  // namespace memdrift::door

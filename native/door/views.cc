@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "door/views.h"
 
+#include <string>
 #include <utility>
 
 #include "door/uncounted_buffer.h"
+#include "errors.h"
 
 namespace memdrift::door {
 
@@ -14,6 +16,11 @@ struct SharedView::Watch {
 namespace {
 
 using HeldWatch = std::shared_ptr<SharedView::Watch>;
+
+uint64_t maxBufferBytes(Napi::Env env) {
+  const bool small = Napi::VersionManagement::GetNodeVersion(env)->major < 22;
+  return small ? uint64_t{1} << 32 : uint64_t{1} << 53;
+}
 
 // Runs once JavaScript can reach the buffer no more, also after detach(), which has taken the
 // callback away.
@@ -29,6 +36,10 @@ SharedView::SharedView(Napi::Env env, const SharedMemory& memory, std::function<
     : env_(env),
       size_(memory.size),
       watch_(std::make_shared<Watch>(Watch{std::move(onCollected)})) {
+  if (memory.size > maxBufferBytes(env))
+    throw Error(ErrorCode::ERR_TOO_LARGE,
+                "an ArrayBuffer of " + std::to_string(memory.size) +
+                    " bytes is more than this Node has; use Node 22 or later");
   auto* held = new HeldWatch(watch_);
   Napi::Value made = newUncountedBuffer(env, memory.bytes, memory.size);
   if (made.IsEmpty()) {

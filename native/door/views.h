@@ -23,7 +23,8 @@ struct SharedMemory {
 class SharedView {
  public:
   // `onCollected` runs on the environment's thread after JavaScript has dropped a buffer that was
-  // never detached. It must not keep the owner of the memory alive.
+  // never detached. It must not keep the owner of the memory alive. Throws ERR_TOO_LARGE beyond
+  // 4 GiB on Node 20, whose V8 would end the process.
   SharedView(Napi::Env env, const SharedMemory& memory, std::function<void()> onCollected);
   ~SharedView();
   SharedView(const SharedView&) = delete;

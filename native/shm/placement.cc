@@ -44,7 +44,8 @@ std::optional<uint64_t> placeExtent(const PlacementRequest& request,
     uint64_t live_bytes = request.extent_bytes;
     for (const Extent& extent : used) live_bytes += extent.extent_bytes;
     const uint64_t end = std::min(request.capacity_bytes, kWindowFactor * live_bytes);
-    const uint64_t cursor = std::min(request.cursor_bytes, end);
+    // The cursor comes from shared memory: any value must give a whole page within the window.
+    const uint64_t cursor = std::min(request.cursor_bytes, end) / kPageBytes * kPageBytes;
     if (auto place = firstFit(gaps, request.extent_bytes, {cursor, end})) return place;
     if (auto place = firstFit(gaps, request.extent_bytes, {0, end})) return place;
   }

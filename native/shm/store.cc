@@ -18,9 +18,8 @@ namespace {
 
 // Attaching scans the table under the lock; nobody waits for it on an event loop.
 constexpr uint64_t kAttachTimeoutUs = 2'000'000;
-constexpr uint64_t kGiveBackTimeoutUs = 200'000;
-// Room that is taken from others while its pages go: 32 MiB are some 6 ms.
-constexpr uint64_t kPunchBytes = uint64_t{32} << 20;
+// Pages of a piece of free room are given back in this time, more or less.
+constexpr useconds_t kPunchingPauseUs = 200;
 
 uint64_t wholePages(uint64_t bytes) {
   return std::max<uint64_t>(1, (bytes + kPageBytes - 1) / kPageBytes) * kPageBytes;
@@ -38,7 +37,29 @@ void checkCapacity(const StoreOptions& options) {
                                        std::to_string(memory_bytes) + " bytes; ask for less");
 }
 
+// No gap is large enough for `size_bytes`.
+Error noRoom(uint64_t size_bytes, uint64_t capacity_bytes, const TableScan& scan) {
+  const std::string what = "the store has no room for " + std::to_string(size_bytes) +
+                           " bytes: " + std::to_string(scan.used_bytes) + " of " +
+                           std::to_string(capacity_bytes) + " are used, ";
+  if (scan.punching)
+    return Error(ErrorCode::ERR_BUSY,
+                 what +
+                     "some of them because their pages are being given back to the system right "
+                     "now; try again, or use createAsync, which waits");
+  return Error(ErrorCode::ERR_FULL, what + "and no gap is large enough; release or delete objects");
+}
+
+Error notHeld(uint64_t id) {
+  return Error(ErrorCode::ERR_STATE, "object " + std::to_string(id) + " is not held here");
+}
+
 }  // namespace
+
+void Leftover::giveUp() noexcept {
+  if (part_.own.data() == nullptr && any()) dropEntries(part_.bytes, part_.size_bytes);
+  part_ = ArenaPart();
+}
 
 std::shared_ptr<Store> Store::create(const StoreOptions& options, const AttachOptions& attach) {
   checkCapacity(options);
@@ -59,15 +80,9 @@ Store::Store(std::unique_ptr<Segment> segment, const AttachOptions& attach)
     : segment_(std::move(segment)), table_(*segment_, attach.read_only), trim_(attach.trim) {
   if (attach.read_only) return;
   const uint64_t capacity_bytes = table_.capacityBytes();
-  shared_ =
-      Mapping({segment_->fd(), kArenaOffset, capacity_bytes, PROT_READ | PROT_WRITE, MAP_SHARED});
-  try {
-    private_ = Mapping(
-        {segment_->fd(), kArenaOffset, capacity_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE});
-  } catch (const Error&) {
-    // vm.overcommit_memory=2 charges a private mapping in full, MAP_NORESERVE or not: each view is
-    // then a mapping or a copy of its own; see viewOf.
-  }
+  const int fd = segment_->fd();
+  producer_ = Arena({fd, capacity_bytes, Access::kProducer, attach.whole_arena});
+  consumer_ = Arena({fd, capacity_bytes, Access::kConsumer, attach.whole_arena});
   const StoreTable::Lock lock(table_, kAttachTimeoutUs);
   client_ = table_.attachClient(lock, attach.label);
 }
@@ -75,112 +90,143 @@ Store::Store(std::unique_ptr<Segment> segment, const AttachOptions& attach)
 Store::~Store() {
   if (client_ == kNoClient) return;
   try {
-    const StoreTable::Lock lock(table_, kAttachTimeoutUs);
-    table_.detachClient(lock, client_);
+    table_.detachClient(client_);
   } catch (const Error&) {
-    // The lock of our slot goes with the descriptor, which says the same to everybody.
+    // A damaged table. The lock of our slot goes with the descriptor, which says as much.
   }
 }
 
 Room Store::create(const CreateRequest& request) {
   requireClient();
-  const Room room = claimRoom(request);
-  const Extent extent{static_cast<uint64_t>(room.bytes - shared_.data()),
-                      wholePages(request.size_bytes)};
+  const ObjectCopy object = claimRoom(request);
   try {
-    backExtent(extent);
+    ArenaPart part = producer_.part(object.extent);
+    backExtent(object.extent, part, request.lock_timeout_us);
+    if (request.populate) populateEntries(part.bytes, part.size_bytes);
+    const Room room{object.id(), part.bytes, request.size_bytes};
+    const std::lock_guard lock(fillings_mutex_);
+    fillings_.emplace(room.id, Filling{object, std::move(part)});
+    return room;
   } catch (...) {
-    table_.release(table_.find(room.id));
+    table_.release(object);
     throw;
   }
-  if (request.populate) populateEntries(room.bytes, extent.extent_bytes);
-  return room;
 }
 
-Room Store::claimRoom(const CreateRequest& request) {
-  if (request.size_bytes > table_.capacityBytes())
+ObjectCopy Store::claimRoom(const CreateRequest& request) {
+  const uint64_t extent_bytes = wholePages(request.size_bytes);
+  const uint64_t capacity_bytes = table_.capacityBytes();
+  if (request.size_bytes > capacity_bytes)
     throw Error(ErrorCode::ERR_TOO_LARGE, "an object of " + std::to_string(request.size_bytes) +
                                               " bytes cannot be in a store of " +
-                                              std::to_string(table_.capacityBytes()));
+                                              std::to_string(capacity_bytes));
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::microseconds(request.lock_timeout_us);
   for (;;) {
-    if (const auto room = tryClaimRoom(request)) return *room;
-    if (std::chrono::steady_clock::now() >= deadline)
-      throw Error(ErrorCode::ERR_BUSY,
-                  "pages of the room for " + std::to_string(request.size_bytes) +
-                      " bytes are being given back to the system just now; try again, or use "
-                      "createAsync, which waits");
-    usleep(200);
+    {
+      const StoreTable::Lock lock(table_, request.lock_timeout_us);
+      const TableScan scan = table_.reclaim(lock, client_);
+      std::atomic<uint64_t>& cursor_bytes = table_.header().cursor_bytes;
+      const auto place = placeExtent({table_.placement(), capacity_bytes, extent_bytes,
+                                      cursor_bytes.load(std::memory_order_relaxed)},
+                                     scan.used);
+      if (place) {
+        const Extent extent{*place, extent_bytes};
+        cursor_bytes.store(*place + extent_bytes, std::memory_order_relaxed);
+        return table_.claim(
+            lock, scan, {ObjectState::kCreated, request.size_bytes, extent, client_, request.site});
+      }
+      // Room whose pages are given back right now is free in a moment.
+      if (!scan.punching || std::chrono::steady_clock::now() >= deadline)
+        throw noRoom(request.size_bytes, capacity_bytes, scan);
+    }
+    usleep(kPunchingPauseUs);
   }
 }
 
-// Nothing when there would be room if its pages were not being given back at this moment.
-std::optional<Room> Store::tryClaimRoom(const CreateRequest& request) {
-  const uint64_t extent_bytes = wholePages(request.size_bytes);
-  const uint64_t capacity_bytes = table_.capacityBytes();
-  const StoreTable::Lock lock(table_, request.lock_timeout_us);
-  const StoreTable::Usage used = table_.reclaim(lock, client_);
-  StoreHeader& header = table_.header();
-  const auto place = placeExtent({table_.placement(), capacity_bytes, extent_bytes,
-                                  header.cursor_bytes.load(std::memory_order_relaxed)},
-                                 used.extents);
-  if (!place && used.punching_bytes > 0) return std::nullopt;
-  if (!place)
-    throw Error(ErrorCode::ERR_FULL,
-                "the store has no room for " + std::to_string(request.size_bytes) + " bytes: " +
-                    std::to_string(used.bytes) + " of " + std::to_string(capacity_bytes) +
-                    " are used, and no gap is large enough; release or delete objects");
-  const uint64_t id = table_.claim(
-      lock,
-      {ObjectState::kCreated, request.size_bytes, {*place, extent_bytes}, client_, request.site});
-  header.cursor_bytes.store(*place + extent_bytes, std::memory_order_relaxed);
-  return Room{id, shared_.data() + *place, request.size_bytes};
+// Allocates the pages that the extent does not have.
+void Store::backExtent(const Extent& extent, const ArenaPart& part, uint64_t lock_timeout_us) {
+  try {
+    return reserveMissing(extent, part);
+  } catch (const Error& error) {
+    // /dev/shm may lack just what free room elsewhere in this store keeps warm.
+    if (error.code() != ErrorCode::ERR_FULL || giveBack(0, lock_timeout_us) == 0) throw;
+  }
+  reserveMissing(extent, part);
 }
 
-// Allocates the pages that the extent does not have. Where it has them all this is one look at the
-// mapping: fallocate over existing pages would cost as much as over new ones.
-void Store::backExtent(const Extent& extent) {
-  unsigned char* start = shared_.data() + extent.offset_bytes;
+// Where the extent has all its pages this is one look at the mapping: fallocate over existing pages
+// would cost as much as over new ones.
+void Store::reserveMissing(const Extent& extent, const ArenaPart& part) {
+  std::vector<Extent> reserved;
   uint64_t done = 0;
   while (done < extent.extent_bytes) {
-    const auto gap = findMissingPages(start + done, extent.extent_bytes - done);
+    const auto gap = findMissingPages(part.bytes + done, extent.extent_bytes - done);
     if (!gap) return;
-    segment_->reserve(kArenaOffset + extent.offset_bytes + done + gap->offset_bytes, gap->bytes);
+    const Extent missing{extent.offset_bytes + done + gap->offset_bytes, gap->bytes};
+    try {
+      segment_->reserve(kArenaOffset + missing.offset_bytes, missing.extent_bytes);
+    } catch (const Error&) {
+      // What is short is not kept by an object that will not be.
+      for (const Extent& one : reserved) punch(one);
+      throw;
+    }
+    reserved.push_back(missing);
     done += gap->offset_bytes + gap->bytes;
   }
 }
 
-ObjectCopy Store::ownUnsealed(uint64_t id) const {
+Store::Filling Store::takeFilling(uint64_t id) {
   requireClient();
-  ObjectCopy object = table_.find(id);
-  if (object.state != ObjectState::kCreated || object.creator != client_)
+  const std::lock_guard lock(fillings_mutex_);
+  auto taken = fillings_.extract(id);
+  if (taken.empty())
     throw Error(ErrorCode::ERR_STATE,
-                "object " + std::to_string(id) + " is sealed already, or somebody else's");
-  return object;
+                "object " + std::to_string(id) + " is sealed or aborted already, or not made here");
+  return std::move(taken.mapped());
 }
 
-void Store::seal(uint64_t id) {
-  const ObjectCopy object = ownUnsealed(id);
-  if (!table_.transition(object, ObjectState::kCreated, ObjectState::kSealed))
-    throw Error(ErrorCode::ERR_STATE, "object " + std::to_string(id) + " was sealed meanwhile");
+Leftover Store::seal(uint64_t id) {
+  Filling filling = takeFilling(id);
+  if (!table_.transition(filling.object, ObjectState::kCreated, ObjectState::kSealed))
+    throw Error(ErrorCode::ERR_CORRUPT,
+                "object " + std::to_string(id) +
+                    " was changed by something else while it was filled; it is lost");
   table_.header().puts.fetch_add(1, std::memory_order_relaxed);
+  const bool anything = trim_ || !producer_.isWhole();
+  return anything ? Leftover(std::move(filling.part)) : Leftover();
 }
 
-void Store::abort(uint64_t id) { table_.release(ownUnsealed(id)); }
+void Store::abort(uint64_t id) { table_.release(takeFilling(id).object); }
+
+ObjectCopy Store::findSealed(uint64_t id) const {
+  const ObjectCopy object = table_.find(id);
+  if (object.state == ObjectState::kSealed) return object;
+  const std::string name = "object " + std::to_string(id);
+  if (object.state == ObjectState::kDeleted)
+    throw Error(ErrorCode::ERR_GONE, name + " was deleted");
+  if (!table_.liveness(client_).alive(object.creator))
+    throw Error(ErrorCode::ERR_GONE, name + " was never sealed, and its creator is dead");
+  throw Error(ErrorCode::ERR_STATE, name + " is not sealed yet; its creator still fills it");
+}
 
 View Store::get(uint64_t id) {
   requireClient();
-  ObjectCopy object = table_.find(id);
-  if (object.state == ObjectState::kCreated)
-    throw Error(ErrorCode::ERR_STATE, "object " + std::to_string(id) + " is not sealed yet");
-  // First the reference, then a second look: who deletes it after the look sees the reference.
+  ObjectCopy object = findSealed(id);
+  const std::lock_guard lock(readings_mutex_);
+  const auto held = readings_.find(id);
+  if (held != readings_.end()) {
+    held->second.count++;
+    return {held->second.part.bytes, held->second.size_bytes};
+  }
+  // First the reference, then a second look: who deletes it after the look sees the reference,
+  // because both are in one order with his own two steps, the state and then the references.
   table_.addReference(object.index, client_);
   try {
-    object = table_.find(id);
-    if (object.state != ObjectState::kSealed)
-      throw Error(ErrorCode::ERR_GONE, "object " + std::to_string(id) + " was deleted");
-    const View view = viewOf(object);
+    object = findSealed(id);
+    ArenaPart part = consumer_.part(object.extent);
+    const View view{part.bytes, object.size_bytes};
+    readings_.emplace(id, Reading{std::move(part), object.size_bytes, 1});
     table_.header().gets.fetch_add(1, std::memory_order_relaxed);
     return view;
   } catch (...) {
@@ -189,139 +235,32 @@ View Store::get(uint64_t id) {
   }
 }
 
-View Store::viewOf(const ObjectCopy& object) {
-  if (private_.data() != nullptr)
-    return {private_.data() + object.extent.offset_bytes, object.size_bytes, false};
-  auto* copy = static_cast<unsigned char*>(malloc(std::max<uint64_t>(1, object.size_bytes)));
-  if (copy == nullptr)
-    throw Error(ErrorCode::ERR_NO_MEMORY, "no memory for a copy of object " +
-                                              std::to_string(object.id()) + ", " +
-                                              std::to_string(object.size_bytes) + " bytes");
-  memcpy(copy, shared_.data() + object.extent.offset_bytes, object.size_bytes);
-  return {copy, object.size_bytes, true};
+void Store::hold(uint64_t id) {
+  const std::lock_guard lock(readings_mutex_);
+  const auto held = readings_.find(id);
+  if (held == readings_.end()) throw notHeld(id);
+  held->second.count++;
 }
 
-void Store::release(uint64_t id, const View& view) {
-  const uint64_t extent_bytes = wholePages(view.size_bytes);
-  if (view.copied)
-    free(view.bytes);
-  else if (trim_ || hasCopiedPages(view.bytes, extent_bytes))
-    // A copied page that stayed would be read as part of the next object at this place.
-    dropEntries(view.bytes, extent_bytes);
+void Store::release(uint64_t id) {
+  // Held to the end, so that a get() of the same object finds all of this undone or none.
+  const std::lock_guard lock(readings_mutex_);
+  const auto held = readings_.find(id);
+  if (held == readings_.end()) throw notHeld(id);
+  if (--held->second.count > 0) return;
+  const ArenaPart& part = held->second.part;
+  // A copied page that stayed would be read as part of the next object at this place.
+  if (part.own.data() == nullptr && (trim_ || hasCopiedPages(part.bytes, part.size_bytes)))
+    dropEntries(part.bytes, part.size_bytes);
+  readings_.erase(held);
   table_.dropReference(static_cast<uint32_t>(id % kMaxObjects), client_);
 }
 
 void Store::remove(uint64_t id) {
   requireClient();
-  const ObjectCopy object = table_.find(id);
+  const ObjectCopy object = findSealed(id);
   if (table_.transition(object, ObjectState::kSealed, ObjectState::kDeleted)) return;
-  if (table_.find(id).state == ObjectState::kCreated)
-    throw Error(ErrorCode::ERR_STATE,
-                "object " + std::to_string(id) + " is not sealed yet; its creator can abort it");
   throw Error(ErrorCode::ERR_GONE, "object " + std::to_string(id) + " was deleted already");
-}
-
-std::vector<ObjectInfo> Store::list() const {
-  std::vector<ObjectInfo> infos;
-  Liveness alive = table_.liveness(client_);
-  const uint32_t count = table_.objectsUsed();
-  for (uint32_t index = 0; index < count; index++) {
-    std::optional<ObjectCopy> object = table_.read(index);
-    if (!object || object->state == ObjectState::kPunching || !table_.isLive(*object, alive))
-      continue;
-    Holder creator{object->creator, object->creator_pid, ""};
-    const auto client = table_.client(object->creator);
-    if (client && client->pid == object->creator_pid) creator.label = client->label;
-    std::vector<Holder> holders;
-    for (uint32_t holder : table_.holders(index, alive)) holders.push_back(holderOf(holder));
-    infos.push_back({std::move(*object), std::move(creator), std::move(holders)});
-  }
-  return infos;
-}
-
-Holder Store::holderOf(uint32_t client) const {
-  const auto copy = table_.client(client);
-  return copy ? Holder{client, copy->pid, copy->label} : Holder{client, 0, ""};
-}
-
-StoreStats Store::stats() const {
-  const StoreHeader& header = table_.header();
-  StoreStats stats{};
-  stats.capacity_bytes = table_.capacityBytes();
-  stats.placement = table_.placement();
-  stats.puts = header.puts.load(std::memory_order_relaxed);
-  stats.gets = header.gets.load(std::memory_order_relaxed);
-  Liveness alive = table_.liveness(client_);
-  const uint32_t count = table_.objectsUsed();
-  for (uint32_t index = 0; index < count; index++) {
-    const std::optional<ObjectCopy> object = table_.read(index);
-    if (!object || object->state == ObjectState::kPunching || !table_.isLive(*object, alive))
-      continue;
-    stats.objects++;
-    stats.live_bytes += object->size_bytes;
-    stats.arena_bytes += object->extent.extent_bytes;
-  }
-  const uint32_t clients = std::min(header.clients_used.load(), kMaxClients);
-  for (uint32_t index = 0; index < clients; index++) stats.clients += alive.alive(index) ? 1 : 0;
-  stats.resident_bytes = segment_->residentBytes();
-  return stats;
-}
-
-uint64_t Store::giveBack(uint64_t keep_bytes) {
-  requireClient();
-  uint64_t given_bytes = 0;
-  for (;;) {
-    Extent gap{};
-    ObjectCopy claimed{};
-    {
-      const StoreTable::Lock lock(table_, kGiveBackTimeoutUs);
-      const StoreTable::Usage used = table_.reclaim(lock, client_);
-      const uint64_t used_bytes = used.bytes - used.punching_bytes;
-      const uint64_t resident_bytes = segment_->residentBytes();
-      if (resident_bytes <= used_bytes + std::max(keep_bytes, used_bytes)) return given_bytes;
-      std::vector<Extent> gaps = gapsBetween(used.extents, table_.capacityBytes());
-      const auto top = std::find_if(gaps.rbegin(), gaps.rend(),
-                                    [this](Extent& one) { return firstPageOf(one); });
-      if (top == gaps.rend()) return given_bytes;
-      gap = *top;
-      gap.extent_bytes = std::min(gap.extent_bytes, kPunchBytes);
-      // While its pages go, the room is an object of ours: nobody can be given a part of it.
-      const uint64_t id =
-          table_.claim(lock, {ObjectState::kPunching, 0, gap, client_, std::string()});
-      claimed = table_.read(static_cast<uint32_t>(id % kMaxObjects)).value();
-    }
-    try {
-      given_bytes += punch(gap);
-    } catch (...) {
-      table_.release(claimed);
-      throw;
-    }
-    table_.release(claimed);
-  }
-}
-
-// True if the gap has pages; moves its start to the first of them.
-bool Store::firstPageOf(Extent& gap) const {
-  const off_t start = static_cast<off_t>(kArenaOffset + gap.offset_bytes);
-  const off_t data = lseek(segment_->fd(), start, SEEK_DATA);
-  if (data < 0 || data >= start + static_cast<off_t>(gap.extent_bytes)) return false;
-  const uint64_t skipped = static_cast<uint64_t>(data - start) / kPageBytes * kPageBytes;
-  gap.offset_bytes += skipped;
-  gap.extent_bytes -= skipped;
-  return true;
-}
-
-uint64_t Store::punch(const Extent& gap) {
-  const uint64_t before = segment_->residentBytes();
-  const off_t start = static_cast<off_t>(kArenaOffset + gap.offset_bytes);
-  int result;
-  do {
-    result = fallocate(segment_->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
-                       static_cast<off_t>(gap.extent_bytes));
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) throw Error::fromErrno("fallocate(PUNCH_HOLE)", segment_->path());
-  const uint64_t after = segment_->residentBytes();
-  return before > after ? before - after : 0;
 }
 
 void Store::requireClient() const {

@@ -10,10 +10,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "shm/arena.h"
 #include "shm/mapping.h"
 #include "shm/segment.h"
 #include "shm/store_table.h"
@@ -34,6 +37,8 @@ struct AttachOptions {
   bool read_only = false;
   // How people see this client in lists.
   std::string label;
+  // False maps each object by itself, as happens where the kernel refuses to map the whole arena.
+  bool whole_arena = true;
 };
 
 struct Room {
@@ -46,7 +51,19 @@ struct Room {
 struct View {
   unsigned char* bytes;
   uint64_t size_bytes;
-  bool copied;  // a copy of its own, because the kernel refused a private mapping
+};
+
+// What a producer still has of a place after the seal. Giving it up takes 8 ms per 100 MB, so the
+// caller chooses the thread. It must have been given up before the Store ends.
+class Leftover {
+ public:
+  Leftover() = default;
+  explicit Leftover(ArenaPart part) : part_(std::move(part)) {}
+  bool any() const noexcept { return part_.bytes != nullptr; }
+  void giveUp() noexcept;
+
+ private:
+  ArenaPart part_;
 };
 
 struct Holder {
@@ -57,6 +74,7 @@ struct Holder {
 
 struct ObjectInfo {
   ObjectCopy object;
+  std::string site;
   Holder creator;
   std::vector<Holder> holders;
 };
@@ -90,52 +108,72 @@ class Store {
     // Makes page-table entries for pages that exist, so that filling them takes no faults.
     bool populate;
   };
-  // Throws ERR_FULL, ERR_TOO_LARGE (more than the capacity), ERR_BUSY, ERR_CORRUPT.
+  // Throws ERR_FULL (the store, or /dev/shm), ERR_TOO_LARGE (more than the capacity), ERR_BUSY,
+  // ERR_NO_MEMORY, ERR_CORRUPT. Leaves nothing behind then.
   Room create(const CreateRequest& request);
-  // Throws ERR_STATE unless this client created it and has not sealed it. The bytes belong to
+  // Throws ERR_STATE unless this attachment created it and has not sealed it. The bytes belong to
   // everybody afterwards: the caller must not write to them again.
-  void seal(uint64_t id);
+  Leftover seal(uint64_t id);
   void abort(uint64_t id);
 
-  // Takes a reference. Throws ERR_GONE, ERR_STATE (not sealed yet), ERR_NO_MEMORY.
+  // Takes a reference; several to the same object are counted here and are one for others. Throws
+  // ERR_GONE, ERR_STATE (not sealed yet), ERR_NO_MEMORY.
   View get(uint64_t id);
-  // Gives the reference up, and with it the view.
-  void release(uint64_t id, const View& view);
+  // One more reference to what is held, deleted or not. Throws ERR_STATE when it is not held.
+  void hold(uint64_t id);
+  // Gives one up. The last one ends the view, and drops what was written to it. Throws ERR_STATE.
+  void release(uint64_t id);
   // Throws ERR_GONE, ERR_STATE (not sealed yet).
   void remove(uint64_t id);
 
   std::vector<ObjectInfo> list() const;
   StoreStats stats() const;
 
-  // Punches holes into free room, from the top down, until no more than `keep_bytes` of it, or as
-  // much as is live if that is more, has pages. Returns the bytes given back.
-  uint64_t giveBack(uint64_t keep_bytes);
+  // Punches holes into free room, from the top down, until at most `keep_bytes` of it have pages.
+  // Returns the bytes given back. Throws ERR_BUSY, ERR_CORRUPT.
+  uint64_t giveBack(uint64_t keep_bytes, uint64_t lock_timeout_us);
 
   const Segment& segment() const { return *segment_; }
-  bool trims() const { return trim_; }
   bool withSites() const { return table_.withSites(); }
-  // False where the kernel refuses private mappings and a view is a copy.
-  bool mapsViews() const { return private_.data() != nullptr; }
+  // False where each view is a mapping of its own.
+  bool mapsWholeArena() const { return consumer_.isWhole(); }
 
  private:
+  // An object that this attachment fills.
+  struct Filling {
+    ObjectCopy object;
+    ArenaPart part;
+  };
+  // An object that it reads.
+  struct Reading {
+    ArenaPart part;
+    uint64_t size_bytes;
+    uint64_t count;
+  };
+
   Store(std::unique_ptr<Segment> segment, const AttachOptions& attach);
 
-  Room claimRoom(const CreateRequest& request);
-  std::optional<Room> tryClaimRoom(const CreateRequest& request);
-  void backExtent(const Extent& extent);
-  View viewOf(const ObjectCopy& object);
-  ObjectCopy ownUnsealed(uint64_t id) const;
+  ObjectCopy claimRoom(const CreateRequest& request);
+  void backExtent(const Extent& extent, const ArenaPart& part, uint64_t lock_timeout_us);
+  void reserveMissing(const Extent& extent, const ArenaPart& part);
+  Filling takeFilling(uint64_t id);
+  ObjectCopy findSealed(uint64_t id) const;
   void requireClient() const;
   Holder holderOf(uint32_t client) const;
-  bool firstPageOf(Extent& gap) const;
-  uint64_t punch(const Extent& gap);
+  std::optional<ObjectCopy> claimFreePiece(uint64_t keep_bytes, uint64_t below_bytes,
+                                           uint64_t lock_timeout_us);
+  void punch(const Extent& extent);
 
   std::unique_ptr<Segment> segment_;
   StoreTable table_;
-  Mapping shared_;   // the arena as producers write it
-  Mapping private_;  // the arena as consumers read it; empty where the kernel refuses it
+  Arena producer_;
+  Arena consumer_;
   uint32_t client_ = kNoClient;
   bool trim_;
+  std::mutex fillings_mutex_;
+  std::unordered_map<uint64_t, Filling> fillings_;
+  std::mutex readings_mutex_;
+  std::unordered_map<uint64_t, Reading> readings_;
 };
 
 }  // namespace memdrift

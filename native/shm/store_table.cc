@@ -47,15 +47,6 @@ uint64_t nowNs() {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Text of a fixed field of shared memory, which need not end with a zero.
-std::string textOf(const char* field, size_t size) { return {field, strnlen(field, size)}; }
-
-void setText(char* field, size_t size, const std::string& text) {
-  const size_t length = std::min(size - 1, text.size());
-  memcpy(field, text.data(), length);
-  memset(field + length, 0, size - length);
-}
-
 Error corrupt(const std::string& what) {
   return Error(ErrorCode::ERR_CORRUPT,
                "the store's table is damaged: " + what +
@@ -138,10 +129,10 @@ uint32_t StoreTable::attachClient(const Lock&, const std::string& label) {
     if (!setByteLock(segment_.fd(), F_WRLCK, lockOffsetOfClient(index))) continue;
     ClientSlot& slot = clientSlot(index);
     if (index < used) clearAfter(index);
-    slot.pid = static_cast<uint32_t>(getpid());
-    slot.attached_at_ns = nowNs();
-    setText(slot.label, sizeof(slot.label), label);
-    slot.attached.store(1, std::memory_order_release);
+    slot.pid.store(static_cast<uint32_t>(getpid()));
+    slot.attached_at_ns.store(nowNs());
+    slot.label.store(label);
+    slot.attached.store(1);
     if (index >= used) header().clients_used.store(index + 1);
     return index;
   }
@@ -161,89 +152,95 @@ void StoreTable::clearAfter(uint32_t client) {
   }
 }
 
-void StoreTable::detachClient(const Lock&, uint32_t client) {
+void StoreTable::detachClient(uint32_t client) {
   clearAfter(client);
-  clientSlot(client).attached.store(0, std::memory_order_release);
+  clientSlot(client).attached.store(0);
   setByteLock(segment_.fd(), F_UNLCK, lockOffsetOfClient(client));
 }
 
-StoreTable::Usage StoreTable::reclaim(const Lock&, uint32_t self) {
+TableScan StoreTable::reclaim(const Lock&, uint32_t self) {
   Liveness alive = liveness(self);
-  Usage usage;
-  std::vector<Extent>& used = usage.extents;
+  TableScan scan;
+  std::vector<Extent>& used = scan.used;
   const uint32_t count = objectsUsed();
+  used.reserve(count);
   for (uint32_t index = 0; index < count; index++) {
     const std::optional<ObjectCopy> object = read(index);
-    if (!object) continue;
-    if (!isLive(*object, alive)) {
-      release(*object);
+    if (object && isLive(*object, alive)) {
+      used.push_back(object->extent);
+      scan.used_bytes += object->extent.extent_bytes;
+      scan.punching = scan.punching || object->state == ObjectState::kPunching;
       continue;
     }
-    used.push_back(object->extent);
-    usage.bytes += object->extent.extent_bytes;
-    if (object->state == ObjectState::kPunching)
-      usage.punching_bytes += object->extent.extent_bytes;
+    if (object) release(*object);
+    if (scan.free_slot == kNoSlot &&
+        generationOf(objectSlot(index).state.load(std::memory_order_relaxed)) < kMaxGeneration)
+      scan.free_slot = index;
   }
-  std::sort(used.begin(), used.end(),
-            [](const Extent& a, const Extent& b) { return a.offset_bytes < b.offset_bytes; });
+  const auto lower = [](const Extent& a, const Extent& b) {
+    return a.offset_bytes < b.offset_bytes;
+  };
+  // Objects that were made one after the other lie so, too.
+  if (!std::is_sorted(used.begin(), used.end(), lower)) std::sort(used.begin(), used.end(), lower);
   for (size_t i = 1; i < used.size(); i++) {
     if (used[i].offset_bytes < used[i - 1].offset_bytes + used[i - 1].extent_bytes)
       throw corrupt("two objects overlap");
   }
-  return usage;
+  return scan;
 }
 
-uint32_t StoreTable::freeSlot() {
+// Makes one more slot than were ever used.
+uint32_t StoreTable::addSlot() {
   const uint32_t count = objectsUsed();
-  for (uint32_t index = 0; index < count; index++) {
-    if (kindOf(objectSlot(index).state.load(std::memory_order_acquire)) == ObjectState::kFree)
-      return index;
-  }
   if (count == kMaxObjects)
     throw Error(ErrorCode::ERR_FULL, "the store has " + std::to_string(kMaxObjects) +
                                          " objects, which is all that it can have; delete some");
-  // The page of a slot is allocated before anybody touches it; see format().
+  // The page of a slot is allocated before anybody touches it; see format() and objectsUsed().
   const size_t offset = kObjectsOffset + count * sizeof(ObjectSlot);
-  if (offset % kPageBytes == 0) segment_.reserve(offset, kPageBytes);
+  if (offset % kPageBytes == 0) {
+    segment_.reserve(offset, kPageBytes);
+    objectSlot(count).state.store(0, std::memory_order_relaxed);
+  }
   header().objects_used.store(count + 1, std::memory_order_release);
   return count;
 }
 
-uint64_t StoreTable::claim(const Lock&, const Claim& claim) {
-  const uint32_t index = freeSlot();
+ObjectCopy StoreTable::claim(const Lock&, const TableScan& scan, const Claim& claim) {
+  const uint32_t index = scan.free_slot != kNoSlot ? scan.free_slot : addSlot();
   ObjectSlot& slot = objectSlot(index);
   const uint64_t generation = generationOf(slot.state.load()) + 1;
-  slot.size_bytes = claim.size_bytes;
-  slot.offset_bytes = claim.extent.offset_bytes;
-  slot.extent_bytes = claim.extent.extent_bytes;
-  slot.created_at_ns = nowNs();
-  slot.creator = claim.creator;
-  slot.creator_pid = static_cast<uint32_t>(getpid());
-  setText(slot.site, sizeof(slot.site), claim.site);
+  const ObjectCopy copy{index,        generation, claim.state,   claim.size_bytes,
+                        claim.extent, nowNs(),    claim.creator, static_cast<uint32_t>(getpid())};
+  slot.size_bytes.store(copy.size_bytes);
+  slot.offset_bytes.store(copy.extent.offset_bytes);
+  slot.extent_bytes.store(copy.extent.extent_bytes);
+  slot.created_at_ns.store(copy.created_at_ns);
+  slot.creator.store(copy.creator);
+  slot.creator_pid.store(copy.creator_pid);
+  slot.site.store(claim.site);
   for (auto& word : slot.references) word.store(0, std::memory_order_relaxed);
-  slot.state.store(packState(generation, claim.state), std::memory_order_release);
-  return idOf(generation, index);
+  slot.state.store(packState(generation, claim.state));
+  return copy;
 }
 
 std::optional<ObjectCopy> StoreTable::read(uint32_t index) const {
   const ObjectSlot& slot = objectSlot(index);
-  const uint64_t state = slot.state.load(std::memory_order_acquire);
+  // In one order with the references; see Store::get.
+  const uint64_t state = slot.state.load(std::memory_order_seq_cst);
   if (kindOf(state) == ObjectState::kFree) return std::nullopt;
   if (kindOf(state) > ObjectState::kPunching || generationOf(state) > kMaxGeneration)
     throw corrupt("slot " + std::to_string(index) + " is in no state that there is");
-  ObjectCopy copy{index,
-                  generationOf(state),
-                  kindOf(state),
-                  slot.size_bytes,
-                  {slot.offset_bytes, slot.extent_bytes},
-                  slot.created_at_ns,
-                  slot.creator,
-                  slot.creator_pid,
-                  textOf(slot.site, sizeof(slot.site))};
-  // A state that moved on while we copied: the fields may be of two objects.
-  std::atomic_thread_fence(std::memory_order_acquire);
-  if (slot.state.load(std::memory_order_relaxed) >> 8 != state >> 8 ||
-      kindOf(slot.state.load(std::memory_order_relaxed)) == ObjectState::kFree)
+  const ObjectCopy copy{index,
+                        generationOf(state),
+                        kindOf(state),
+                        slot.size_bytes.load(),
+                        {slot.offset_bytes.load(), slot.extent_bytes.load()},
+                        slot.created_at_ns.load(),
+                        slot.creator.load(),
+                        slot.creator_pid.load()};
+  // A slot that was freed while we copied: the fields may be of two objects.
+  const uint64_t after = slot.state.load(std::memory_order_relaxed);
+  if (generationOf(after) != copy.generation || kindOf(after) == ObjectState::kFree)
     return std::nullopt;
   const Extent& extent = copy.extent;
   if (extent.offset_bytes % kPageBytes != 0 || extent.extent_bytes % kPageBytes != 0 ||
@@ -269,8 +266,7 @@ bool StoreTable::transition(const ObjectCopy& object, ObjectState from, ObjectSt
 }
 
 void StoreTable::release(const ObjectCopy& object) {
-  objectSlot(object.index)
-      .state.store(packState(object.generation, ObjectState::kFree), std::memory_order_release);
+  transition(object, object.state, ObjectState::kFree);
 }
 
 void StoreTable::addReference(uint32_t index, uint32_t client) {
@@ -294,7 +290,7 @@ std::vector<uint32_t> StoreTable::holders(uint32_t index, Liveness& liveness) co
   std::vector<uint32_t> clients;
   const ObjectSlot& slot = objectSlot(index);
   for (uint32_t word = 0; word < kReferenceWords; word++) {
-    uint64_t bits = slot.references[word].load(std::memory_order_acquire);
+    uint64_t bits = slot.references[word].load(std::memory_order_seq_cst);
     for (; bits != 0; bits &= bits - 1) {
       const uint32_t client = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
       if (liveness.alive(client)) clients.push_back(client);
@@ -317,14 +313,26 @@ bool StoreTable::isLive(const ObjectCopy& object, Liveness& liveness) const {
 std::optional<ClientCopy> StoreTable::client(uint32_t index) const {
   if (index >= kMaxClients) return std::nullopt;
   const ClientSlot& slot = clientSlot(index);
-  if (slot.attached.load(std::memory_order_acquire) == 0) return std::nullopt;
-  return ClientCopy{slot.pid, textOf(slot.label, sizeof(slot.label))};
+  if (slot.attached.load() == 0) return std::nullopt;
+  return ClientCopy{slot.pid.load(), slot.label.load()};
 }
 
 uint32_t StoreTable::objectsUsed() const {
   const uint32_t used = header().objects_used.load(std::memory_order_acquire);
   if (used > kMaxObjects) throw corrupt("it counts more objects than it has slots");
+  const uint32_t seen = slots_seen_.load(std::memory_order_relaxed);
+  if (used <= seen) return used;
+  const auto from = static_cast<off_t>(kObjectsOffset + seen * sizeof(ObjectSlot));
+  const auto to = static_cast<off_t>(kObjectsOffset + used * sizeof(ObjectSlot));
+  const off_t hole = lseek(segment_.fd(), from, SEEK_HOLE);
+  if (hole >= 0 && hole < to) throw corrupt("it counts more objects than it has made slots");
+  slots_seen_.store(used, std::memory_order_relaxed);
   return used;
+}
+
+uint64_t StoreTable::tableBytes() const {
+  const uint64_t slots_bytes = objectsUsed() * sizeof(ObjectSlot);
+  return kObjectsOffset + (slots_bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
 StoreHeader& StoreTable::header() const {

@@ -2,6 +2,7 @@
 // The table of a store, read and changed in a way that survives the death of anybody at any time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -25,7 +26,6 @@ struct ObjectCopy {
   uint64_t created_at_ns;
   uint32_t creator;
   uint32_t creator_pid;
-  std::string site;
   uint64_t id() const { return idOf(generation, index); }
 };
 
@@ -48,6 +48,16 @@ class Liveness {
 };
 
 inline constexpr uint32_t kNoClient = UINT32_MAX;
+inline constexpr uint32_t kNoSlot = UINT32_MAX;
+
+// What the slots say about the arena, as long as the lock under which it was read is held.
+struct TableScan {
+  std::vector<Extent> used;  // by offset, disjoint
+  uint64_t used_bytes = 0;
+  // Some of `used` is free room whose pages are given back right now: it is free in a moment.
+  bool punching = false;
+  uint32_t free_slot = kNoSlot;  // the lowest of those ever used
+};
 
 class StoreTable {
  public:
@@ -77,16 +87,12 @@ class StoreTable {
 
   // Takes a client slot for this attachment, after clearing what a dead owner left in it.
   uint32_t attachClient(const Lock&, const std::string& label);
-  void detachClient(const Lock&, uint32_t client);
+  // Needs no lock: all that it changes belongs to this client.
+  void detachClient(uint32_t client);
 
   // Frees the slots of deleted objects that no live client holds, and of what dead clients had not
-  // sealed. Returns what is still in use.
-  struct Usage {
-    std::vector<Extent> extents;  // sorted
-    uint64_t bytes = 0;
-    uint64_t punching_bytes = 0;  // of them, free room whose pages are being given back just now
-  };
-  Usage reclaim(const Lock&, uint32_t self);
+  // sealed. Looks at every slot that was ever used, 20 ns each. Throws ERR_CORRUPT.
+  TableScan reclaim(const Lock&, uint32_t self);
 
   struct Claim {
     ObjectState state;
@@ -95,8 +101,9 @@ class StoreTable {
     uint32_t creator;
     std::string site;
   };
-  // Takes a free slot and makes it appear. Throws ERR_FULL when all slots are taken.
-  uint64_t claim(const Lock&, const Claim& claim);
+  // Takes a free slot and makes it appear. `scan` is of the same lock. Throws ERR_FULL when all
+  // slots are taken.
+  ObjectCopy claim(const Lock&, const TableScan& scan, const Claim& claim);
 
   // Copies a slot; nothing if it is free or changes under our eyes. Throws ERR_CORRUPT.
   std::optional<ObjectCopy> read(uint32_t index) const;
@@ -104,7 +111,8 @@ class StoreTable {
   ObjectCopy find(uint64_t id) const;
   // One atomic step of an object from one state to another; false if it was not in `from`.
   bool transition(const ObjectCopy& object, ObjectState from, ObjectState to);
-  // Makes a slot free again; the generation moves on, so that its ids are gone for ever.
+  // Makes the slot free unless its state is not what the copy says any more. The next claim moves
+  // the generation on, so that the ids of this one are gone for ever.
   void release(const ObjectCopy& object);
 
   void addReference(uint32_t index, uint32_t client);
@@ -116,10 +124,14 @@ class StoreTable {
   // True for what takes room: not a deleted object that nobody holds, nor the rest of a dead
   // client.
   bool isLive(const ObjectCopy& object, Liveness& liveness) const;
+  std::string siteOf(uint32_t index) const { return objectSlot(index).site.load(); }
 
   std::optional<ClientCopy> client(uint32_t index) const;
   Liveness liveness(uint32_t self) const { return Liveness(segment_.fd(), self); }
+  // Throws ERR_CORRUPT if some of so many slots have no memory: to touch it could be SIGBUS.
   uint32_t objectsUsed() const;
+  // Bytes of the segment that are not the arena's and have pages.
+  uint64_t tableBytes() const;
   uint64_t capacityBytes() const { return capacity_bytes_; }
   Placement placement() const { return placement_; }
   bool withSites() const { return with_sites_; }
@@ -128,7 +140,7 @@ class StoreTable {
  private:
   ClientSlot& clientSlot(uint32_t index) const;
   ObjectSlot& objectSlot(uint32_t index) const;
-  uint32_t freeSlot();
+  uint32_t addSlot();
   void clearAfter(uint32_t client);
 
   Segment& segment_;
@@ -136,6 +148,8 @@ class StoreTable {
   uint64_t capacity_bytes_;
   Placement placement_;
   bool with_sites_;
+  // So many slots were seen to have memory.
+  mutable std::atomic<uint32_t> slots_seen_{0};
   // The file lock excludes other attachments, this one the threads of ours.
   std::mutex threads_;
 };

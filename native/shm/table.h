@@ -12,13 +12,15 @@
 // - A slot's fields are written while its state is kFree, and appear by one release-store of it.
 // - A reference is one bit per (object, client), set and cleared by one atomic operation.
 // - What belongs to a dead client counts as free for whoever looks: an object that it had not
-// sealed,
-//   and its bits. A client is alive while it holds the lock on its byte (lockOffsetOfClient).
+//   sealed, and its bits. A client is alive while it holds the lock on its byte
+//   (lockOffsetOfClient).
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string>
 
 #include "shm/segment.h"
 
@@ -28,12 +30,45 @@ inline constexpr size_t kPageBytes = 4096;
 inline constexpr uint32_t kMaxClients = 1024;
 inline constexpr uint32_t kMaxObjects = 65536;
 inline constexpr size_t kReferenceWords = kMaxClients / 64;
-inline constexpr size_t kSiteBytes = 72;
-inline constexpr size_t kLabelBytes = 40;
 
 enum class Placement : uint32_t { kLowest = 0, kRotate = 1 };
 
+// A value that may be read while it is written. Who reads a new one sees what its writer did
+// before: that the slot had become free, so that a look at the state afterwards tells.
+template <typename Value>
+class Shared {
+ public:
+  Value load() const { return value_.load(std::memory_order_acquire); }
+  void store(Value value) { value_.store(value, std::memory_order_release); }
+
+ private:
+  std::atomic<Value> value_;
+  static_assert(std::atomic<Value>::is_always_lock_free);
+};
+
+// Text of at most kBytes - 1 bytes; it need not end with a zero when it is read.
+template <size_t kBytes>
+class SharedText {
+ public:
+  void store(const std::string& text) {
+    uint64_t words[kBytes / 8] = {};
+    memcpy(words, text.data(), text.size() < kBytes ? text.size() : kBytes - 1);
+    for (size_t i = 0; i < kBytes / 8; i++) words_[i].store(words[i]);
+  }
+  std::string load() const {
+    uint64_t words[kBytes / 8];
+    for (size_t i = 0; i < kBytes / 8; i++) words[i] = words_[i].load();
+    const char* text = reinterpret_cast<const char*>(words);
+    return {text, strnlen(text, kBytes)};
+  }
+
+ private:
+  Shared<uint64_t> words_[kBytes / 8];
+  static_assert(kBytes % 8 == 0);
+};
+
 struct StoreHeader {
+  // These three are written before anybody else can open the segment.
   uint64_t capacity_bytes;
   uint32_t placement;
   uint32_t with_sites;
@@ -49,10 +84,10 @@ static_assert(sizeof(StoreHeader) == 48);
 
 struct ClientSlot {
   // 0 free, 1 attached. Attached and not alive is free for whoever claims it next.
-  std::atomic<uint32_t> attached;
-  uint32_t pid;  // for people to read; never a sign of life
-  uint64_t attached_at_ns;
-  char label[kLabelBytes];
+  Shared<uint32_t> attached;
+  Shared<uint32_t> pid;  // for people to read; never a sign of life
+  Shared<uint64_t> attached_at_ns;
+  SharedText<40> label;
   uint64_t reserved;
 };
 static_assert(sizeof(ClientSlot) == 64);
@@ -68,14 +103,14 @@ enum class ObjectState : uint8_t {
 struct ObjectSlot {
   // generation << 8 | ObjectState; see packState.
   std::atomic<uint64_t> state;
-  uint64_t size_bytes;
-  uint64_t offset_bytes;  // from the arena's start
-  uint64_t extent_bytes;
-  uint64_t created_at_ns;  // CLOCK_REALTIME
-  uint32_t creator;        // client slot
-  uint32_t creator_pid;    // outlives the slot, for people to read
+  Shared<uint64_t> size_bytes;
+  Shared<uint64_t> offset_bytes;  // from the arena's start
+  Shared<uint64_t> extent_bytes;
+  Shared<uint64_t> created_at_ns;  // CLOCK_REALTIME
+  Shared<uint32_t> creator;        // client slot
+  Shared<uint32_t> creator_pid;    // outlives the slot, for people to read
   std::atomic<uint64_t> references[kReferenceWords];
-  char site[kSiteBytes];
+  SharedText<72> site;
   uint64_t reserved;
 };
 static_assert(sizeof(ObjectSlot) == 256);
@@ -87,6 +122,7 @@ inline constexpr size_t kObjectsOffset = kClientsOffset + kMaxClients * sizeof(C
 inline constexpr size_t kArenaOffset = kObjectsOffset + size_t{kMaxObjects} * sizeof(ObjectSlot);
 inline constexpr size_t kTableDataBytes = kArenaOffset - kSegmentHeaderBytes;
 static_assert(kObjectsOffset % kPageBytes == 0 && kArenaOffset % kPageBytes == 0);
+static_assert(kPageBytes % sizeof(ObjectSlot) == 0);
 
 // Byte-range locks far behind the data: they exclude nobody from reading or writing it.
 inline constexpr int64_t kLockBase = int64_t{1} << 52;

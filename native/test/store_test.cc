@@ -74,8 +74,8 @@ TEST(Store, GivesWhatWasMadeAndKeepsItFromItsReaders) {
   view.bytes[0] = 9;
   const View other = store->get(room.id);
   EXPECT_EQ(other.bytes[0], 7);
-  reader->release(room.id, view);
-  store->release(room.id, other);
+  reader->release(room.id);
+  store->release(room.id);
 }
 
 TEST(Store, HasItsRoomBackWhenAProducerIsKilled) {
@@ -133,8 +133,8 @@ TEST(Store, KeepsEveryByteUnderThreadsOfSeveralAttachments) {
         const View view = mine->get(room.id);
         mine->remove(room.id);
         for (uint64_t at = 0; at < view.size_bytes; at++) wrong += view.bytes[at] != value;
-        mine->release(room.id, view);
-        if (i % 16 == 0) mine->giveBack(0);
+        mine->release(room.id);
+        if (i % 16 == 0) mine->giveBack(0, kTimeoutUs);
       }
     });
   }
@@ -150,12 +150,12 @@ TEST(Store, GivesBackFreePagesOnly) {
   for (int i = 0; i < 20; i++) rooms.push_back(make(*store, 1 << 20, 6));
   for (const Room& room : rooms) store->remove(room.id);
   const uint64_t before = store->stats().resident_bytes;
-  const uint64_t given = store->giveBack(0);
+  const uint64_t given = store->giveBack(0, kTimeoutUs);
   EXPECT_GE(given, uint64_t{15} << 20);
   EXPECT_EQ(store->stats().resident_bytes, before - given);
   const View view = store->get(kept.id);
   EXPECT_EQ(view.bytes[(1 << 20) - 1], 5);
-  store->release(kept.id, view);
+  store->release(kept.id);
 }
 
 TEST(Store, RefusesATableThatSomethingElseWroteTo) {
@@ -163,7 +163,7 @@ TEST(Store, RefusesATableThatSomethingElseWroteTo) {
   const Room room = make(*store, 1000, 1);
   const Mapping table({store->segment().fd(), 0, kArenaOffset, PROT_READ | PROT_WRITE, MAP_SHARED});
   auto* slots = reinterpret_cast<ObjectSlot*>(table.data() + kObjectsOffset);
-  slots[room.id % kMaxObjects].offset_bytes = uint64_t{1} << 40;
+  slots[room.id % kMaxObjects].offset_bytes.store(uint64_t{1} << 40);
   EXPECT_EQ(codeOf([&] { store->get(room.id); }), ErrorCode::ERR_CORRUPT);
   EXPECT_EQ(codeOf([&] { store->list(); }), ErrorCode::ERR_CORRUPT);
   EXPECT_EQ(codeOf([&] { store->create({1, "", kTimeoutUs, false}); }), ErrorCode::ERR_CORRUPT);

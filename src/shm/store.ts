@@ -18,8 +18,15 @@ export interface AttachOptions {
   /** How people see this client in `memdrift store ls`; at most 39 bytes. */
   readonly label?: string;
   /**
+   * Map each object by itself instead of the whole arena: for a small address space. It is done in
+   * any case where the kernel refuses the whole (RLIMIT_AS, vm.overcommit_memory=2). get() and
+   * release() then take longer, by the page-table entries of the object.
+   */
+  readonly mapEach?: boolean;
+  /**
    * Free room whose pages are kept warm, in bytes, or as much as is live if that is more; what is
-   * beyond is given back to the system a second after a release. Default 64 MiB.
+   * beyond for a second, after a release or delete of this client, is given back to the system.
+   * Default 64 MiB.
    */
   readonly keepBytes?: number;
 }
@@ -44,12 +51,14 @@ export interface StoreObjectInfo extends NativeObjectInfo {
 }
 
 export type StoreStats = NativeStoreStats & {
-  /** `copied` where the kernel refuses private mappings (vm.overcommit_memory=2). */
-  readonly consumerViews: 'mapped' | 'copied';
+  /** How this process maps what it gets: see AttachOptions.mapEach. */
+  readonly consumerViews: 'mapped' | 'mapped-each';
 };
 
 const defaultKeepBytes = 64 * 2 ** 20;
-const giveBackDelayMs = 1000;
+/** The limit must be passed at so many looks in a row, which is a second. */
+const giveBackLooks = 4;
+const giveBackLookMs = 250;
 
 /**
  * An attachment to a store. A store lives as long as somebody is attached to it.
@@ -66,9 +75,11 @@ export class Store {
   readonly viewsAreExternal: boolean;
   #handle: StoreHandle | null;
   readonly #withSites: boolean;
-  readonly #consumerViews: 'mapped' | 'copied';
+  readonly #consumerViews: 'mapped' | 'mapped-each';
   readonly #keepBytes: number | null;
   #giveBackTimer: NodeJS.Timeout | null = null;
+  #freedSinceLook = false;
+  #looksOverLimit = 0;
 
   private constructor(handle: StoreHandle, options: AttachOptions) {
     this.#handle = handle;
@@ -158,7 +169,7 @@ export class Store {
     return new StoreObject(handle, {
       id,
       buffer: binding().storeGet(handle, id),
-      onRelease: () => this.#scheduleGiveBack(),
+      onRelease: () => this.#watchFreeRoom(),
     });
   }
 
@@ -169,7 +180,7 @@ export class Store {
   delete(id: number): void {
     checkId(id);
     binding().storeDelete(this.#open(), id);
-    this.#scheduleGiveBack();
+    this.#watchFreeRoom();
   }
 
   /** The objects that take room, by slot. One system call per client that is asked after. */
@@ -186,10 +197,12 @@ export class Store {
   }
 
   /**
-   * Gives pages of free room back to the system until at most `keepBytes` of it, or as much as is
-   * live, are left; resolves with the bytes given. Runs on the pool, 0.2 ms per MB.
+   * Gives pages of free room back to the system until at most `keepBytes` of it have pages;
+   * resolves with the bytes given. Runs on the pool, 0.2 ms per MB. It happens by itself past
+   * AttachOptions.keepBytes. @throws MemdriftError ERR_BUSY, ERR_CLOSED, ERR_STATE (read-only).
    */
   async giveBack(keepBytes = 0): Promise<number> {
+    checkSize('keepBytes', keepBytes, 0);
     return binding().storeGiveBack(this.#open(), keepBytes);
   }
 
@@ -199,7 +212,7 @@ export class Store {
    * fs or crypto say, works on a view.
    */
   close(): void {
-    if (this.#giveBackTimer !== null) clearTimeout(this.#giveBackTimer);
+    this.#endGiveBackLooks();
     if (this.#handle !== null) binding().storeClose(this.#handle);
     this.#handle = null;
   }
@@ -226,53 +239,94 @@ export class Store {
     checkBufferSize('the object', sizeBytes);
   }
 
-  /**
-   * A second after a release or delete, free pages over the limit go back to the system. A later
-   * release does not put it off: under steady traffic it would never come.
-   */
-  #scheduleGiveBack(): void {
-    const keepBytes = this.#keepBytes;
-    if (keepBytes === null || this.#handle === null || this.#giveBackTimer !== null) return;
-    this.#giveBackTimer = setTimeout(() => {
-      this.#giveBackTimer = null;
-      // Somebody else may be at it, or the store was closed: the pages are then not ours to give.
-      this.giveBack(keepBytes).catch(() => {});
-    }, giveBackDelayMs).unref();
+  /** Room became free: looks at the limit from now on, until nothing happens any more. */
+  #watchFreeRoom(): void {
+    this.#freedSinceLook = true;
+    if (this.#keepBytes === null || this.#handle === null || this.#giveBackTimer !== null) return;
+    this.#giveBackTimer = setInterval(() => this.#lookAtFreeRoom(), giveBackLookMs).unref();
+  }
+
+  #lookAtFreeRoom(): void {
+    const now = this.#statsOrNull();
+    if (now === null) {
+      this.#endGiveBackLooks();
+      return;
+    }
+    const { residentBytes, arenaBytes } = now;
+    const keepBytes = Math.max(this.#keepBytes ?? 0, arenaBytes);
+    const isOver = residentBytes - arenaBytes > keepBytes;
+    this.#looksOverLimit = isOver ? this.#looksOverLimit + 1 : 0;
+    if (!isOver && !this.#freedSinceLook) this.#endGiveBackLooks();
+    this.#freedSinceLook = false;
+    if (this.#looksOverLimit < giveBackLooks) return;
+    this.#endGiveBackLooks();
+    // Somebody else may be at it, or the store was closed: the pages are then not ours to give.
+    this.giveBack(keepBytes).catch(() => {});
+  }
+
+  /** A table that something damaged must not end the program from within a timer. */
+  #statsOrNull(): StoreStats | null {
+    try {
+      return this.stats();
+    } catch {
+      return null;
+    }
+  }
+
+  #endGiveBackLooks(): void {
+    if (this.#giveBackTimer !== null) clearInterval(this.#giveBackTimer);
+    this.#giveBackTimer = null;
+    this.#looksOverLimit = 0;
   }
 }
 
-/** An object that this process fills. Seal it, or abort it. */
+/** An object that this process fills. Seal it, or abort it; dropped, it is aborted some time. */
 export class StoreProducer {
   readonly id: number;
-  /** The arena's own memory; length 0 after seal() or abort(). Holds what was there before. */
-  readonly bytes: Uint8Array;
   readonly #handle: StoreHandle;
+  readonly #sizeBytes: number;
+  #bytes: Uint8Array | null;
 
   constructor(handle: StoreHandle, made: { id: number; buffer: ArrayBuffer }) {
     this.#handle = handle;
     this.id = made.id;
-    this.bytes = new Uint8Array(made.buffer);
+    this.#bytes = new Uint8Array(made.buffer);
+    this.#sizeBytes = this.#bytes.length;
   }
 
-  /** From now on anybody can get it and nobody can change it. @throws MemdriftError ERR_STATE. */
+  /**
+   * The arena's own memory, with what was there before in it. A view that was taken out has length
+   * 0 after seal(), abort() and the store's close().
+   * @throws MemdriftError ERR_STATE after seal() and abort(), ERR_CLOSED after the store's close().
+   */
+  get bytes(): Uint8Array {
+    if (this.#bytes === null) return ended(this.id, 'sealed or aborted already', 'ERR_STATE');
+    return attached(this.#bytes, this.#sizeBytes, this.id);
+  }
+
+  /**
+   * From now on anybody can get it and nobody can change it.
+   * @throws MemdriftError ERR_STATE when it was sealed or aborted, ERR_CLOSED.
+   */
   seal(): void {
     binding().storeSeal(this.#handle, this.id);
+    this.#bytes = null;
   }
 
-  /** Gives the room back. @throws MemdriftError ERR_STATE when it was sealed. */
+  /** Gives the room back. @throws MemdriftError ERR_STATE when it was sealed, ERR_CLOSED. */
   abort(): void {
     binding().storeAbort(this.#handle, this.id);
+    this.#bytes = null;
   }
 }
 
 /** A reference to a sealed object. Release it: the garbage collector is only the backstop. */
 export class StoreObject {
   readonly id: number;
-  /** Its bytes; length 0 after the last release() in this environment. */
-  readonly bytes: Uint8Array;
   readonly #handle: StoreHandle;
   readonly #onRelease: () => void;
-  #released = false;
+  readonly #sizeBytes: number;
+  #bytes: Uint8Array | null;
 
   constructor(
     handle: StoreHandle,
@@ -280,14 +334,25 @@ export class StoreObject {
   ) {
     this.#handle = handle;
     this.id = got.id;
-    this.bytes = new Uint8Array(got.buffer);
+    this.#bytes = new Uint8Array(got.buffer);
+    this.#sizeBytes = this.#bytes.length;
     this.#onRelease = got.onRelease;
+  }
+
+  /**
+   * Its bytes. Two references to one object in this environment share their memory; a view that was
+   * taken out has length 0 after the last of them is released, and after the store's close().
+   * @throws MemdriftError ERR_CLOSED after release(), and after the store's close().
+   */
+  get bytes(): Uint8Array {
+    if (this.#bytes === null) return ended(this.id, 'released already: get it again', 'ERR_CLOSED');
+    return attached(this.#bytes, this.#sizeBytes, this.id);
   }
 
   /** Gives the reference up; may be called again. */
   release(): void {
-    if (this.#released) return;
-    this.#released = true;
+    if (this.#bytes === null) return;
+    this.#bytes = null;
     binding().storeRelease(this.#handle, this.id);
     this.#onRelease();
   }
@@ -297,9 +362,19 @@ export class StoreObject {
   }
 }
 
+/** The view, unless close() has detached it. */
+function attached(bytes: Uint8Array, sizeBytes: number, id: number): Uint8Array {
+  if (bytes.length === sizeBytes) return bytes;
+  return ended(id, "detached by its store's close()", 'ERR_CLOSED');
+}
+
+function ended(id: number, how: string, code: 'ERR_STATE' | 'ERR_CLOSED'): never {
+  throw new MemdriftError(code, `object ${id} was ${how}`, { id });
+}
+
 function attachOptions(name: string, options: AttachOptions) {
-  const { trim = false, readOnly = false, label = '' } = options;
-  return { name, trim, readOnly, label };
+  const { trim = false, readOnly = false, label = '', mapEach = false } = options;
+  return { name, trim, readOnly, label, mapEach };
 }
 
 function checkId(id: unknown): void {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// What one environment has of a store: the attachment, and the buffers that JavaScript can reach.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "door/views.h"
+#include "shm/store.h"
+
+namespace memdrift::door {
+
+// An object that this environment fills.
+struct Filling {
+  std::unique_ptr<SharedView> view;
+};
+
+// An object that this environment reads: one buffer, however often it was got.
+struct Reading {
+  std::unique_ptr<SharedView> view;
+  View memory;
+  uint64_t count;
+};
+
+// Lives on the environment's thread. The Store itself is shared with work on the pool, which must
+// find its memory there even when it ends after close().
+struct StoreHandle {
+  std::shared_ptr<Store> store;
+  std::unordered_map<uint64_t, Filling> fillings;
+  std::unordered_map<uint64_t, Reading> readings;
+
+  // Throws ERR_CLOSED.
+  Store& open() const;
+  // Detaches every buffer and gives up every reference. May be called again.
+  void close();
+  // Ends a reading or a filling whose buffer JavaScript has dropped.
+  void forgetReading(uint64_t id);
+  void forgetFilling(uint64_t id);
+
+  ~StoreHandle() { close(); }
+};
+
+// The handle as a shared pointer, so that a finalizer of a view that outlives it finds it gone.
+using SharedHandle = std::shared_ptr<StoreHandle>;
+
+Napi::Value toStoreHandle(Napi::Env env, std::shared_ptr<Store> store);
+// The first argument of every call on a store.
+SharedHandle& storeHandleOf(const Napi::CallbackInfo& info);
+
+Napi::Value fromBytes(Napi::Env env, uint64_t bytes);
+
+// The calls that only look at a store; store_look_door.cc.
+void exportStoreLook(Napi::Env env, Napi::Object exports);
+
+}  // namespace memdrift::door
