@@ -50,6 +50,7 @@
       "native/test/placement_test.cc",
       "native/test/residency_test.cc",
       "native/test/sampler_test.cc",
+      "native/test/segment_life_test.cc",
       "native/test/segment_test.cc",
       "native/test/smaps_test.cc",
       "native/test/store_test.cc"

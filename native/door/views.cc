@@ -58,14 +58,21 @@ SharedView::~SharedView() { detach(); }
 
 Napi::Value SharedView::buffer() const { return buffer_.Value(); }
 
+// Also runs from a destructor while Node takes the environment down, when its calls may fail: no
+// exception may come of it, which is why Node-API itself is called here.
 void SharedView::detach() {
   if (watch_ == nullptr) return;
   watch_->on_collected = nullptr;
   watch_ = nullptr;
-  const Napi::HandleScope scope(env_);
-  const Napi::ArrayBuffer buffer = buffer_.Value();
-  if (!buffer.IsEmpty() && !buffer.IsDetached()) napi_detach_arraybuffer(env_, buffer);
-  if (counted_) Napi::MemoryManagement::AdjustExternalMemory(env_, static_cast<int64_t>(size_));
+  napi_handle_scope scope = nullptr;
+  if (napi_open_handle_scope(env_, &scope) == napi_ok) {
+    napi_value buffer = nullptr;
+    if (napi_get_reference_value(env_, buffer_, &buffer) == napi_ok && buffer != nullptr)
+      napi_detach_arraybuffer(env_, buffer);
+    napi_close_handle_scope(env_, scope);
+  }
+  int64_t external_bytes = 0;
+  if (counted_) napi_adjust_external_memory(env_, static_cast<int64_t>(size_), &external_bytes);
   buffer_.Reset();
 }
 

@@ -62,7 +62,7 @@ const ownMappings = () =>
     .filter((line) => line.includes(path)).length;
 
 describe('a segment', () => {
-  test('is memory of zeros that every attachment shares, in this process and in others', async () => {
+  test('is memory of zeros that every attachment shares, here and in other processes', async () => {
     using made = create(10_000);
     expect([made.name, made.path, made.sizeBytes]).toEqual([name, path, 10_000]);
     expect(made.buffer.byteLength).toBe(10_000);
@@ -241,7 +241,7 @@ describe('close', () => {
     }
   });
 
-  test('gives everything back: 1,000 segments in a row leave no file, descriptor or mapping', () => {
+  test('gives everything back: 1,000 in a row leave no file, descriptor or mapping', () => {
     create().close();
     const before = openFiles();
     for (let round = 0; round < 1000; round++) {
@@ -267,7 +267,8 @@ describe('close', () => {
 describe('a segment that is dropped', () => {
   test('lives as long as its buffer is reached, and is closed after', async () => {
     const peer = await started(
-      `let bytes = (() => new Uint8Array(m.Segment.create({ name: '${name}', sizeBytes: 8 }).buffer))();
+      `const make = () => m.Segment.create({ name: '${name}', sizeBytes: 8 });
+       let bytes = (() => new Uint8Array(make().buffer))();
       const collect = async () => {
         for (let i = 0; i < 20; i++) { gc(); await new Promise((r) => setTimeout(r, 5)); }
       };
@@ -286,7 +287,8 @@ describe('a segment that is dropped', () => {
 
   test('does not take its memory away from under a view', async () => {
     const peer = await started(
-      `let bytes = (() => new Uint8Array(m.Segment.create({ name: '${name}', sizeBytes: 8 }).buffer))();
+      `const make = () => m.Segment.create({ name: '${name}', sizeBytes: 8 });
+       let bytes = (() => new Uint8Array(make().buffer))();
       for (let i = 0; i < 20; i++) { gc(); await new Promise((r) => setTimeout(r, 5)); }
       console.log('dropped'); console.log(String(bytes.length)); setInterval(() => bytes, 1000);`,
       ['--expose-gc'],
@@ -374,7 +376,7 @@ describe('workers', () => {
   test('that still hold a segment when process.exit() is called leave nothing', async () => {
     const peer = await started(`
       import { Worker } from 'node:worker_threads';
-      const s = m.Segment.create({ name: '${name}', sizeBytes: 8192 });
+      globalThis.keep = m.Segment.create({ name: '${name}', sizeBytes: 8192 });
       const other = new Worker(
         "import(require('node:worker_threads').workerData).then((m) => {" +
         " globalThis.s = m.Segment.open('${name}'); setInterval(() => s.buffer[0], 1);" +

@@ -44,9 +44,10 @@ describe('an object', () => {
     const made = store.create(100);
     await expect(reader.get(made.id)).rejects.toThrow(errorWith('ERR_STATE'));
     expect(() => reader.delete(made.id)).toThrow(errorWith('ERR_STATE'));
-    made.bytes.fill(1);
+    const bytes = made.bytes.fill(1);
     made.seal();
-    expect(made.bytes.length).toBe(0);
+    expect(bytes.length).toBe(0);
+    expect(() => made.bytes).toThrow(errorWith('ERR_STATE'));
     expect(() => made.seal()).toThrow(errorWith('ERR_STATE'));
     expect(() => made.abort()).toThrow(errorWith('ERR_STATE'));
   });
@@ -87,7 +88,7 @@ describe('an object', () => {
     const id = fill(store, 1000, 7);
     const held = await store.get(id);
     store.delete(id);
-    await expect(store.get(id)).resolves.toBeDefined();
+    await expect(store.get(id)).rejects.toThrow(errorWith('ERR_GONE'));
     using other = await Store.open(store.name);
     await expect(other.get(id)).rejects.toThrow(errorWith('ERR_GONE'));
     expect(() => other.delete(id)).toThrow(errorWith('ERR_GONE'));
@@ -120,9 +121,11 @@ describe('an object', () => {
     expect(first.bytes.buffer).toBe(second.bytes.buffer);
     first.release();
     first.release();
-    expect(second.bytes.length).toBe(1000);
+    expect(() => first.bytes).toThrow(errorWith('ERR_CLOSED'));
+    const bytes = second.bytes;
+    expect(bytes.length).toBe(1000);
     second.release();
-    expect(second.bytes.length).toBe(0);
+    expect(bytes.length).toBe(0);
     expect(store.list()[0]?.holders).toEqual([]);
   });
 
@@ -230,20 +233,24 @@ describe('a store', () => {
     other.go();
     await other.ended();
     const object = await store.get(id);
-    expect([...object.bytes]).toEqual(new Array(10).fill(6));
+    const bytes = object.bytes;
+    expect([...bytes]).toEqual(new Array(10).fill(6));
     store.close();
-    expect(object.bytes.length).toBe(0);
+    expect(bytes.length).toBe(0);
+    expect(() => object.bytes).toThrow(errorWith('ERR_CLOSED'));
     expect(leftOf(name)).toEqual([]);
   });
 
   it('refuses everything after close, and lets what was under way end', async () => {
     const store = await makeStore();
     const made = store.create(100);
+    const { bytes } = made;
     const putting = store.put(new Uint8Array(20 * megabyte)).catch((error: Error) => error);
     store.close();
     store.close();
     await putting;
-    expect(made.bytes.length).toBe(0);
+    expect(bytes.length).toBe(0);
+    expect(() => made.bytes).toThrow(errorWith('ERR_CLOSED'));
     expect(() => store.create(1)).toThrow(errorWith('ERR_CLOSED'));
     expect(() => store.list()).toThrow(errorWith('ERR_CLOSED'));
     await expect(store.get(1)).rejects.toThrow(errorWith('ERR_CLOSED'));

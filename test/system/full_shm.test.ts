@@ -89,10 +89,13 @@ describe("another user's segment", () => {
   it('is neither opened, replaced, removed nor swept', async () => {
     const said = await inSmallShm(`
       const open = create('a', MiB);
-      const asNobody = (text) => execFileSync('setpriv', ['--reuid=65534', '--regid=65534',
-        '--clear-groups', process.execPath, '--input-type=module', '-e', text], { encoding: 'utf8' });
-      const orphan = "import(" + ${JSON.stringify(JSON.stringify(packageUrl))} + ").then(({ Segment }) => {" +
-        " Segment.create({ name: 'theirs', sizeBytes: 1 }); process.kill(process.pid, 'SIGKILL'); })";
+      const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+      const asNobody = (text) => execFileSync('setpriv', [...nobody, process.execPath,
+        '--input-type=module', '-e', text], { encoding: 'utf8' });
+      const url = JSON.stringify(${JSON.stringify(packageUrl)});
+      const orphan = "import(" + url + ").then(({ Segment }) => {" +
+        " Segment.create({ name: 'theirs', sizeBytes: 1 });" +
+        " process.kill(process.pid, 'SIGKILL'); })";
       try { asNobody(orphan); } catch {}
       const swept = Segment.sweep();
       const rootOpens = codeOf(() => Segment.open('theirs'));
