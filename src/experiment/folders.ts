@@ -61,7 +61,8 @@ export function makeFolders(path: string): void {
   try {
     mkdirSync(path);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return;
+    // Another run may have made it meanwhile; a file of that name is no folder.
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
     throw invalid(
       `--tmp-dir: ${path} cannot be made: ${(cause as Error).message}; give a folder you can write`,
     );

@@ -73,7 +73,20 @@ class Run {
     const name = `run-${process.pid}-${randomBytes(4).toString('hex')}`;
     makeFolders(options.tmpDir);
     await sweepSockets();
-    const store = await Store.create({
+    const flag = Flag.create(flagNameOf(name));
+    let store: Store | null = null;
+    try {
+      store = await Run.#createStore(name, options);
+      return new Run({ options, hooks, name, store, flag });
+    } catch (error) {
+      store?.close();
+      flag.close();
+      throw error;
+    }
+  }
+
+  static #createStore(name: string, options: ExperimentOptions): Promise<Store> {
+    return Store.create({
       name,
       capacityBytes: options.storeBytes,
       placement: options.placement,
@@ -81,12 +94,6 @@ class Run {
       sites: true,
       label: 'Main',
     });
-    try {
-      return new Run({ options, hooks, name, store });
-    } catch (error) {
-      store.close();
-      throw error;
-    }
   }
 
   private constructor(parts: {
@@ -94,13 +101,14 @@ class Run {
     hooks: RunHooks;
     name: string;
     store: Store;
+    flag: Flag;
   }) {
     this.#options = parts.options;
     this.#hooks = parts.hooks;
     this.#name = parts.name;
     this.#store = parts.store;
     this.#socketPath = socketPathFor(parts.name);
-    this.#flag = Flag.create(this.#flagName);
+    this.#flag = parts.flag;
     this.#sampler = new Sampler({
       pids: [process.pid],
       intervalMs: parts.options.sampleIntervalMs,
@@ -167,10 +175,6 @@ class Run {
     });
   }
 
-  get #flagName(): string {
-    return `${this.#name}.flag`;
-  }
-
   #startChildren(): void {
     const events = {
       onMessage: (child: Child, message: ToMain) => this.#receive(child, message),
@@ -198,7 +202,7 @@ class Run {
       trim,
       sampleIntervalMs,
       storeName: this.#name,
-      flagName: this.#flagName,
+      flagName: flagNameOf(this.#name),
       socketPath: this.#socketPath,
     };
   }
@@ -343,6 +347,10 @@ class Failure {
     await this.until(() => done);
     return work;
   }
+}
+
+function flagNameOf(runName: string): string {
+  return `${runName}.flag`;
 }
 
 function asError(error: unknown): MemdriftError {

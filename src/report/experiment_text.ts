@@ -219,7 +219,16 @@ function truthBlock(report: ExperimentReport, colors: Colors): string {
     `    ${'cost of looking'.padEnd(24)}${`${cpuMs.toFixed(1)} ms`.padStart(12)}  of CPU, ` +
       `${percentOfCore.toFixed(2)} % of a core: ${counted(samples, 'sample')}, ` +
       `${passes} full ${passes === 1 ? 'look' : 'looks'}${dropped}`,
+    ...lookLines(report.looks),
   ].join('\n');
+}
+
+function lookLines(looks: ExperimentReport['looks']): string[] {
+  return looks.map(
+    ({ moment, atMs, footprintBytes, sumRssBytes }) =>
+      `    ${`look, ${moment}`.padEnd(24)}${megabytesWithUnit(footprintBytes).padStart(12)}  ` +
+      `footprint at ${seconds(atMs)}, sum of RSS ${megabytesWithUnit(sumRssBytes)}`,
+  );
 }
 
 function filesBlock({ files, options }: ExperimentReport): string {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { packageUrl } from '../shm/processes.ts';
 
 const prelude = `
-  const { Flag, Segment } = await import(${JSON.stringify(packageUrl)});
+  const { Flag, Segment, Store } = await import(${JSON.stringify(packageUrl)});
   const fs = await import('node:fs');
   const { execFileSync } = await import('node:child_process');
   const MiB = 1 << 20;
@@ -16,8 +16,8 @@ const prelude = `
   const freeBytes = () => { const s = fs.statfsSync('/dev/shm'); return s.bavail * s.bsize; };
 `;
 
-/** Runs `script` with a /dev/shm of 8 MiB that nobody else sees; gives the JSON that it prints. */
-async function inSmallShm(script: string): Promise<Record<string, unknown>> {
+/** Runs `script` with a small /dev/shm that nobody else sees; gives the JSON that it prints. */
+async function inSmallShm(script: string, sizeMiB = 8): Promise<Record<string, unknown>> {
   const child = spawn(
     'unshare',
     [
@@ -25,7 +25,7 @@ async function inSmallShm(script: string): Promise<Record<string, unknown>> {
       '--propagation=private',
       'sh',
       '-c',
-      'mount -t tmpfs -o size=8m,mode=1777 tmpfs /dev/shm && exec "$@"',
+      `mount -t tmpfs -o size=${sizeMiB}m,mode=1777 tmpfs /dev/shm && exec "$@"`,
       'sh',
       process.execPath,
       '--input-type=module',
@@ -82,6 +82,61 @@ describe('a /dev/shm that is too small', () => {
     expect(said.full).toMatch(/^ERR_FULL /);
     expect(said.refused).toMatch(/^ERR_FULL /);
     expect(said).toMatchObject({ taken: true, filled: 'ok' });
+  });
+});
+
+/** The table of a store is 16 MiB, of which few pages are ever touched. */
+const storeShmMiB = 32;
+
+describe('a store in a /dev/shm that is full', () => {
+  it('refuses a put with ERR_FULL, loses nothing, and takes it once there is room', async () => {
+    const said = await inSmallShm(
+      `
+      const failure = (promise) => promise.then(() => 'ok', (e) => e.code + ' ' + e.message);
+      const store = await Store.create({ name: 's', capacityBytes: 7 * MiB, keepBytes: 2 ** 40 });
+      const kept = await store.put(new Uint8Array(2 * MiB).fill(1));
+      fs.writeFileSync('/dev/shm/filler', Buffer.alloc(freeBytes() - MiB));
+      const before = store.stats();
+      const refused = await failure(store.put(new Uint8Array(3 * MiB).fill(2)));
+      const created = codeOf(() => store.create(3 * MiB));
+      const after = store.stats();
+      const small = await failure(store.put(new Uint8Array(MiB / 2).fill(3)));
+      fs.truncateSync('/dev/shm/filler', 0);
+      const late = await store.put(new Uint8Array(3 * MiB).fill(4));
+      const whole = async (id, byte) => (await store.get(id)).bytes.every((b) => b === byte);
+      console.log(JSON.stringify({
+        refused, created, small, kept: await whole(kept, 1), late: await whole(late, 4),
+        unchanged: before.objects === after.objects && before.residentBytes === after.residentBytes,
+      }));
+      store.close();`,
+      storeShmMiB,
+    );
+    expect(said.refused).toMatch(/^ERR_FULL .*full/);
+    expect(said.created).toMatch(/^ERR_FULL .*full/);
+    expect(said).toMatchObject({ small: 'ok', kept: true, late: true, unchanged: true });
+  });
+
+  it('gives back the free room it kept warm before it refuses', async () => {
+    const said = await inSmallShm(
+      `
+      const store = await Store.create({ name: 's', capacityBytes: 7 * MiB, keepBytes: 2 ** 40 });
+      const low = await store.put(new Uint8Array(MiB).fill(1));
+      const high = await store.put(new Uint8Array(4 * MiB).fill(2));
+      store.delete(low);
+      store.delete(high);
+      const only = await store.put(new Uint8Array(MiB / 2).fill(3));
+      fs.writeFileSync('/dev/shm/filler', Buffer.alloc(freeBytes()));
+      const room = codeOf(() => Segment.create({ name: 'x', sizeBytes: MiB }));
+      const given = await store.giveBack(0);
+      const after = codeOf(() => Segment.create({ name: 'x', sizeBytes: MiB }).close());
+      const intact = (await store.get(only)).bytes.every((b) => b === 3);
+      console.log(JSON.stringify({ room, given, after, intact }));
+      store.close();`,
+      storeShmMiB,
+    );
+    expect(said.room).toMatch(/^ERR_FULL /);
+    expect(said.given).toBeGreaterThanOrEqual(4 << 20);
+    expect(said).toMatchObject({ after: 'ok', intact: true });
   });
 });
 

@@ -1,0 +1,58 @@
+/** Stores that are larger than what the process may map. */
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { packageUrl } from '../shm/processes.ts';
+
+const capacityBytes = 6e9;
+
+/** What `script` prints as JSON, in a process of which RLIMIT_AS is `limitBytes`. */
+function limited(limitBytes: number, script: string): Record<string, unknown> {
+  const source = `const { Store } = await import(${JSON.stringify(packageUrl)});${script}`;
+  const args = [`--as=${limitBytes}`, process.execPath, '--input-type=module', '-e', source];
+  return JSON.parse(execFileSync('prlimit', args, { encoding: 'utf8' }));
+}
+
+describe('a store larger than the address space', () => {
+  it('maps each object by itself, and keeps what the whole mapping promises', () => {
+    const said = limited(
+      4e9,
+      `
+      const store = await Store.create({ name: 'limited-' + process.pid, capacityBytes: ${capacityBytes} });
+      const ids = [];
+      for (let i = 0; i < 20; i++) ids.push(await store.put(new Uint8Array(1e7).fill(i)));
+      const made = store.create(1e7);
+      made.bytes.fill(99);
+      made.seal();
+      const right = [];
+      for (const [i, id] of [...ids.entries(), [99, made.id]]) {
+        const object = await store.get(id);
+        right.push(Buffer.alloc(1e7, i).equals(object.bytes));
+        object.bytes.fill(7);
+        object.release();
+        const again = await store.get(id);
+        right.push(Buffer.alloc(1e7, i).equals(again.bytes));
+        again.release();
+        store.delete(id);
+      }
+      const { consumerViews } = store.stats();
+      store.close();
+      console.log(JSON.stringify({ consumerViews, right: right.every(Boolean), looks: right.length }));`,
+    );
+    expect(said).toEqual({ consumerViews: 'mapped-each', right: true, looks: 42 });
+  });
+
+  it('refuses an object that cannot be mapped with ERR_NO_MEMORY, and goes on', () => {
+    const said = limited(
+      4e9,
+      `
+      const store = await Store.create({ name: 'limited-' + process.pid, capacityBytes: ${capacityBytes} });
+      let code = 'ok';
+      try { store.create(3.9e9); } catch (error) { code = error.code; }
+      const id = await store.put(new Uint8Array(1e6).fill(1));
+      const { objects } = store.stats();
+      store.close();
+      console.log(JSON.stringify({ code, objects, isId: id >= 0 }));`,
+    );
+    expect(said).toEqual({ code: 'ERR_NO_MEMORY', objects: 1, isId: true });
+  });
+});
