@@ -1,12 +1,19 @@
 import { binding } from '../binding.ts';
 import type { NativeRollup } from '../door.ts';
 import { checkBytes, knownOrNull, nativePid, type Pid } from './arguments.ts';
-import type { MappingField } from './mappings.ts';
+import { type MappingField, mappingFields } from './mappings.ts';
 
-/** Fields that have no sum over mappings. */
-type NotSummed = 'sizeBytes' | 'kernelPageSizeBytes' | 'mmuPageSizeBytes' | NotBytes;
-type NotBytes = 'thpEligible' | 'protectionKey';
-type SummedField = Exclude<MappingField, NotSummed | 'rssBytes' | 'pssBytes'>;
+/** Fields that have no sum over mappings, and the two that a rollup always has. */
+const notListed = [
+  'sizeBytes',
+  'kernelPageSizeBytes',
+  'mmuPageSizeBytes',
+  'thpEligible',
+  'protectionKey',
+  'rssBytes',
+  'pssBytes',
+] as const satisfies readonly MappingField[];
+type SummedField = Exclude<MappingField, (typeof notListed)[number]>;
 
 /**
  * The kernel's sums over the mappings of one process, bytes; null: this source does not report it.
@@ -25,29 +32,9 @@ export type Rollup = {
   readonly ussBytes: number;
 };
 
-const summedFields: readonly SummedField[] = [
-  'pssDirtyBytes',
-  'pssAnonBytes',
-  'pssFileBytes',
-  'pssShmemBytes',
-  'sharedCleanBytes',
-  'sharedDirtyBytes',
-  'privateCleanBytes',
-  'privateDirtyBytes',
-  'referencedBytes',
-  'anonymousBytes',
-  'ksmBytes',
-  'lazyFreeBytes',
-  'anonHugePagesBytes',
-  'shmemPmdMappedBytes',
-  'filePmdMappedBytes',
-  'sharedHugetlbBytes',
-  'privateHugetlbBytes',
-  'swapBytes',
-  'swapPssBytes',
-  'lockedBytes',
-  'nonlinearBytes',
-];
+const summedFields = mappingFields.filter(
+  (field): field is SummedField => !(notListed as readonly MappingField[]).includes(field),
+);
 
 /**
  * Reads /proc/PID/smaps_rollup, or sums smaps. The kernel walks the same page tables as for smaps:

@@ -1,26 +1,11 @@
 /** `memdrift ps`: a group's processes, their sums, and each page once. */
 import Table from 'cli-table3';
 import type { GroupProcess, GroupSegment, GroupSnapshot } from '../group/group_model.ts';
+import { noBorders } from './borders.ts';
 import { megabytes, megabytesWithUnit, times, unknown } from './units.ts';
 
 const borderless = {
-  chars: {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-    left: '',
-    'left-mid': '',
-    mid: '',
-    'mid-mid': '',
-    right: '',
-    'right-mid': '',
-    middle: '  ',
-  },
+  chars: { ...noBorders, middle: '  ' },
   style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
 };
 

@@ -2,6 +2,7 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import type { StoreHolder, StoreObjectInfo, StoreStats } from '../shm/store.ts';
+import { noBorders } from './borders.ts';
 import type { TextOptions } from './experiment_text.ts';
 import { age, counted, megabytesWithUnit, times } from './units.ts';
 
@@ -80,21 +81,3 @@ function objectRow(info: StoreObjectInfo): string[] {
 function printable(text: string): string {
   return text.replace(/\p{C}/gu, '?');
 }
-
-const noBorders = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '',
-} as const;

@@ -7,7 +7,12 @@ const capacityBytes = 6e9;
 
 /** What `script` prints as JSON, in a process of which RLIMIT_AS is `limitBytes`. */
 function limited(limitBytes: number, script: string): Record<string, unknown> {
-  const source = `const { Store } = await import(${JSON.stringify(packageUrl)});${script}`;
+  const source = `
+    const { Store } = await import(${JSON.stringify(packageUrl)});
+    const name = 'limited-' + process.pid;
+    const store = await Store.create({ name, capacityBytes: ${capacityBytes} });
+    const print = (said) => console.log(JSON.stringify(said));
+    ${script}`;
   const args = [`--as=${limitBytes}`, process.execPath, '--input-type=module', '-e', source];
   return JSON.parse(execFileSync('prlimit', args, { encoding: 'utf8' }));
 }
@@ -17,7 +22,6 @@ describe('a store larger than the address space', () => {
     const said = limited(
       4e9,
       `
-      const store = await Store.create({ name: 'limited-' + process.pid, capacityBytes: ${capacityBytes} });
       const ids = [];
       for (let i = 0; i < 20; i++) ids.push(await store.put(new Uint8Array(1e7).fill(i)));
       const made = store.create(1e7);
@@ -36,7 +40,7 @@ describe('a store larger than the address space', () => {
       }
       const { consumerViews } = store.stats();
       store.close();
-      console.log(JSON.stringify({ consumerViews, right: right.every(Boolean), looks: right.length }));`,
+      print({ consumerViews, right: right.every(Boolean), looks: right.length });`,
     );
     expect(said).toEqual({ consumerViews: 'mapped-each', right: true, looks: 42 });
   });
@@ -45,13 +49,12 @@ describe('a store larger than the address space', () => {
     const said = limited(
       4e9,
       `
-      const store = await Store.create({ name: 'limited-' + process.pid, capacityBytes: ${capacityBytes} });
       let code = 'ok';
       try { store.create(3.9e9); } catch (error) { code = error.code; }
       const id = await store.put(new Uint8Array(1e6).fill(1));
       const { objects } = store.stats();
       store.close();
-      console.log(JSON.stringify({ code, objects, isId: id >= 0 }));`,
+      print({ code, objects, isId: id >= 0 });`,
     );
     expect(said).toEqual({ code: 'ERR_NO_MEMORY', objects: 1, isId: true });
   });
