@@ -30,8 +30,8 @@ extern "C" {
 
 OLD_SYMBOL(dlsym);
 void* old_dlsym(void* handle, const char* name);
-OLD_SYMBOL(pthread_mutex_timedlock);
-int old_pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* until);
+OLD_SYMBOL(pthread_mutex_trylock);
+int old_pthread_mutex_trylock(pthread_mutex_t* mutex);
 OLD_SYMBOL(pthread_once);
 int old_pthread_once(pthread_once_t* once, void (*function)());
 OLD_SYMBOL(pthread_sigmask);
@@ -42,6 +42,8 @@ char __libc_single_threaded = 0;
 
 // dlfcn.h is left out: it would give dlsym other attributes than it has here.
 void* dlsym(void* handle, const char* name) { return old_dlsym(handle, name); }
+
+int pthread_mutex_trylock(pthread_mutex_t* mutex) { return old_pthread_mutex_trylock(mutex); }
 
 int pthread_once(pthread_once_t* once, void (*function)()) {
   return old_pthread_once(once, function);
@@ -79,8 +81,8 @@ static timespec wallTime(clockid_t clock, const timespec* until) {
   return {wall_ns / kSecond, wall_ns % kSecond};
 }
 
-// The next two are new in 2.30. Where they are missing, the wait is on the wall clock: one that is
-// set back meanwhile makes it late by as much.
+// New in 2.30. Where it is missing, the wait is on the wall clock: one that is set back meanwhile
+// makes it late by as much.
 int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
                            const timespec* until) {
   using Function = int (*)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*);
@@ -88,14 +90,6 @@ int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, cl
   if (real != nullptr) return real(condition, mutex, clock, until);
   const timespec deadline = wallTime(clock, until);
   return pthread_cond_timedwait(condition, mutex, &deadline);
-}
-
-int pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock, const timespec* until) {
-  using Function = int (*)(pthread_mutex_t*, clockid_t, const timespec*);
-  static const auto real = reinterpret_cast<Function>(dlsym(nullptr, "pthread_mutex_clocklock"));
-  if (real != nullptr) return real(mutex, clock, until);
-  const timespec deadline = wallTime(clock, until);
-  return old_pthread_mutex_timedlock(mutex, &deadline);
 }
 
 // What `new T[n]` calls for an n that cannot be; libstdc++ has it since gcc 11.
