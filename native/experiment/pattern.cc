@@ -42,7 +42,9 @@ void patternFill(unsigned char* bytes, size_t size, uint64_t key) noexcept {
   uint64_t next = key;
   for (size_t i = 0; i < words; i++, next += kPatternStride) word[i] = next;
   const uint64_t last = next;
-  memcpy(bytes + words * sizeof(last), &last, size % sizeof(last));
+  const size_t rest = size % sizeof(last);
+  // An empty array has no address.
+  if (rest > 0) memcpy(bytes + words * sizeof(last), &last, rest);
 }
 
 size_t patternMismatch(const unsigned char* bytes, size_t size, uint64_t key) noexcept {

@@ -67,9 +67,8 @@ function sweepAfterMain(): void {
 }
 
 async function live(setup: ChildSetup, channel: MainChannel, body: RoleBody): Promise<number> {
-  let store: Store | null = null;
   try {
-    store = await Store.open(setup.storeName, {
+    const store = await Store.open(setup.storeName, {
       trim: setup.trim,
       label: setup.role === 'server' ? 'Server' : `Client ${setup.index}`,
     });
@@ -80,14 +79,19 @@ async function live(setup: ChildSetup, channel: MainChannel, body: RoleBody): Pr
     });
     const report = () => ({ memory: follower.report(), arraysChecked: context.arraysChecked });
     sendRegularly(() => channel.send({ type: 'memory', ...report() }));
-    await body(context);
+    // A role may wait for what knows nothing of the run's end, or begin to wait after it.
+    await Promise.race([
+      body(context),
+      channel.aborted.then(() => channel.signal.throwIfAborted()),
+    ]);
     channel.send({ type: 'finished', ...report() });
     await channel.next('finish');
+    store.close();
     return 0;
   } catch (error) {
+    // The store is left to the exit, which waits for the pool: some of it may be in an array.
     return describeEnd(error, channel);
   } finally {
-    store?.close();
     await channel.flushed();
   }
 }

@@ -119,6 +119,7 @@ function acceptClients(server: Server, context: ChildContext): Promise<Connectio
     { length: context.setup.clients },
     (_, client) =>
       new Promise<Connection>((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason);
         arrivals.set(client, resolve);
         signal.addEventListener('abort', () => reject(signal.reason));
       }),

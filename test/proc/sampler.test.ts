@@ -75,7 +75,7 @@ describe('Sampler', () => {
   test('has the peak that fell between two samples, from the kernel', async () => {
     const child = await children.node(
       "console.log('ready'); process.stdin.once('data', () => {" +
-        ' const b = Buffer.alloc(64e6, 1); b.buffer.transfer?.(0); b.fill(2);' +
+        ' Buffer.alloc(64e6, 1).buffer.transfer?.(0);' +
         " console.log('done'); }); setInterval(() => {}, 1000)",
     );
     const sampler = new Sampler({ pids: [child.pid], intervalMs: 3_600_000, budgetPercent: 0 });
