@@ -3,11 +3,13 @@
  * back, and sends the next, each client at its own pace, until all have done their rounds.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { binding } from '../binding.ts';
 import { MemdriftError } from '../errors.ts';
 import { type ChildContext, runChild } from './child.ts';
 import { Connection } from './connection.ts';
 import { checkAndRelease, makeArray } from './transfer.ts';
+import { Turns } from './turns.ts';
 
 runChild(async (context) => {
   const progress = new Progress(context);
@@ -28,6 +30,12 @@ runChild(async (context) => {
   }
 });
 
+/**
+ * Arrays are made as many at a time as there are processors. All at once, the first client would
+ * get its array when the last does, and all would be at the same step for the rest of the run.
+ */
+const making = new Turns(availableParallelism());
+
 /** How often main is told how far the run is, besides when it asks: for the report of a cut run. */
 const statusIntervalMs = 100;
 
@@ -37,6 +45,8 @@ class Progress {
   readonly #roundsByClient: number[];
   #arraysInFlight = 0;
   #roundsDone = 0;
+  #roundsBegun = 0;
+  #lastLook: Promise<void> | null = null;
   #statusSentAt = 0;
 
   constructor(context: ChildContext) {
@@ -45,8 +55,16 @@ class Progress {
     context.on('status', () => this.#sendStatus());
   }
 
+  /**
+   * An array is with its client. When the last one is, main looks while that client works, so that
+   * the look delays nobody; should it take longer, the last release waits for it.
+   */
   sent(): void {
     this.#arraysInFlight++;
+    this.#roundsBegun++;
+    if (this.#roundsBegun < this.#roundsTotal) return;
+    this.#lastLook = this.#context.next('proceed');
+    this.#context.send({ type: 'moment', moment: 'last release' });
   }
 
   /** An array came back and is right, but is not released yet. */
@@ -55,15 +73,14 @@ class Progress {
     this.#roundsDone++;
     this.#roundsByClient[client] = (this.#roundsByClient[client] ?? 0) + 1;
     if (performance.now() - this.#statusSentAt > statusIntervalMs) this.#sendStatus();
-    const total = this.#context.setup.clients * this.#context.setup.rounds;
-    if (this.#roundsDone === Math.ceil(total / 2)) {
+    if (this.#roundsDone === Math.ceil(this.#roundsTotal / 2)) {
       this.#context.send({ type: 'moment', moment: 'mid-run' });
     }
-    if (this.#roundsDone === total) {
-      const seen = this.#context.next('proceed');
-      this.#context.send({ type: 'moment', moment: 'last release' });
-      await seen;
-    }
+    if (this.#roundsDone === this.#roundsTotal) await this.#lastLook;
+  }
+
+  get #roundsTotal(): number {
+    return this.#context.setup.clients * this.#context.setup.rounds;
   }
 
   #sendStatus(): void {
@@ -83,7 +100,9 @@ async function serveClient(
   { client, connection }: { client: number; connection: Connection },
 ): Promise<void> {
   for (let round = 0; round < context.setup.rounds; round++) {
-    const id = await makeArray(context, { client, round, direction: 'to-client' });
+    const id = await making.take(() =>
+      makeArray(context, { client, round, direction: 'to-client' }),
+    );
     connection.send({ type: 'array', round, id });
     progress.sent();
     const answer = await connection.receive();
