@@ -1,16 +1,21 @@
-// The other end of a reference's round trip: it takes a reference, touches the object, and answers.
+// The other end of a round trip: it answers each message, after a look at the object if told so.
 import { connect } from 'node:net';
 import { Store } from '../dist/index.js';
 
-const [, , path, name] = process.argv;
+const [, , path, name, how] = process.argv;
 const store = await Store.open(name);
 const socket = connect(path).setEncoding('utf8');
-socket.on('data', async (line) => {
-  const { id, round } = JSON.parse(line);
+
+async function lookAt({ id, round }) {
   const object = await store.get(id);
   if (object.bytes[round] !== 3) throw new Error('a byte that nobody wrote');
   object.release();
-  socket.write(`${JSON.stringify({ type: 'array', round, id })}\n`);
+}
+
+socket.on('data', async (line) => {
+  const message = JSON.parse(line);
+  if (how === 'look') await lookAt(message);
+  socket.write(`${JSON.stringify(message)}\n`);
 });
 socket.on('close', () => {
   store.close();
