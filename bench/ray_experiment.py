@@ -23,8 +23,8 @@ import numpy as np
 import psutil
 import ray
 
-# Rare, so that the rival's time is its own: for one look the kernel walks 20 GB of mapped pages, and
-# whoever wants to map or unmap meanwhile waits.
+# Rare, so that the rival's time is its own: for one look the kernel walks 20 GB of mapped pages,
+# and whoever wants to map or unmap meanwhile waits.
 FOOTPRINT_INTERVAL_S = 10
 FIELDS = {"rssBytes": "rss", "ussBytes": "uss", "pssBytes": "pss", "sharedBytes": "shared"}
 

@@ -9,6 +9,7 @@ import { Sampler } from '../proc/sampler.ts';
 import { Flag } from '../shm/flag.ts';
 import { Store } from '../shm/store.ts';
 import { Child } from './children.ts';
+import { Failure } from './failure.ts';
 import { makeFolders } from './folders.ts';
 import type { ChildSetup, Moment, ServerStatus, ToMain } from './messages.ts';
 import type { ExperimentOptions } from './options.ts';
@@ -304,48 +305,6 @@ class Run {
     const silent = this.#failure.all.find((error) => isMemdriftError(error, 'ERR_DIED'));
     const said = this.#failure.all.find((error) => !isMemdriftError(error, 'ERR_GONE'));
     return silent ?? said ?? first;
-  }
-}
-
-/** Everything that went wrong, and a way to wait for something unless it does. */
-class Failure {
-  readonly all: unknown[] = [];
-  #listeners = new Set<() => void>();
-
-  fail(error: unknown): void {
-    this.all.push(error);
-    this.recheck();
-  }
-
-  /** Lets those who wait look again. */
-  recheck(): void {
-    for (const listener of this.#listeners) listener();
-  }
-
-  /** Resolves once `condition` holds, rejects with the first failure. */
-  async until(condition: () => boolean): Promise<void> {
-    while (this.all.length === 0 && !condition()) {
-      await new Promise<void>((resolve) => {
-        const listener = () => {
-          this.#listeners.delete(listener);
-          resolve();
-        };
-        this.#listeners.add(listener);
-      });
-    }
-    if (this.all.length > 0) throw this.all[0];
-  }
-
-  /** `work`, or the first failure if that comes first. */
-  async orElse<T>(work: Promise<T>): Promise<T> {
-    let done = false;
-    const finished = () => {
-      done = true;
-      this.recheck();
-    };
-    work.then(finished, finished);
-    await this.until(() => done);
-    return work;
   }
 }
 
