@@ -3,6 +3,7 @@
  * it ended, and never outlives main.
  */
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { Flag } from '../shm/flag.ts';
 import { Segment } from '../shm/segment.ts';
@@ -48,17 +49,27 @@ export function runChild(body: RoleBody): void {
   // Main may die before it has said what to do: there is nothing to end then, and nobody to ask.
   void Promise.race([setup, channel.aborted])
     .then((first) => (first === 'aborted' ? 1 : live(first, channel, body)))
-    .then((exitCode) => {
-      if (channel.isOrphan) sweepAfterMain();
+    .then(async (exitCode) => {
+      if (channel.isOrphan) await sweepAfterMain();
       process.exit(exitCode);
     });
 }
 
+/** Ours until main is gone for good; another's if it was gone before this process ran. */
+const parentAtStart = process.ppid;
+const maxWaitForParentMs = 1000;
+
 /**
  * Main is gone, and it may have been the only one that was attached to the store: then there is no
- * last one out to remove it, unless who is left looks. A failure is left to the next start.
+ * last one out to remove it, unless who is left looks. The kernel closes our channel before it lets
+ * go of main's segments, so look when it has found this process another parent, which comes after
+ * both. A failure is left to the next start.
  */
-function sweepAfterMain(): void {
+async function sweepAfterMain(): Promise<void> {
+  const deadline = performance.now() + maxWaitForParentMs;
+  while (process.ppid === parentAtStart && parentAtStart !== 1 && performance.now() < deadline) {
+    await sleep(5);
+  }
   try {
     Segment.sweep();
   } catch {

@@ -25,7 +25,7 @@ export function defaultTmpDir(environment: {
   readonly userId: number;
 }): string {
   const here = join(environment.cwd, 'tmp', 'memdrift');
-  if (obstacleToWriting(here) === null) return here;
+  if (obstacleToWriting(here) === null && !isBelowSharedFolder(here)) return here;
   const folder = join(environment.systemTmpDir, `memdrift-${environment.userId}`);
   try {
     mkdirSync(folder, { mode: 0o700 });
@@ -115,13 +115,21 @@ function obstacleToFile(file: string): string | null {
   }
 }
 
+/** Whether the folder that `folder` would be made in is one that every user can write. */
+function isBelowSharedFolder(folder: string): boolean {
+  return (statSync(existingPart(folder)).mode & 0o002) !== 0;
+}
+
+function existingPart(folder: string): string {
+  let existing = folder;
+  while (lstatSync(existing, { throwIfNoEntry: false }) === undefined) existing = dirname(existing);
+  return existing;
+}
+
 /** Why nothing can be written in `folder`, which may have to be made; null: nothing hinders. */
 function obstacleToWriting(folder: string): string | null {
   try {
-    let existing = folder;
-    while (lstatSync(existing, { throwIfNoEntry: false }) === undefined) {
-      existing = dirname(existing);
-    }
+    const existing = existingPart(folder);
     if (!statSync(existing).isDirectory()) return `${existing} is not a folder`;
     accessSync(existing, constants.W_OK | constants.X_OK);
     return null;

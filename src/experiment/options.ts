@@ -56,12 +56,13 @@ export interface ExperimentEnvironment {
  * /proc/meminfo.
  */
 export function systemEnvironment(): ExperimentEnvironment {
+  const cwd = currentFolder();
   try {
     const shm = statfsSync('/dev/shm');
     const memoryKb = /^MemTotal:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1];
     if (memoryKb === undefined) throw new Error('/proc/meminfo has no MemTotal');
     return {
-      cwd: process.cwd(),
+      cwd,
       systemTmpDir: tmpdir(),
       userId: process.getuid?.() ?? 0,
       sharedMemoryBytes: shm.blocks * shm.bsize,
@@ -234,4 +235,15 @@ function checkSizes(sizes: Sizes, { pageBytes, maxArrayBytes }: ExperimentEnviro
 
 function invalid(message: string): MemdriftError {
   return new MemdriftError('ERR_INVALID', message);
+}
+
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new MemdriftError(
+      'ERR_INVALID',
+      'the folder in which this was started does not exist any more; change to one that does',
+    );
+  }
 }

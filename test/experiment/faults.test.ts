@@ -145,8 +145,9 @@ async function killAtRandomMoment(round: number): Promise<void> {
   await ended;
   const gone = () => [...everybody].every((pid) => !isAlive(pid));
   await eventually(`the end of the survivors of ${victim} in round ${round}`, gone, 2000);
-  expect(segmentsOfRun(main), `round ${round}, victim ${victim}`).toEqual([]);
-  expect(readdirSync('/dev/shm').filter((name) => name.includes(`-${main}-`))).toEqual([]);
+  // Main may have started one more while it was killed, which then is the last one out.
+  const clean = () => !readdirSync('/dev/shm').some((name) => name.includes(`-${main}-`));
+  await eventually(`nothing of ${main} in /dev/shm, victim ${victim}, round ${round}`, clean, 2000);
 }
 
 function flipByte(path: string, offset: number): void {

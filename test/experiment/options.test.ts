@@ -243,6 +243,14 @@ describe('folders and files', () => {
     expect(refusalOf({}, elsewhere)).toMatch(/no link/);
   });
 
+  it('fall back to it where every user could be first to make the folder', () => {
+    const open = join(folder, 'open');
+    mkdirSync(open);
+    chmodSync(open, 0o1777);
+    const { tmpDir } = experimentOptionsFrom({}, { ...environment, cwd: open });
+    expect(tmpDir).toBe(join(folder, `system/memdrift-${environment.userId}`));
+  });
+
   it('for the JSON report must be possible before the start', () => {
     expect(refusalOf({ json: 'absent/report.json' })).toMatch(
       /--json .* cannot be written: ENOENT/,
