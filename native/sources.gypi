@@ -1,6 +1,19 @@
 {
   "variables": {
     "core_sources": [
+      "native/analysis/allocation_table.cc",
+      "native/analysis/code_names.cc",
+      "native/analysis/elf_symbols.cc",
+      "native/analysis/live_memory.cc",
+      "native/analysis/record_text.cc",
+      "native/capture/capture_reader.cc",
+      "native/capture/capture_writer.cc",
+      "native/capture/chunk_pool.cc",
+      "native/capture/crc32c.cc",
+      "native/capture/event_decoder.cc",
+      "native/capture/frame_file.cc",
+      "native/capture/frame_reader.cc",
+      "native/capture/thread_stream.cc",
       "native/errors.cc",
       "native/experiment/pattern.cc",
       "native/experiment/peer.cc",
@@ -24,10 +37,23 @@
       "native/shm/store.cc",
       "native/shm/store_give_back.cc",
       "native/shm/store_look.cc",
-      "native/shm/store_table.cc"
+      "native/shm/store_table.cc",
+      "native/tracker/code_table.cc",
+      "native/tracker/frame_rule.cc",
+      "native/tracker/got_patch.cc",
+      "native/tracker/hooks.cc",
+      "native/tracker/isolates.cc",
+      "native/tracker/loaded_object.cc",
+      "native/tracker/module_table.cc",
+      "native/tracker/session.cc",
+      "native/tracker/stack_nodes.cc",
+      "native/tracker/stack_walk.cc",
+      "native/tracker/tracker.cc",
+      "native/tracker/v8_api.cc"
     ],
     "door_sources": [
       "native/door/addon.cc",
+      "native/door/capture_door.cc",
       "native/door/experiment_door.cc",
       "native/door/proc_door.cc",
       "native/door/sampler_door.cc",
@@ -35,6 +61,7 @@
       "native/door/store_door.cc",
       "native/door/store_handle.cc",
       "native/door/store_look_door.cc",
+      "native/door/tracker_door.cc",
       "native/door/translate.cc",
       "native/door/uncounted_buffer.cc",
       "native/door/views.cc"
@@ -43,9 +70,14 @@
       "native/old_glibc.cc"
     ],
     "test_sources": [
+      "native/test/capture_test.cc",
+      "native/test/code_table_test.cc",
       "native/test/counters_test.cc",
       "native/test/errors_test.cc",
+      "native/test/event_codec_test.cc",
       "native/test/flag_test.cc",
+      "native/test/got_patch_test.cc",
+      "native/test/live_memory_test.cc",
       "native/test/pattern_test.cc",
       "native/test/placement_test.cc",
       "native/test/residency_test.cc",
@@ -53,6 +85,7 @@
       "native/test/segment_life_test.cc",
       "native/test/segment_test.cc",
       "native/test/smaps_test.cc",
+      "native/test/stack_walk_test.cc",
       "native/test/store_test.cc"
     ]
   }

@@ -1,17 +1,22 @@
 #!/usr/bin/env node
 /** The `memdrift` command. */
 import { Command } from 'commander';
+import { registerCaptures } from './commands/captures.ts';
 import { addExperiment } from './commands/experiment.ts';
 import { configureProgram, packageVersion, runProgram } from './commands/program.ts';
 import { registerPs } from './commands/ps.ts';
+import { registerRun } from './commands/run.ts';
 import { addStore } from './commands/store.ts';
 
 const program = configureProgram(new Command('memdrift'))
   .description('Says where the memory of a Node program, or of a group of processes, really is.')
-  .version(packageVersion());
+  .version(packageVersion())
+  .enablePositionalOptions();
 
 addExperiment(program.command('experiment'), 'memdrift experiment');
 registerPs(program);
+registerRun(program);
+registerCaptures(program);
 addStore(program);
 
 await runProgram(program);

@@ -5,6 +5,7 @@
  * Bulk data crosses as typed-array columns, native objects as opaque branded handles that only the
  * room that made them may keep.
  */
+import type { CaptureBinding, TrackerBinding } from './door_tracker.ts';
 import type { MemdriftError } from './errors.ts';
 
 export interface Binding
@@ -12,7 +13,9 @@ export interface Binding
     SamplerBinding,
     ShmBinding,
     StoreBinding,
-    ExperimentBinding {
+    ExperimentBinding,
+    TrackerBinding,
+    CaptureBinding {
   /** Hands the error class over, once per environment; before it, native errors are plain. */
   initialize(errorClass: typeof MemdriftError): void;
 }

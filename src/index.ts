@@ -1,5 +1,16 @@
 /** The public API of memdrift. Named exports only; everything else is internal. */
 export {
+  type AllocationKind,
+  allocationKinds,
+  type CaptureStats,
+  type CaptureTable,
+  captureText,
+  type Frame,
+  readCaptureStats,
+  readCaptureTable,
+  type TableRow,
+} from './capture/capture.ts';
+export {
   type ErrorCode,
   type ErrorDetails,
   errorCodes,
@@ -83,3 +94,5 @@ export {
   StoreProducer,
   type StoreStats,
 } from './shm/store.ts';
+export type { TrackerOptions } from './tracker/options.ts';
+export { Tracker } from './tracker/tracker.ts';

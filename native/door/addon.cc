@@ -31,6 +31,8 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   exportShm(env, exports);
   exportStore(env, exports);
   exportExperiment(env, exports);
+  exportCapture(env, exports);
+  exportTracker(env, exports);
   return exports;
 }
 

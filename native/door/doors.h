@@ -11,6 +11,8 @@ void exportSampler(Napi::Env env, Napi::Object exports);
 void exportShm(Napi::Env env, Napi::Object exports);
 void exportStore(Napi::Env env, Napi::Object exports);
 void exportExperiment(Napi::Env env, Napi::Object exports);
+void exportCapture(Napi::Env env, Napi::Object exports);
+void exportTracker(Napi::Env env, Napi::Object exports);
 
 // Exports `function` under `name`; whatever it throws reaches JavaScript as a MemdriftError.
 void exportFunction(Napi::Env env, Napi::Object exports, const char* name,

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/allocation_table.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+namespace memdrift {
+
+CaptureAnalysis::CaptureAnalysis(const std::string& path) {
+  CaptureReader reader(path);
+  reader.readAll(*this);
+  live_.finish();
+  totals_.counts = live_.counts();
+  totals_.peak_bytes = static_cast<uint64_t>(live_.heap().peakBytes());
+  totals_.leaked_bytes = static_cast<uint64_t>(live_.heap().totalBytes());
+  totals_.dropped_records = std::max(totals_.dropped_records, live_.counts().lost_records);
+  totals_.duration_ns = last_ns_ > first_ns_ ? last_ns_ - first_ns_ : 0;
+  totals_.file_bytes = reader.fileBytes();
+  totals_.damage = reader.damage();
+}
+
+void CaptureAnalysis::onHeader(const CaptureHeader& header) {
+  totals_.pid = header.pid;
+  totals_.sample_bytes = header.sample_bytes;
+  first_ns_ = header.start_monotonic_ns;
+}
+
+void CaptureAnalysis::onEpoch(const EpochPayload& epoch) {
+  live_.onEpoch(epoch);
+  last_ns_ = epoch.time_ns;
+}
+
+void CaptureAnalysis::onEnd(const EndPayload& end) {
+  totals_.dropped_records = end.dropped_records;
+  last_ns_ = end.time_ns;
+}
+
+void CaptureAnalysis::onThread(const ThreadRecord& thread) {
+  if (thread.state != ThreadState::started) return;
+  threads_[thread.stream] = std::to_string(thread.tid) + " " + std::string(thread.name);
+}
+
+void CaptureAnalysis::onModule(const ModuleRecord& module) {
+  modules_[module.start_address] = {module.end_address, module.file_offset,
+                                    std::string(module.path), std::string(module.build_id)};
+}
+
+// Frames of stacks to text.
+class CaptureAnalysis::Resolver {
+ public:
+  explicit Resolver(const CaptureAnalysis& of) : of_(of) {}
+
+  // Numbers of frames, innermost first.
+  std::vector<uint32_t> stack(uint32_t stream, uint32_t node) {
+    std::vector<uint32_t> frames;
+    while (node != 0) {
+      const StackNode& one = of_.live_.node(stream, node);
+      frames.push_back(frameNumber(one));
+      node = one.parent;
+    }
+    return frames;
+  }
+  std::vector<StackFrame> takeFrames() { return std::move(frames_); }
+  const std::vector<StackFrame>& frames() const { return frames_; }
+
+ private:
+  uint32_t frameNumber(const StackNode& node) {
+    // Places in the same piece of code are the same function.
+    const std::pair key(node.code, node.code != 0 ? 0 : node.place);
+    const auto known = numbers_.find(key);
+    if (known != numbers_.end()) return known->second;
+    const uint32_t number = add(frameOf(node));
+    numbers_.emplace(key, number);
+    return number;
+  }
+  uint32_t add(StackFrame frame) {
+    const auto [found, is_new] =
+        frame_numbers_.try_emplace(frame, static_cast<uint32_t>(frames_.size()));
+    if (is_new) frames_.push_back(std::move(frame));
+    return found->second;
+  }
+  StackFrame frameOf(const StackNode& node) {
+    if (node.code != 0) {
+      const auto name = of_.code_.find(node.code);
+      if (name == of_.code_.end()) return {"", "", 0, 0, false};
+      const FunctionName known = functionNameOf(name->second);
+      return {known.function, known.file, known.line, known.column, !known.is_js};
+    }
+    return node.place == 0 ? StackFrame{"(older frames)", "", 0, 0, true} : nativeFrame(node.place);
+  }
+  StackFrame nativeFrame(uint64_t pc) {
+    auto beyond = of_.modules_.upper_bound(pc - 1);
+    if (beyond == of_.modules_.begin()) return {"", "", 0, 0, true};
+    const auto& [start, module] = *--beyond;
+    if (pc - 1 >= module.end) return {"", "", 0, 0, true};
+    auto& symbols = symbols_[module.path];
+    if (!symbols) symbols = std::make_unique<ElfSymbols>(module.path, module.build_id);
+    return {symbols->nameAt(pc - 1 - start + module.file_offset), module.path, 0, 0, true};
+  }
+
+  const CaptureAnalysis& of_;
+  std::map<std::pair<uint32_t, uint64_t>, uint32_t> numbers_;
+  std::vector<StackFrame> frames_;
+  std::map<StackFrame, uint32_t> frame_numbers_;
+  std::map<std::string, std::unique_ptr<ElfSymbols>> symbols_;
+};
+
+namespace {
+
+// True for a frame of what Node and V8 take the memory behind Buffers and ArrayBuffers from.
+bool makesBuffers(const StackFrame& frame) {
+  return frame.is_native && frame.function.find("ArrayBufferAllocator::") != std::string::npos;
+}
+
+// It calls malloc itself, or through a function or two: what has it further out is about a buffer.
+constexpr size_t kAllocatorFrames = 4;
+
+const char* kindName(AllocationKind kind) {
+  switch (kind) {
+    case AllocationKind::block:
+      return "malloc";
+    case AllocationKind::mapping:
+      return "mmap";
+    case AllocationKind::file:
+      return "file";
+    default:
+      return "shm";
+  }
+}
+
+}  // namespace
+
+AllocationTable CaptureAnalysis::table(Moment moment) const {
+  struct Held {
+    uint32_t site;
+    SiteTotal total;
+  };
+  std::vector<Held> held;
+  Resolver resolver(*this);
+  AllocationTable table;
+  const auto collect = [&](const SiteTotals& totals, bool is_heap) {
+    for (uint32_t site = 0; site < totals.siteCount(); site++) {
+      const SiteTotal& total = moment == Moment::peak ? totals.atPeak(site) : totals.now(site);
+      if (total.bytes <= 0 && total.count <= 0) continue;
+      held.push_back({site, total});
+      if (is_heap) table.total_bytes += static_cast<uint64_t>(total.bytes);
+    }
+  };
+  collect(live_.heap(), true);
+  collect(live_.beside(), false);
+  // Stacks that differ by address only read the same.
+  std::map<std::tuple<std::vector<uint32_t>, std::string, std::string>, SiteTotal> rows;
+  for (const Held& one : held) {
+    const Site& site = live_.sites()[one.site];
+    auto stack = resolver.stack(site.stream, site.node);
+    const auto is_buffer = [&](uint32_t frame) { return makesBuffers(resolver.frames()[frame]); };
+    const auto inner = stack.begin() + static_cast<long>(std::min(stack.size(), kAllocatorFrames));
+    const bool is_of_buffer =
+        site.kind == AllocationKind::block && std::any_of(stack.begin(), inner, is_buffer);
+    const auto thread = threads_.find(site.stream);
+    SiteTotal& row = rows[{std::move(stack), is_of_buffer ? "buffer" : kindName(site.kind),
+                           thread == threads_.end() ? "" : thread->second}];
+    row.bytes += one.total.bytes;
+    row.count += one.total.count;
+  }
+  for (const auto& [key, total] : rows)
+    table.rows.push_back({static_cast<uint64_t>(std::max<int64_t>(total.bytes, 0)),
+                          static_cast<uint64_t>(std::max<int64_t>(total.count, 0)),
+                          std::get<1>(key), std::get<2>(key), std::get<0>(key)});
+  std::stable_sort(table.rows.begin(), table.rows.end(),
+                   [](const TableRow& a, const TableRow& b) { return a.bytes > b.bytes; });
+  table.frames = resolver.takeFrames();
+  return table;
+}
+
+}  // namespace memdrift

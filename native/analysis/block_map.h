@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// The blocks that are allocated at one moment, by address.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace memdrift {
+
+struct LiveBlock {
+  uint64_t address;  // 0: an empty place
+  uint64_t bytes;
+  uint32_t site;
+};
+
+// Open addressing without marks for what was removed: what comes behind moves up instead, so that
+// a capture of any length needs the room of its largest moment only.
+class BlockMap {
+ public:
+  BlockMap() : places_(kFirstPlaces), mask_(kFirstPlaces - 1) {}
+
+  LiveBlock* find(uint64_t address) noexcept {
+    for (size_t at = home(address);; at = (at + 1) & mask_) {
+      if (places_[at].address == address) return &places_[at];
+      if (places_[at].address == 0) return nullptr;
+    }
+  }
+  // An address that is not there.
+  void add(const LiveBlock& block) {
+    if (++count_ * 4 > places_.size() * 3) grow();
+    put(block);
+  }
+  void remove(LiveBlock* block) noexcept {
+    count_--;
+    size_t hole = static_cast<size_t>(block - places_.data());
+    for (size_t at = (hole + 1) & mask_; places_[at].address != 0; at = (at + 1) & mask_) {
+      // It may move up to the hole if that is not before its home.
+      if (((at - home(places_[at].address)) & mask_) < ((at - hole) & mask_)) continue;
+      places_[hole] = places_[at];
+      hole = at;
+    }
+    places_[hole].address = 0;
+  }
+  size_t count() const noexcept { return count_; }
+
+  template <typename Callback>
+  void forEach(Callback&& callback) const {
+    for (const LiveBlock& block : places_)
+      if (block.address != 0) callback(block);
+  }
+
+ private:
+  static constexpr size_t kFirstPlaces = 1 << 12;
+
+  size_t home(uint64_t address) const noexcept {
+    return (address >> 4) * 0x9e3779b97f4a7c15U >> 20 & mask_;
+  }
+  void put(const LiveBlock& block) noexcept {
+    size_t at = home(block.address);
+    while (places_[at].address != 0) at = (at + 1) & mask_;
+    places_[at] = block;
+  }
+  void grow() {
+    std::vector<LiveBlock> before(places_.size() * 2);
+    before.swap(places_);
+    mask_ = places_.size() - 1;
+    for (const LiveBlock& block : before)
+      if (block.address != 0) put(block);
+  }
+
+  std::vector<LiveBlock> places_;
+  size_t mask_;
+  size_t count_ = 0;
+};
+
+}  // namespace memdrift

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/live_memory.h"
+
+#include <sys/mman.h>
+
+namespace memdrift {
+
+namespace {
+
+bool isUsable(uint32_t protection) {
+  return (protection & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0;
+}
+
+AllocationKind kindOfMapping(const Event& event) {
+  if ((event.flags & MAP_SHARED) != 0) return AllocationKind::shared;
+  return event.is_file ? AllocationKind::file : AllocationKind::mapping;
+}
+
+constexpr uint64_t kPageMask = 4095;
+uint64_t pageUp(uint64_t bytes) { return (bytes + kPageMask) & ~kPageMask; }
+uint64_t endOf(uint64_t address, uint64_t bytes) {
+  const uint64_t end = address + pageUp(bytes);
+  return end < address ? UINT64_MAX & ~kPageMask : end;
+}
+
+}  // namespace
+
+void LiveMemory::onEvent(const Event& event) {
+  switch (event.type) {
+    case EventType::node:
+      return addNode(event);
+    case EventType::lost:
+      counts_.lost_records += event.count;
+      return;
+    case EventType::epoch:
+    case EventType::weight:
+    case EventType::free_recent:
+      return;
+    default:
+      break;
+  }
+  counts_.events++;
+  switch (event.type) {
+    case EventType::alloc:
+      return addBlock(event);
+    case EventType::free:
+      return freeBlock(event);
+    case EventType::restore:
+      return restoreBlock(event);
+    case EventType::map:
+      return addRange(event);
+    case EventType::unmap:
+      return removeRange(event.address, endOf(event.address, event.bytes));
+    case EventType::protect:
+      return protectRange(event);
+    case EventType::advise:
+      return adviseRange(event);
+    case EventType::remap:
+      return moveRange(event);
+    default:
+      return;
+  }
+}
+
+void LiveMemory::onEpoch(const EpochPayload& epoch) {
+  std::erase_if(owed_frees_, [&](const auto& owed) { return owed.second < epoch_; });
+  epoch_ = epoch.number;
+}
+
+void LiveMemory::finish() {
+  heap_.finish();
+  beside_.finish();
+}
+
+void LiveMemory::addNode(const Event& event) {
+  if (event.stream >= streams_.size()) streams_.resize(event.stream + 1);
+  auto& nodes = streams_[event.stream];
+  if (nodes.empty()) nodes.push_back({});
+  nodes.push_back({event.place, event.code, event.parent});
+}
+
+uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
+  const uint64_t key = static_cast<uint64_t>(event.stream) << 34 |
+                       static_cast<uint64_t>(event.node) << 2 | static_cast<uint64_t>(kind);
+  const auto [found, is_new] = site_numbers_.try_emplace(key, static_cast<uint32_t>(sites_.size()));
+  if (is_new) sites_.push_back({event.stream, event.node, kind});
+  return found->second;
+}
+
+void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
+  (isOfHeap(sites_[site].kind) ? heap_ : beside_).change(site, bytes, count);
+  if (bytes > 0 && isOfHeap(sites_[site].kind)) counts_.total_bytes += static_cast<uint64_t>(bytes);
+}
+
+void LiveMemory::addBlock(const Event& event) {
+  counts_.allocations++;
+  const uint32_t site = siteOf(event, AllocationKind::block);
+  if (LiveBlock* before = blocks_.find(event.address)) {
+    // Its free was dropped, or is in another thread's order and comes a little later.
+    counts_.closed_by_reuse++;
+    owed_frees_[event.address] = epoch_;
+    change(before->site, -static_cast<int64_t>(before->bytes), -1);
+    before->bytes = event.weight;
+    before->site = site;
+  } else {
+    blocks_.add({event.address, event.weight, site});
+  }
+  change(site, static_cast<int64_t>(event.weight), 1);
+}
+
+void LiveMemory::freeBlock(const Event& event) {
+  counts_.frees++;
+  if (!owed_frees_.empty()) {
+    const auto owed = owed_frees_.find(event.address);
+    if (owed != owed_frees_.end()) {
+      owed_frees_.erase(owed);
+      counts_.closed_by_reuse--;
+      return;
+    }
+  }
+  LiveBlock* block = blocks_.find(event.address);
+  if (!block) {
+    counts_.unknown_frees++;
+    return;
+  }
+  if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray) {
+    if (event.stream >= last_freed_.size()) last_freed_.resize(event.stream + 1);
+    last_freed_[event.stream] = {*block, event.stream};
+  }
+  change(block->site, -static_cast<int64_t>(block->bytes), -1);
+  blocks_.remove(block);
+}
+
+void LiveMemory::restoreBlock(const Event& event) {
+  counts_.frees--;
+  if (event.stream >= last_freed_.size()) return;
+  const LiveBlock block = last_freed_[event.stream].block;
+  if (block.address != event.address || blocks_.find(event.address)) return;
+  blocks_.add(block);
+  heap_.change(block.site, static_cast<int64_t>(block.bytes), 1);
+}
+
+void LiveMemory::removeRange(uint64_t begin, uint64_t end) {
+  ranges_.remove(begin, end, [this](const RangeState& state, uint64_t bytes) {
+    if (state.is_committed) change(state.site, -static_cast<int64_t>(bytes), -1);
+  });
+}
+
+void LiveMemory::addRange(const Event& event) {
+  const AllocationKind kind = kindOfMapping(event);
+  const RangeState state = {siteOf(event, kind), static_cast<uint32_t>(kind),
+                            isUsable(event.protection)};
+  const uint64_t end = endOf(event.address, event.bytes);
+  removeRange(event.address, end);
+  ranges_.add(event.address, end, state);
+  if (state.is_committed) change(state.site, static_cast<int64_t>(end - event.address), 1);
+}
+
+// What becomes usable is allocated by who makes it so; V8 reserves first.
+void LiveMemory::protectRange(const Event& event) {
+  const bool is_usable = isUsable(event.protection);
+  ranges_.change(event.address, endOf(event.address, event.bytes),
+                 [&](RangeState& state, uint64_t bytes) {
+                   if (state.is_committed == is_usable) return;
+                   const auto kind = static_cast<AllocationKind>(state.kind);
+                   if (is_usable) state.site = siteOf(event, kind);
+                   state.is_committed = is_usable;
+                   const auto size = static_cast<int64_t>(bytes);
+                   change(state.site, is_usable ? size : -size, is_usable ? 1 : -1);
+                 });
+}
+
+// Pages that were given back are not held until they are protected again, which is how V8 takes
+// them back; a program that just writes to them holds them unseen.
+void LiveMemory::adviseRange(const Event& event) {
+  ranges_.change(event.address, endOf(event.address, event.bytes),
+                 [&](RangeState& state, uint64_t bytes) {
+                   if (!state.is_committed) return;
+                   state.is_committed = false;
+                   change(state.site, -static_cast<int64_t>(bytes), -1);
+                 });
+}
+
+void LiveMemory::moveRange(const Event& event) {
+  RangeState state = {siteOf(event, AllocationKind::mapping),
+                      static_cast<uint32_t>(AllocationKind::mapping), true};
+  ranges_.change(event.old_address, endOf(event.old_address, event.old_bytes),
+                 [&](const RangeState& before, uint64_t) { state.kind = before.kind; });
+  removeRange(event.old_address, endOf(event.old_address, event.old_bytes));
+  state.site = siteOf(event, static_cast<AllocationKind>(state.kind));
+  const uint64_t end = endOf(event.address, event.bytes);
+  removeRange(event.address, end);
+  ranges_.add(event.address, end, state);
+  change(state.site, static_cast<int64_t>(end - event.address), 1);
+}
+
+}  // namespace memdrift

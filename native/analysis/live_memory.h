@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Replays a capture's events: what is allocated, by whom, and how much at most.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "analysis/block_map.h"
+#include "analysis/range_map.h"
+#include "analysis/site_totals.h"
+#include "capture/capture_reader.h"
+
+namespace memdrift {
+
+// What an allocation is of. Only the heap's kinds are in totals: a page of a file or of shared
+// memory is not of one process alone.
+enum class AllocationKind : uint8_t { block, mapping, file, shared };
+
+constexpr bool isOfHeap(AllocationKind kind) {
+  return kind == AllocationKind::block || kind == AllocationKind::mapping;
+}
+
+// A frame of a stream's tree of stacks.
+struct StackNode {
+  uint64_t place;   // in code that V8 made an offset, else an address
+  uint32_t code;    // 0: native
+  uint32_t parent;  // 0: none
+};
+
+// Who allocates: one stack of one thread, and what kind of memory.
+struct Site {
+  uint32_t stream;
+  uint32_t node;  // 0: no stack
+  AllocationKind kind;
+};
+
+struct EventCounts {
+  uint64_t events = 0;
+  uint64_t allocations = 0;
+  uint64_t frees = 0;
+  uint64_t total_bytes = 0;      // of the heap's kinds, ever
+  uint64_t lost_records = 0;     // told by the streams themselves
+  uint64_t unknown_frees = 0;    // of what was allocated before the capture began
+  uint64_t closed_by_reuse = 0;  // blocks whose end was not seen: their address came again
+};
+
+class LiveMemory final : public CaptureVisitor {
+ public:
+  LiveMemory() = default;
+  LiveMemory(const LiveMemory&) = delete;
+  LiveMemory& operator=(const LiveMemory&) = delete;
+
+  void onEvent(const Event& event) override;
+  void onEpoch(const EpochPayload& epoch) override;
+  // After the last event; the totals hold then.
+  void finish();
+
+  const EventCounts& counts() const { return counts_; }
+  const SiteTotals& heap() const { return heap_; }      // block, mapping
+  const SiteTotals& beside() const { return beside_; }  // file, shared
+  const std::vector<Site>& sites() const { return sites_; }
+  const StackNode& node(uint32_t stream, uint32_t node) const { return streams_[stream][node]; }
+  const BlockMap& blocks() const { return blocks_; }
+  const RangeMap& ranges() const { return ranges_; }
+
+ private:
+  void addNode(const Event& event);
+  void addBlock(const Event& event);
+  void freeBlock(const Event& event);
+  void restoreBlock(const Event& event);
+  void addRange(const Event& event);
+  void protectRange(const Event& event);
+  void adviseRange(const Event& event);
+  void moveRange(const Event& event);
+  void removeRange(uint64_t begin, uint64_t end);
+  uint32_t siteOf(const Event& event, AllocationKind kind);
+  void change(uint32_t site, int64_t bytes, int64_t count);
+
+  struct Freed {
+    LiveBlock block;
+    uint32_t stream;
+  };
+
+  EventCounts counts_;
+  SiteTotals heap_;
+  SiteTotals beside_;
+  std::vector<Site> sites_{Site{}};
+  std::vector<std::vector<StackNode>> streams_;  // by index; node 0 is the empty stack
+  std::unordered_map<uint64_t, uint32_t> site_numbers_;
+  BlockMap blocks_;
+  RangeMap ranges_{[this](const RangeState& state) {
+    if (state.is_committed) change(state.site, 0, 1);
+  }};
+  std::vector<Freed> last_freed_;  // by stream: a realloc that fails gives it back
+  // Blocks that came where another one still was: the free of that one has its thread's order, and
+  // may come yet. By address, until the end of the epoch after.
+  std::unordered_map<uint64_t, uint64_t> owed_frees_;
+  uint64_t epoch_ = 0;
+};
+
+}  // namespace memdrift

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// What each allocation site holds now, and what it held when all of them together held the most.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace memdrift {
+
+struct SiteTotal {
+  int64_t bytes = 0;
+  int64_t count = 0;
+};
+
+// One addition per event: a site's part of the peak is put down when the site next changes, so
+// that a new peak costs nothing.
+class SiteTotals {
+ public:
+  void change(uint32_t site, int64_t bytes, int64_t count) {
+    if (site >= sites_.size()) sites_.resize(site + 1);
+    // A peak is known to be one when something is freed.
+    if (bytes < 0 && total_ > peak_) {
+      peak_ = total_;
+      peak_number_++;
+    }
+    Site& one = sites_[site];
+    keep(one);
+    one.now.bytes += bytes;
+    one.now.count += count;
+    total_ += bytes;
+  }
+  // After the last event.
+  void finish() {
+    if (total_ > peak_) {
+      peak_ = total_;
+      peak_number_++;
+    }
+    for (Site& one : sites_) keep(one);
+  }
+
+  int64_t totalBytes() const { return total_; }
+  // Also before finish().
+  int64_t peakBytes() const { return total_ > peak_ ? total_ : peak_; }
+  uint64_t peakNumber() const { return peak_number_; }
+  uint32_t siteCount() const { return static_cast<uint32_t>(sites_.size()); }
+  const SiteTotal& now(uint32_t site) const { return sites_[site].now; }
+  const SiteTotal& atPeak(uint32_t site) const { return sites_[site].at_peak; }
+
+ private:
+  struct Site {
+    SiteTotal now;
+    SiteTotal at_peak;
+    uint64_t peak_number = 0;  // that at_peak is of
+  };
+
+  void keep(Site& one) const {
+    if (one.peak_number == peak_number_) return;
+    one.at_peak = one.now;
+    one.peak_number = peak_number_;
+  }
+
+  std::vector<Site> sites_;
+  int64_t total_ = 0;
+  int64_t peak_ = 0;
+  uint64_t peak_number_ = 0;
+};
+
+}  // namespace memdrift

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "capture/capture_reader.h"
+
+#include <cstring>
+
+namespace memdrift {
+
+namespace {
+
+// A frame's fixed part; what follows it in `rest`.
+template <typename Fixed>
+bool takeFixed(std::string_view payload, Fixed& fixed, std::string_view& rest) {
+  if (payload.size() < sizeof fixed) return false;
+  memcpy(&fixed, payload.data(), sizeof fixed);
+  rest = payload.substr(sizeof fixed);
+  return true;
+}
+
+bool takeThread(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  ThreadPayload fixed;
+  std::string_view name;
+  if (!takeFixed(frame.payload, fixed, name) || fixed.state < 1 || fixed.state > 2) return false;
+  visitor.onThread(
+      {frame.stream, fixed.tid, static_cast<ThreadState>(fixed.state), fixed.time_ns, name});
+  return true;
+}
+
+bool takeModule(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  ModulePayload fixed;
+  std::string_view rest;
+  if (!takeFixed(frame.payload, fixed, rest)) return false;
+  if (rest.size() != uint64_t{fixed.path_bytes} + fixed.build_id_bytes) return false;
+  visitor.onModule({fixed.start_address, fixed.end_address, fixed.file_offset, fixed.time_ns,
+                    rest.substr(0, fixed.path_bytes), rest.substr(fixed.path_bytes)});
+  return true;
+}
+
+bool takeMemory(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  MemoryPayload fixed;
+  std::string_view rest;
+  if (!takeFixed(frame.payload, fixed, rest)) return false;
+  visitor.onMemory(fixed);
+  return true;
+}
+
+bool takeMarker(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  MarkerPayload fixed;
+  std::string_view label;
+  if (!takeFixed(frame.payload, fixed, label)) return false;
+  visitor.onMarker(fixed.time_ns, label);
+  return true;
+}
+
+const uint8_t* bytesOf(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
+
+}  // namespace
+
+void CaptureReader::readAll(CaptureVisitor& visitor) {
+  while (readFrame(visitor)) continue;
+}
+
+bool CaptureReader::readFrame(CaptureVisitor& visitor) {
+  if (is_finished_) return false;
+  if (!has_begun_) visitor.onHeader(header());
+  has_begun_ = true;
+  if (damage_.empty()) {
+    if (const auto frame = frames_.next()) {
+      take(*frame, visitor);
+      return true;
+    }
+    if (!frames_.damage().empty())
+      stopAt(frames_.damage());
+    else if (!has_end_)
+      stopAt("the process ended without closing it");
+  }
+  finish(visitor);
+  return false;
+}
+
+void CaptureReader::stopAt(const std::string& why) {
+  if (damage_.empty()) damage_ = "at byte " + std::to_string(frames_.offset()) + ": " + why;
+}
+
+void CaptureReader::finish(CaptureVisitor& visitor) {
+  is_finished_ = true;
+  handOver(UINT64_MAX, visitor);
+}
+
+void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  bool is_right = true;
+  std::string_view rest;
+  switch (frame.type) {
+    case FrameType::info:
+      visitor.onInfo(frame.payload);
+      break;
+    case FrameType::events:
+      streams_.try_emplace(frame.stream, frame.stream).first->second.bytes.append(frame.payload);
+      break;
+    case FrameType::thread:
+      is_right = takeThread(frame, visitor);
+      break;
+    case FrameType::module:
+      is_right = takeModule(frame, visitor);
+      break;
+    case FrameType::code:
+      takeCodes(frame.payload, visitor);
+      break;
+    case FrameType::memory:
+      is_right = takeMemory(frame, visitor);
+      break;
+    case FrameType::marker:
+      is_right = takeMarker(frame, visitor);
+      break;
+    case FrameType::epoch: {
+      EpochPayload epoch;
+      is_right = takeFixed(frame.payload, epoch, rest);
+      if (is_right) handOver(epoch.number, visitor);
+      if (is_right) visitor.onEpoch(epoch);
+      break;
+    }
+    case FrameType::end: {
+      EndPayload end;
+      is_right = takeFixed(frame.payload, end, rest);
+      handOver(UINT64_MAX, visitor);
+      if (is_right) visitor.onEnd(end);
+      has_end_ = is_right;
+      break;
+    }
+  }
+  // Frames of types that came later are passed over: a reader of this version can do without them.
+  if (!is_right) stopAt("a frame does not hold what its type says");
+}
+
+void CaptureReader::takeCodes(std::string_view payload, CaptureVisitor& visitor) {
+  const uint8_t* at = bytesOf(payload);
+  const uint8_t* end = at + payload.size();
+  while (at < end) {
+    CodeEvent event;
+    if (const char* problem = takeCode(at, end, event)) return stopAt(problem);
+    visitor.onCode(event);
+  }
+}
+
+void CaptureReader::handOver(uint64_t epoch, CaptureVisitor& visitor) {
+  while (Stream* stream = earliest(epoch)) handOverSegment(*stream, visitor);
+  for (auto& [index, stream] : streams_) {
+    stream.bytes.erase(0, stream.at);
+    stream.at = 0;
+  }
+}
+
+// The stream whose next record is of the lowest epoch, if that is before `before_epoch`.
+CaptureReader::Stream* CaptureReader::earliest(uint64_t before_epoch) {
+  Stream* found = nullptr;
+  uint64_t lowest = before_epoch;
+  for (auto& [index, stream] : streams_) {
+    if (stream.at == stream.bytes.size()) continue;
+    const uint8_t* at = bytesOf(stream.bytes);
+    const uint64_t epoch = stream.decoder.epochAt(at + stream.at, at + stream.bytes.size());
+    if (epoch >= lowest) continue;
+    lowest = epoch;
+    found = &stream;
+  }
+  return found;
+}
+
+// To the end of what there is, or to the next epoch's beginning.
+void CaptureReader::handOverSegment(Stream& stream, CaptureVisitor& visitor) {
+  const uint8_t* begin = bytesOf(stream.bytes);
+  const uint8_t* end = begin + stream.bytes.size();
+  const uint8_t* at = begin + stream.at;
+  Event event;
+  bool is_first = true;
+  while (at < end && (is_first || static_cast<EventType>(*at & 15) != EventType::epoch)) {
+    is_first = false;
+    if (const char* problem = stream.decoder.next(at, end, event)) {
+      stopAt(problem);
+      at = end;
+      break;
+    }
+    if (event.type != EventType::epoch) visitor.onEvent(event);
+  }
+  stream.at = static_cast<size_t>(at - begin);
+}
+
+}  // namespace memdrift

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// A capture from its file: frames in their order, and events in the order in which they happened.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "capture/code_stream.h"
+#include "capture/event_decoder.h"
+#include "capture/format.h"
+
+namespace memdrift {
+
+// A file of which nothing is taken on trust: frames are whole and have the right sum, or the file
+// ends before them.
+class FrameReader {
+ public:
+  // Throws ERR_GONE, ERR_DENIED, ERR_MALFORMED (no capture), ERR_UNSUPPORTED (of another version).
+  explicit FrameReader(const std::string& path);
+  ~FrameReader();
+  FrameReader(const FrameReader&) = delete;
+  FrameReader& operator=(const FrameReader&) = delete;
+
+  struct Frame {
+    FrameType type;
+    uint32_t stream;
+    std::string_view payload;  // until the reader's end
+  };
+  // The next frame; none at the end, or where the file is damaged.
+  std::optional<Frame> next();
+
+  const CaptureHeader& header() const noexcept { return header_; }
+  uint64_t offset() const noexcept { return at_; }  // of the frame that comes next
+  uint64_t fileBytes() const noexcept { return size_; }
+  // What is wrong at `offset`, or empty.
+  const std::string& damage() const noexcept { return damage_; }
+
+ private:
+  std::string_view bytes(uint64_t at, uint64_t count) const;
+
+  CaptureHeader header_;
+  const char* data_ = nullptr;
+  uint64_t size_ = 0;
+  uint64_t at_ = 0;
+  std::string damage_;
+};
+
+struct ThreadRecord {
+  uint32_t stream;
+  uint32_t tid;
+  ThreadState state;
+  uint64_t time_ns;
+  std::string_view name;
+};
+struct ModuleRecord {
+  uint64_t start_address;
+  uint64_t end_address;
+  uint64_t file_offset;
+  uint64_t time_ns;
+  std::string_view path;
+  std::string_view build_id;
+};
+
+// What a capture's records are given to. Events of one thread come in order, of several as their
+// epochs say; everything else where it stands in the file.
+class CaptureVisitor {
+ public:
+  virtual ~CaptureVisitor() = default;
+  virtual void onHeader(const CaptureHeader&) {}
+  virtual void onInfo(std::string_view) {}
+  virtual void onThread(const ThreadRecord&) {}
+  virtual void onModule(const ModuleRecord&) {}
+  virtual void onCode(const CodeEvent&) {}
+  virtual void onMemory(const MemoryPayload&) {}
+  virtual void onMarker(uint64_t /*time_ns*/, std::string_view) {}
+  virtual void onEpoch(const EpochPayload&) {}
+  virtual void onEvent(const Event&) {}
+  virtual void onEnd(const EndPayload&) {}
+};
+
+// One pass over a capture, in memory of the size of what one write of it holds.
+class CaptureReader {
+ public:
+  // Throws as FrameReader.
+  explicit CaptureReader(const std::string& path) : frames_(path) {}
+
+  void readAll(CaptureVisitor& visitor);
+  // Reads the next frame and hands over what is complete then. False at the end.
+  bool readFrame(CaptureVisitor& visitor);
+
+  const CaptureHeader& header() const noexcept { return frames_.header(); }
+  uint64_t fileBytes() const noexcept { return frames_.fileBytes(); }
+  // Where and why the rest cannot be read; empty: the capture is whole.
+  const std::string& damage() const noexcept { return damage_; }
+
+ private:
+  struct Stream {
+    explicit Stream(uint32_t index) : decoder(index) {}
+    EventDecoder decoder;
+    std::string bytes;  // whole records that are not handed over yet
+    size_t at = 0;
+  };
+
+  void take(const FrameReader::Frame& frame, CaptureVisitor& visitor);
+  void takeCodes(std::string_view payload, CaptureVisitor& visitor);
+  // Events of epochs before `epoch`.
+  void handOver(uint64_t epoch, CaptureVisitor& visitor);
+  Stream* earliest(uint64_t before_epoch);
+  void handOverSegment(Stream& stream, CaptureVisitor& visitor);
+  void finish(CaptureVisitor& visitor);
+  void stopAt(const std::string& why);
+
+  FrameReader frames_;
+  std::map<uint32_t, Stream> streams_;
+  std::string damage_;
+  bool has_begun_ = false;
+  bool has_end_ = false;
+  bool is_finished_ = false;
+};
+
+}  // namespace memdrift

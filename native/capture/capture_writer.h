@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// A thread that takes what hooks left in their streams and writes it to a capture, so that all but
+// the last moments can be read after any end of the process.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "capture/code_stream.h"
+#include "capture/format.h"
+#include "capture/frame_file.h"
+#include "capture/thread_stream.h"
+
+namespace memdrift {
+
+struct CaptureOptions {
+  std::string path;
+  std::string info;           // JSON text about the process
+  uint32_t interval_ms = 10;  // between two calls of on_tick
+  uint64_t max_bytes = 0;     // of the file; 0: no limit
+  uint64_t sample_bytes = 0;
+  StreamLimits limits;
+  // On the writer's thread: at its start, and every interval.
+  std::function<void()> on_start;
+  std::function<void()> on_tick;
+  // On the writer's thread, when all streams of a round are read: names of the code that they are
+  // in; empty when there is none.
+  std::function<std::string()> take_code;
+  // On the writer's thread, once: no record is taken any more.
+  std::function<void(EndReason)> on_end;
+};
+
+class CaptureWriter final : StreamSink {
+ public:
+  // Makes the file and starts the thread. Throws as createCaptureFile, ERR_NO_MEMORY, ERR_FULL.
+  explicit CaptureWriter(CaptureOptions options);
+  ~CaptureWriter();
+
+  StreamSet& streams() noexcept { return streams_; }
+
+  // A frame of the process. Any thread; not in hooks.
+  void add(FrameType type, const FramePayload& payload);
+
+  // Writes what is left and the end, and joins the thread. Once.
+  void stop();
+
+  // Why the capture ended before stop(): closed means that it did not. errno beside it.
+  EndReason ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+  int errorNumber() const noexcept { return error_number_.load(std::memory_order_acquire); }
+
+ private:
+  void run();
+  void write(bool is_last);
+  void finish(EndReason reason);
+  void check(bool is_written);
+  void addFrame(FrameType type, const FramePayload& payload);
+
+  void started(const StreamInfo& stream) override;
+  void events(const StreamInfo& stream, const uint8_t* data, size_t bytes) override;
+  void ended(const StreamInfo& stream) override;
+  void thread(const StreamInfo& stream, ThreadState state);
+
+  struct Queued {
+    FrameType type;
+    std::string payload;
+  };
+
+  CaptureOptions options_;
+  StreamSet streams_;
+  FrameFile file_;
+  uint64_t event_bytes_ = 0;
+
+  std::mutex lock_;
+  std::vector<Queued> queue_;
+
+  std::atomic<EndReason> ended_{EndReason::closed};
+  std::atomic<int> error_number_{0};
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+// CLOCK_MONOTONIC.
+uint64_t monotonicNs() noexcept;
+
+}  // namespace memdrift

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Captures as files: read on the pool, in bounded memory.
+#include <memory>
+#include <mutex>
+
+#include "analysis/allocation_table.h"
+#include "analysis/record_text.h"
+#include "door/doors.h"
+#include "door/translate.h"
+
+namespace memdrift::door {
+
+namespace {
+
+Napi::Value countOf(Napi::Env env, uint64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
+
+Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("events", countOf(env, totals.counts.events));
+  object.Set("allocations", countOf(env, totals.counts.allocations));
+  object.Set("frees", countOf(env, totals.counts.frees));
+  object.Set("totalBytes", countOf(env, totals.counts.total_bytes));
+  object.Set("peakBytes", countOf(env, totals.peak_bytes));
+  object.Set("leakedBytes", countOf(env, totals.leaked_bytes));
+  object.Set("droppedRecords", countOf(env, totals.dropped_records));
+  object.Set("unknownFrees", countOf(env, totals.counts.unknown_frees));
+  object.Set("durationMs", static_cast<double>(totals.duration_ns) / 1e6);
+  object.Set("fileBytes", countOf(env, totals.file_bytes));
+  object.Set("pid", totals.pid);
+  object.Set("sampleBytes", countOf(env, totals.sample_bytes));
+  object.Set("info", totals.info);
+  object.Set("damage", totals.damage.empty() ? env.Null() : Napi::String::New(env, totals.damage));
+  return object;
+}
+
+Napi::Value lineOf(Napi::Env env, uint32_t number) {
+  return number == 0 ? env.Null() : Napi::Number::New(env, number).As<Napi::Value>();
+}
+
+Napi::Object frameToJs(Napi::Env env, const StackFrame& frame) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("function", frame.function);
+  object.Set("file", frame.file);
+  object.Set("functionLine", lineOf(env, frame.function_line));
+  object.Set("column", lineOf(env, frame.column));
+  object.Set("native", frame.is_native);
+  return object;
+}
+
+Napi::Object tableToJs(Napi::Env env, const AllocationTable& table) {
+  Napi::Array frames = Napi::Array::New(env, table.frames.size());
+  for (uint32_t i = 0; i < table.frames.size(); i++) frames.Set(i, frameToJs(env, table.frames[i]));
+  Napi::Array rows = Napi::Array::New(env, table.rows.size());
+  for (uint32_t i = 0; i < table.rows.size(); i++) {
+    const TableRow& from = table.rows[i];
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("bytes", countOf(env, from.bytes));
+    row.Set("count", countOf(env, from.count));
+    row.Set("kind", from.kind);
+    row.Set("thread", from.thread);
+    row.Set("stack", toUint32Array(env, from.stack));
+    rows.Set(i, row);
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("totalBytes", countOf(env, table.total_bytes));
+  object.Set("frames", frames);
+  object.Set("rows", rows);
+  return object;
+}
+
+// captureStats(path): a promise.
+Napi::Value captureStats(const Napi::CallbackInfo& info) {
+  const std::string path = stringArgument(info[0], "path");
+  auto totals = std::make_shared<CaptureTotals>();
+  return runOffThread(
+      info.Env(), [=] { *totals = CaptureAnalysis(path).totals(); },
+      [=](Napi::Env env) { return totalsToJs(env, *totals); });
+}
+
+// captureTable(path, atEnd): a promise.
+Napi::Value captureTable(const Napi::CallbackInfo& info) {
+  const std::string path = stringArgument(info[0], "path");
+  const Moment moment = info[1].ToBoolean().Value() ? Moment::end : Moment::peak;
+  struct Result {
+    CaptureTotals totals;
+    AllocationTable table;
+  };
+  auto result = std::make_shared<Result>();
+  return runOffThread(
+      info.Env(),
+      [=] {
+        const CaptureAnalysis analysis(path);
+        *result = {analysis.totals(), analysis.table(moment)};
+      },
+      [=](Napi::Env env) -> Napi::Value {
+        Napi::Object object = tableToJs(env, result->table);
+        object.Set("stats", totalsToJs(env, result->totals));
+        return object;
+      });
+}
+
+constexpr size_t kTextBytes = 64 << 10;
+
+struct TextHandle {
+  static constexpr napi_type_tag kTag = {0x6d656d6472696674, 0x6361707465787431};
+  explicit TextHandle(const std::string& path) : text(path) {}
+  std::mutex lock;  // two calls at once are two pool threads
+  RecordText text;
+};
+
+struct TextShare {
+  std::shared_ptr<TextHandle> shared;
+};
+
+Napi::Value captureTextOpen(const Napi::CallbackInfo& info) {
+  auto handle = std::make_shared<TextHandle>(stringArgument(info[0], "path"));
+  return toHandle(info.Env(), std::make_unique<TextShare>(TextShare{std::move(handle)}),
+                  TextHandle::kTag);
+}
+
+Napi::Value captureTextNext(const Napi::CallbackInfo& info) {
+  auto handle = fromHandle<TextShare>(info[0], TextHandle::kTag, "text").shared;
+  auto text = std::make_shared<std::string>();
+  return runOffThread(
+      info.Env(),
+      [=] {
+        const std::lock_guard hold(handle->lock);
+        *text = handle->text.next(kTextBytes);
+      },
+      [=](Napi::Env env) -> Napi::Value {
+        return text->empty() ? env.Null() : Napi::String::New(env, *text).As<Napi::Value>();
+      });
+}
+
+}  // namespace
+
+void exportCapture(Napi::Env env, Napi::Object exports) {
+  exportFunction(env, exports, "captureStats", captureStats);
+  exportFunction(env, exports, "captureTable", captureTable);
+  exportFunction(env, exports, "captureTextNext", captureTextNext);
+  exportFunction(env, exports, "captureTextOpen", captureTextOpen);
+}
+
+}  // namespace memdrift::door

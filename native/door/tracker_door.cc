@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The tracker of this process. It belongs to the environment that started it, and ends with it.
+#include <memory>
+
+#include "door/doors.h"
+#include "door/translate.h"
+#include "tracker/tracker.h"
+
+namespace memdrift::door {
+
+namespace {
+
+struct Handle {
+  static constexpr napi_type_tag kTag = {0x6d656d6472696674, 0x747261636b657231};
+  std::shared_ptr<Tracker> tracker;
+};
+
+// The one that runs, whoever else still knows it.
+std::shared_ptr<Tracker> g_running;
+
+void endOfEnvironment(void*) {
+  g_running->stop();
+  g_running.reset();
+}
+
+Tracker& trackerOf(const Napi::CallbackInfo& info) {
+  return *fromHandle<Handle>(info[0], Handle::kTag, "tracker").tracker;
+}
+
+// trackerStart({path, info, nativeStacks, intervalMs, maxBytes, checkEvery}): a handle.
+Napi::Value trackerStart(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsObject()) throw Error(ErrorCode::ERR_INVALID, "expected an object of options");
+  const auto given = info[0].As<Napi::Object>();
+  TrackerOptions options;
+  options.path = stringArgument(given.Get("path"), "path");
+  options.info = stringArgument(given.Get("info"), "info");
+  options.native_stacks = given.Get("nativeStacks").ToBoolean();
+  options.interval_ms =
+      static_cast<uint32_t>(integerArgument(given.Get("intervalMs"), "intervalMs"));
+  options.max_bytes = static_cast<uint64_t>(integerArgument(given.Get("maxBytes"), "maxBytes"));
+  options.check_every =
+      static_cast<uint32_t>(integerArgument(given.Get("checkEvery"), "checkEvery"));
+  auto tracker = std::make_shared<Tracker>(std::move(options));
+  g_running = tracker;
+  napi_add_env_cleanup_hook(env, endOfEnvironment, nullptr);
+  return toHandle(env, std::make_unique<Handle>(Handle{std::move(tracker)}), Handle::kTag);
+}
+
+Napi::Value trackerMark(const Napi::CallbackInfo& info) {
+  trackerOf(info).mark(stringArgument(info[1], "label"));
+  return info.Env().Undefined();
+}
+
+Napi::Value trackerEnded(const Napi::CallbackInfo& info) {
+  const std::string reason = trackerOf(info).ended();
+  return reason.empty() ? info.Env().Null()
+                        : Napi::String::New(info.Env(), reason).As<Napi::Value>();
+}
+
+Napi::Value trackerStop(const Napi::CallbackInfo& info) {
+  Tracker& tracker = trackerOf(info);
+  tracker.stop();
+  if (g_running.get() == &tracker) {
+    napi_remove_env_cleanup_hook(info.Env(), endOfEnvironment, nullptr);
+    g_running.reset();
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value trackerReport(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const TrackerReport report = trackerOf(info).report();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("patchedSlots", static_cast<double>(report.patched_slots));
+  object.Set("isolates", report.isolates);
+#define MEMDRIFT_SET(name) object.Set(#name, static_cast<double>(report.stacks.name));
+  MEMDRIFT_STACK_COUNTERS(MEMDRIFT_SET)
+#undef MEMDRIFT_SET
+  return object;
+}
+
+}  // namespace
+
+void exportTracker(Napi::Env env, Napi::Object exports) {
+  exportFunction(env, exports, "trackerEnded", trackerEnded);
+  exportFunction(env, exports, "trackerMark", trackerMark);
+  exportFunction(env, exports, "trackerReport", trackerReport);
+  exportFunction(env, exports, "trackerStart", trackerStart);
+  exportFunction(env, exports, "trackerStop", trackerStop);
+}
+
+}  // namespace memdrift::door

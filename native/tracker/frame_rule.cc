@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT
+#include "tracker/frame_rule.h"
+
+#include <cstring>
+
+namespace memdrift {
+
+namespace {
+
+// Numbers of registers in DWARF for x86-64.
+constexpr uint64_t kRbp = 6;
+constexpr uint64_t kRsp = 7;
+
+// Encodings of pointers: DW_EH_PE_*.
+constexpr uint8_t kAbsolute = 0x00;
+constexpr uint8_t kUnsigned4 = 0x03;
+constexpr uint8_t kUnsigned8 = 0x04;
+constexpr uint8_t kSigned4 = 0x0b;
+constexpr uint8_t kSigned8 = 0x0c;
+constexpr uint8_t kRelativeToHere = 0x10;
+constexpr uint8_t kRelativeToTable = 0x30;
+constexpr uint8_t kOmitted = 0xff;
+
+class Reader {
+ public:
+  explicit Reader(const uint8_t* at) : at_(at) {}
+
+  template <typename Number>
+  Number take() {
+    Number value;
+    memcpy(&value, at_, sizeof value);
+    at_ += sizeof value;
+    return value;
+  }
+  uint64_t uleb() {
+    uint64_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      const uint8_t byte = *at_++;
+      if (shift < 64) value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  }
+  int64_t sleb() {
+    uint64_t value = 0;
+    unsigned shift = 0;
+    uint8_t byte;
+    do {
+      byte = *at_++;
+      if (shift < 64) value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte >= 0x80);
+    if (shift < 64 && (byte & 0x40)) value |= ~uint64_t{0} << shift;
+    return static_cast<int64_t>(value);
+  }
+  uintptr_t pointer(uint8_t encoding, uintptr_t table = 0) {
+    const auto here = reinterpret_cast<uintptr_t>(at_);
+    uintptr_t value;
+    switch (encoding & 0x0f) {
+      case kUnsigned4:
+        value = take<uint32_t>();
+        break;
+      case kSigned4:
+        value = static_cast<uintptr_t>(static_cast<intptr_t>(take<int32_t>()));
+        break;
+      case kAbsolute:
+      case kUnsigned8:
+      case kSigned8:
+        value = take<uintptr_t>();
+        break;
+      default:
+        return 0;
+    }
+    if ((encoding & 0x70) == kRelativeToHere) return value + here;
+    if ((encoding & 0x70) == kRelativeToTable) return value + table;
+    return value;
+  }
+  const uint8_t* at() const { return at_; }
+  void moveTo(const uint8_t* at) { at_ = at; }
+
+ private:
+  const uint8_t* at_;
+};
+
+// What is common to many functions (a CIE) and what is of one (an FDE).
+struct Frame {
+  uint64_t code_step = 1;
+  int64_t data_step = 1;
+  uint8_t pointers = kAbsolute;
+  bool has_augmentation = false;
+  const uint8_t* common_begin = nullptr;
+  const uint8_t* common_end = nullptr;
+  const uint8_t* own_begin = nullptr;
+  const uint8_t* own_end = nullptr;
+  uintptr_t function = 0;
+};
+
+struct Entry {
+  const uint8_t* begin;  // behind its length
+  const uint8_t* end;
+};
+
+Entry entryAt(const uint8_t* at) {
+  Reader from(at);
+  uint64_t bytes = from.take<uint32_t>();
+  if (bytes == UINT32_MAX) bytes = from.take<uint64_t>();
+  return {from.at(), from.at() + bytes};
+}
+
+bool readCommon(const uint8_t* at, Frame& frame) {
+  const Entry entry = entryAt(at);
+  Reader from(entry.begin);
+  if (from.take<uint32_t>() != 0) return false;
+  const uint8_t version = from.take<uint8_t>();
+  if (version != 1 && version != 3) return false;
+  const char* augmentation = reinterpret_cast<const char*>(from.at());
+  from.moveTo(from.at() + strlen(augmentation) + 1);
+  frame.code_step = from.uleb();
+  frame.data_step = from.sleb();
+  version == 1 ? from.take<uint8_t>() : from.uleb();  // the register of the return address
+  const uint8_t* program = nullptr;
+  for (const char* letter = augmentation; *letter; letter++) {
+    if (*letter == 'z') {
+      const uint64_t bytes = from.uleb();
+      program = from.at() + bytes;
+      frame.has_augmentation = true;
+    } else if (*letter == 'R') {
+      frame.pointers = from.take<uint8_t>();
+    } else if (*letter == 'P') {
+      const uint8_t encoding = from.take<uint8_t>();
+      from.pointer(encoding);
+    } else if (*letter == 'L') {
+      from.take<uint8_t>();
+    } else if (*letter != 'S' && *letter != 'B') {
+      return false;
+    }
+  }
+  frame.common_begin = program ? program : from.at();
+  frame.common_end = entry.end;
+  return true;
+}
+
+// The FDE of the function at `pc`, by the sorted table in .eh_frame_hdr.
+const uint8_t* findEntry(const uint8_t* header, uintptr_t pc) {
+  Reader from(header);
+  if (from.take<uint8_t>() != 1) return nullptr;
+  const uint8_t frame_encoding = from.take<uint8_t>();
+  const uint8_t count_encoding = from.take<uint8_t>();
+  const uint8_t table_encoding = from.take<uint8_t>();
+  if (count_encoding == kOmitted || table_encoding != (kRelativeToTable | kSigned4)) return nullptr;
+  const auto table = reinterpret_cast<uintptr_t>(header);
+  from.pointer(frame_encoding, table);
+  const uintptr_t count = from.pointer(count_encoding, table);
+  struct Row {
+    int32_t function;
+    int32_t entry;
+  };
+  const uint8_t* rows = from.at();
+  const auto rowAt = [&](uintptr_t i) {
+    Row row;
+    memcpy(&row, rows + i * sizeof row, sizeof row);
+    return row;
+  };
+  const auto wanted = static_cast<intptr_t>(pc - table);
+  uintptr_t low = 0, high = count;  // the first row beyond pc is in [low, high]
+  while (low < high) {
+    const uintptr_t middle = low + (high - low) / 2;
+    if (rowAt(middle).function <= wanted)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low == 0 ? nullptr : header + rowAt(low - 1).entry;
+}
+
+bool findFrame(const uint8_t* header, uintptr_t pc, Frame& frame) {
+  const uint8_t* at = findEntry(header, pc);
+  if (!at) return false;
+  const Entry entry = entryAt(at);
+  Reader from(entry.begin);
+  const uint8_t* here = from.at();
+  const uint32_t back = from.take<uint32_t>();
+  if (back == 0 || !readCommon(here - back, frame)) return false;
+  frame.function = from.pointer(frame.pointers);
+  const uintptr_t bytes = from.pointer(frame.pointers & 0x0f);
+  if (pc - frame.function >= bytes) return false;
+  if (frame.has_augmentation) {
+    const uint64_t skip = from.uleb();
+    from.moveTo(from.at() + skip);
+  }
+  frame.own_begin = from.at();
+  frame.own_end = entry.end;
+  return true;
+}
+
+struct Row {
+  uint64_t cfa_register = kRsp;
+  int64_t cfa_offset = 8;
+  bool is_expression = false;
+  bool saves_rbp = false;
+  int64_t rbp_offset = 0;
+  bool has_end = false;  // the return address is not defined: there is no caller
+};
+
+constexpr uint64_t kReturnAddress = 16;
+
+// Runs a program of call-frame instructions up to the place `pc`.
+class Program {
+ public:
+  Program(const Frame& frame, uintptr_t pc) : frame_(frame), pc_(pc), at_(frame.function) {}
+
+  // False when it has an instruction that compilers do not make.
+  bool run(const uint8_t* begin, const uint8_t* end) {
+    Reader from(begin);
+    while (from.at() < end && at_ <= pc_) {
+      const uint8_t code = from.take<uint8_t>();
+      if (!step(code, from)) return false;
+    }
+    return true;
+  }
+  void keepInitial() { initial_ = row_; }
+  const Row& row() const { return row_; }
+
+ private:
+  static constexpr int kMostRemembered = 8;
+
+  bool step(uint8_t code, Reader& from) {
+    const uint8_t low = code & 0x3f;
+    switch (code >> 6) {
+      case 1:
+        advance(low);
+        return true;
+      case 2:
+        saved(low, static_cast<int64_t>(from.uleb()) * frame_.data_step);
+        return true;
+      case 3:
+        restored(low);
+        return true;
+      default:
+        return plain(code, from);
+    }
+  }
+  bool plain(uint8_t code, Reader& from);
+  bool define(uint8_t code, Reader& from);
+  void advance(uint64_t steps) {
+    const uintptr_t next = at_ + steps * frame_.code_step;
+    at_ = next;
+  }
+  void saved(uint64_t name, int64_t offset) {
+    if (name != kRbp) return;
+    row_.saves_rbp = true;
+    row_.rbp_offset = offset;
+  }
+  void restored(uint64_t name) {
+    if (name != kRbp) return;
+    row_.saves_rbp = initial_.saves_rbp;
+    row_.rbp_offset = initial_.rbp_offset;
+  }
+
+  const Frame& frame_;
+  uintptr_t pc_;
+  uintptr_t at_;
+  Row row_;
+  Row initial_;
+  Row remembered_[kMostRemembered];
+  int remembered_count_ = 0;
+};
+
+// The instructions that are not in the upper two bits: DW_CFA_*, by their numbers.
+bool Program::plain(uint8_t code, Reader& from) {
+  switch (code) {
+    case 0x00:  // nop
+      return true;
+    case 0x01:  // set_loc
+      at_ = from.pointer(frame_.pointers);
+      return true;
+    case 0x02:
+      advance(from.take<uint8_t>());
+      return true;
+    case 0x03:
+      advance(from.take<uint16_t>());
+      return true;
+    case 0x04:
+      advance(from.take<uint32_t>());
+      return true;
+    case 0x05: {  // offset_extended
+      const uint64_t name = from.uleb();
+      saved(name, static_cast<int64_t>(from.uleb()) * frame_.data_step);
+      return true;
+    }
+    case 0x06:  // restore_extended
+      restored(from.uleb());
+      return true;
+    case 0x07: {  // undefined
+      if (from.uleb() == kReturnAddress) row_.has_end = true;
+      return true;
+    }
+    case 0x08:  // same_value
+      if (from.uleb() == kRbp) row_.saves_rbp = false;
+      return true;
+    case 0x09: {  // register
+      const uint64_t name = from.uleb();
+      from.uleb();
+      return name != kRbp;
+    }
+    case 0x0a:  // remember_state
+      if (remembered_count_ == kMostRemembered) return false;
+      remembered_[remembered_count_++] = row_;
+      return true;
+    case 0x0b:  // restore_state
+      if (remembered_count_ == 0) return false;
+      row_ = remembered_[--remembered_count_];
+      return true;
+    case 0x2e:  // GNU_args_size
+      from.uleb();
+      return true;
+    default:
+      return define(code, from);
+  }
+}
+
+bool Program::define(uint8_t code, Reader& from) {
+  switch (code) {
+    case 0x0c:  // def_cfa
+      row_.cfa_register = from.uleb();
+      row_.cfa_offset = static_cast<int64_t>(from.uleb());
+      row_.is_expression = false;
+      return true;
+    case 0x0d:  // def_cfa_register
+      row_.cfa_register = from.uleb();
+      return true;
+    case 0x0e:  // def_cfa_offset
+      row_.cfa_offset = static_cast<int64_t>(from.uleb());
+      return true;
+    case 0x0f: {  // def_cfa_expression
+      row_.is_expression = true;
+      const uint64_t bytes = from.uleb();
+      from.moveTo(from.at() + bytes);
+      return true;
+    }
+    case 0x10:    // expression
+    case 0x16: {  // val_expression
+      const uint64_t name = from.uleb();
+      const uint64_t bytes = from.uleb();
+      from.moveTo(from.at() + bytes);
+      return name != kRbp;
+    }
+    case 0x11: {  // offset_extended_sf
+      const uint64_t name = from.uleb();
+      saved(name, from.sleb() * frame_.data_step);
+      return true;
+    }
+    case 0x12:  // def_cfa_sf
+      row_.cfa_register = from.uleb();
+      row_.cfa_offset = from.sleb() * frame_.data_step;
+      row_.is_expression = false;
+      return true;
+    case 0x13:  // def_cfa_offset_sf
+      row_.cfa_offset = from.sleb() * frame_.data_step;
+      return true;
+    default:
+      return false;
+  }
+}
+
+FrameRule ruleOf(const Row& row) {
+  FrameRule rule;
+  if (row.has_end) {
+    rule.kind = FrameRule::Kind::end;
+    return rule;
+  }
+  const bool is_usual =
+      row.cfa_register == kRbp && row.cfa_offset == 16 && row.saves_rbp && row.rbp_offset == -16;
+  if (row.is_expression || is_usual) return rule;
+  rule.kind = row.cfa_register == kRsp   ? FrameRule::Kind::stack_pointer
+              : row.cfa_register == kRbp ? FrameRule::Kind::base_pointer
+                                         : FrameRule::Kind::end;
+  rule.saves_rbp = row.saves_rbp;
+  rule.cfa_offset = static_cast<int32_t>(row.cfa_offset);
+  rule.rbp_offset = static_cast<int32_t>(row.rbp_offset);
+  return rule;
+}
+
+}  // namespace
+
+FrameRule frameRule(const uint8_t* eh_frame_hdr, uintptr_t pc) noexcept {
+  Frame frame;
+  // The call itself: what it returns to may belong to the next function already.
+  const uintptr_t call = pc - 1;
+  if (!eh_frame_hdr || !findFrame(eh_frame_hdr, call, frame)) return {};
+  Program program(frame, call);
+  const Frame& all = frame;
+  if (!program.run(all.common_begin, all.common_end)) return {FrameRule::Kind::end};
+  program.keepInitial();
+  if (!program.run(all.own_begin, all.own_end)) return {FrameRule::Kind::end};
+  return ruleOf(program.row());
+}
+
+}  // namespace memdrift

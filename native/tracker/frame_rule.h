@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// How to get from one frame of native code to the one that called it: from the tables that
+// compilers write for exceptions (.eh_frame, in the DWARF standard's chapter on call frames).
+#pragma once
+
+#include <cstdint>
+
+#include "tracker/loaded_object.h"
+
+namespace memdrift {
+
+// Where a frame's caller is, at one place in the code. All that compilers make is covered but for
+// a few hand-written functions, at which a walk ends.
+struct FrameRule {
+  enum class Kind : uint8_t {
+    frame_pointer,  // rbp points to the caller's rbp, and behind it is where the call returns to
+    stack_pointer,  // that place is `cfa_offset` - 8 beyond rsp
+    base_pointer,   // that place is `cfa_offset` - 8 beyond rbp
+    end,            // there is no caller
+  };
+  Kind kind = Kind::frame_pointer;
+  bool saves_rbp = false;
+  int32_t cfa_offset = 0;
+  int32_t rbp_offset = 0;  // of the caller's rbp from the CFA, where it is saved
+
+  bool operator==(const FrameRule&) const = default;
+};
+
+// The rule for code that a call returns to at `pc`, inside of an object whose table of frames is at
+// `eh_frame_hdr`. Code that no table knows has a frame pointer, as far as anybody can tell.
+// No heap, no lock: for hooks.
+FrameRule frameRule(const uint8_t* eh_frame_hdr, uintptr_t pc) noexcept;
+
+}  // namespace memdrift

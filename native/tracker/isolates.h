@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// The isolates of this process that are tracked: what V8 tells of their code, and when they end.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "tracker/code_table.h"
+#include "tracker/stack_walk.h"
+#include "tracker/v8_api.h"
+
+namespace memdrift {
+
+// One isolate. It is never freed, so that a hook that still holds it reads nothing that is gone.
+struct TrackedIsolate {
+  v8_api::Isolate* isolate = nullptr;
+  uint32_t number = 0;
+  // Changes when an address may have come to mean other code: stacks that were known are not then.
+  std::atomic<uint32_t> generation{1};
+  V8Code code;
+  // The walk has not found what V8 says: V8 is asked every time.
+  std::atomic<bool> is_slow{false};
+};
+
+// Its functions are called on the isolate's own thread, outside of hooks, but where it says so.
+// One per process: V8 calls back without saying for whom.
+class Isolates {
+ public:
+  static Isolates& instance();
+
+  // From now on isolates can be attached, and their code is put into the table.
+  void start();
+  // Nothing is put into the table any more when it returns, and it is empty. The handlers of other
+  // threads' isolates are taken out when these threads next run JavaScript.
+  void stop();
+
+  // Begins with this isolate, or null: there is no environment yet, or V8's functions are missing.
+  // Known code is told at once, a few milliseconds of it.
+  TrackedIsolate* attach(v8_api::Isolate* isolate);
+  // In hooks: asks for a call of attach() when the isolate next runs JavaScript. `done` gets what
+  // attach() returned.
+  static void requestAttach(v8_api::Isolate* isolate, void (*done)(TrackedIsolate*));
+  // Called on the isolate's thread when it ends.
+  void onEnd(std::function<void(TrackedIsolate*)> callback) { on_end_ = std::move(callback); }
+
+  uint32_t count() const;
+  CodeTable& code() noexcept { return code_; }
+
+ private:
+  static void onCode(const v8_api::JitCodeEvent* event);
+  static void onInterrupt(v8_api::Isolate* isolate, void* data);
+  static void onCleanup(void* data);
+  static void onInterruptToStop(v8_api::Isolate* isolate, void* data);
+  void addCode(const v8_api::JitCodeEvent& event, TrackedIsolate& isolate);
+  TrackedIsolate* find(const v8_api::Isolate* isolate) const;
+  TrackedIsolate* unused();
+  void noteInterpreter(const v8_api::JitCodeEvent& event, TrackedIsolate& isolate);
+
+  mutable std::mutex lock_;
+  bool is_on_ = false;
+  std::function<void(TrackedIsolate*)> on_end_;
+  std::vector<std::unique_ptr<TrackedIsolate>> all_;
+  std::vector<TrackedIsolate*> attached_;
+  uint32_t last_number_ = 0;
+  CodeTable code_;
+};
+
+}  // namespace memdrift

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+#include "tracker/session.h"
+
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+extern "C" void* __libc_stack_end;
+
+namespace memdrift {
+
+__thread ThreadMarks t_marks __attribute__((tls_model("initial-exec"))) = {};
+std::atomic<Session*> g_session{nullptr};
+
+namespace {
+
+// At a time; the records of threads beyond are counted as dropped.
+constexpr size_t kMaxThreads = 4096;
+// Where nothing limits a stack.
+constexpr uintptr_t kMostStackBytes = 1 << 30;
+
+std::atomic<ThreadTracking*> g_threads[kMaxThreads];
+std::atomic<size_t> g_thread_count{0};  // no thread from here on was ever taken
+
+uint32_t threadId() noexcept { return static_cast<uint32_t>(syscall(SYS_gettid)); }
+
+bool isAlive(uint32_t tid) noexcept {
+  return syscall(SYS_tgkill, getpid(), tid, 0) == 0 || errno != ESRCH;
+}
+
+// The first thread's stack grows down to its limit; glibc knows where it made the others'.
+StackBounds ownStack(uint32_t tid) noexcept {
+  if (tid == static_cast<uint32_t>(getpid())) {
+    const auto end = reinterpret_cast<uintptr_t>(__libc_stack_end);
+    rlimit limit;
+    const bool has_limit = getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    return {end - (has_limit ? limit.rlim_cur : kMostStackBytes), end};
+  }
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return {};
+  void* low = nullptr;
+  size_t bytes = 0;
+  pthread_attr_getstack(&attributes, &low, &bytes);
+  pthread_attr_destroy(&attributes);
+  const auto begin = reinterpret_cast<uintptr_t>(low);
+  return {begin, begin + bytes};
+}
+
+ThreadTracking* takeFree(uint32_t tid) noexcept {
+  const size_t count = g_thread_count.load(std::memory_order_acquire);
+  for (size_t i = 0; i < count; i++) {
+    ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
+    uint32_t free = 0;
+    if (thread && thread->tid.compare_exchange_strong(free, tid)) return thread;
+  }
+  return nullptr;
+}
+
+ThreadTracking* makeNew(uint32_t tid) noexcept {
+  const size_t at = g_thread_count.fetch_add(1);
+  if (at >= kMaxThreads) {
+    g_thread_count.fetch_sub(1);
+    return nullptr;
+  }
+  void* pages = mmap(nullptr, sizeof(ThreadTracking), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return nullptr;
+  auto* thread = static_cast<ThreadTracking*>(pages);
+  thread->tid.store(tid, std::memory_order_relaxed);
+  g_threads[at].store(thread, std::memory_order_release);
+  return thread;
+}
+
+// What other threads stored before is seen, and they see what this one did.
+void meetAllThreads() noexcept {
+  if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
+  // Not registered, or an old kernel: long enough for any store to be seen.
+  usleep(20'000);
+}
+
+void giveUpTables(ThreadTracking& thread) noexcept {
+  thread.stacks.clear();
+  thread.nodes.clear();
+}
+
+}  // namespace
+
+void openSession(Session* session) noexcept {
+  syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+  g_session.store(session, std::memory_order_seq_cst);
+}
+
+void closeSession() noexcept {
+  g_session.store(nullptr, std::memory_order_seq_cst);
+  meetAllThreads();
+  const size_t count = g_thread_count.load();
+  for (size_t i = 0; i < count && i < kMaxThreads; i++) {
+    ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
+    if (!thread) continue;
+    while (thread->is_recording.load(std::memory_order_acquire) != 0 && isAlive(thread->tid))
+      usleep(50);
+    giveUpTables(*thread);
+    thread->stream = nullptr;
+  }
+}
+
+void abandonSession() noexcept {
+  g_session.store(nullptr, std::memory_order_seq_cst);
+  t_marks = {};
+}
+
+ThreadTracking* Recording::newThread() noexcept {
+  const int before = errno;
+  const uint32_t tid = threadId();
+  ThreadTracking* thread = takeFree(tid);
+  if (!thread) thread = makeNew(tid);
+  if (thread) {
+    thread->stack = ownStack(tid);
+    thread->isolate = nullptr;
+    thread->has_asked_for_isolate = thread->isolate_has_ended = false;
+    thread->session.store(0, std::memory_order_relaxed);
+    t_marks.tracking = thread;
+  }
+  errno = before;
+  return thread;
+}
+
+void Recording::join() noexcept {
+  const int before = errno;
+  ThreadTracking& thread = *thread_;
+  thread.stream = session_->streams->open(thread.tid.load(std::memory_order_relaxed));
+  // Entries of an earlier session or thread may be left.
+  thread.renew();
+  thread.rules.clear();
+  thread.counters = {};
+  // Of an earlier session's; this one's capture would not know its code.
+  thread.isolate = nullptr;
+  thread.has_asked_for_isolate = false;
+  thread.module_generation = session_->modules.generation();
+  thread.session.store(session_->number, std::memory_order_release);
+  errno = before;
+}
+
+void setThreadIsolate(TrackedIsolate* isolate) noexcept {
+  const bool was_inside = t_marks.is_inside;
+  t_marks.is_inside = false;
+  if (const Recording recording; recording) {
+    ThreadTracking& thread = recording.thread();
+    thread.isolate = isolate;
+    thread.has_asked_for_isolate = isolate != nullptr;
+    thread.renew();
+    if (isolate) thread.code_generation = isolate->generation.load(std::memory_order_acquire);
+  }
+  t_marks.is_inside = was_inside;
+}
+
+void endThreadIsolate() noexcept {
+  ThreadTracking* thread = t_marks.tracking;
+  if (!thread) return;
+  thread->isolate = nullptr;
+  thread->isolate_has_ended = true;
+  thread->renew();
+}
+
+void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>& callback) {
+  const size_t count = g_thread_count.load(std::memory_order_acquire);
+  for (size_t i = 0; i < count && i < kMaxThreads; i++) {
+    ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
+    if (!thread || thread->tid.load() == 0) continue;
+    if (thread->session.load(std::memory_order_acquire) == session && thread->stream)
+      callback(*thread);
+  }
+}
+
+void forgetEndedThreads(Session& session) {
+  const size_t count = g_thread_count.load(std::memory_order_acquire);
+  for (size_t i = 0; i < count && i < kMaxThreads; i++) {
+    ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
+    const uint32_t tid = thread ? thread->tid.load(std::memory_order_acquire) : 0;
+    if (tid == 0 || isAlive(tid)) continue;
+    if (thread->session.load(std::memory_order_acquire) == session.number && thread->stream)
+      session.streams->close(thread->stream);
+    thread->stream = nullptr;
+    giveUpTables(*thread);
+    thread->is_recording.store(0, std::memory_order_relaxed);
+    thread->tid.store(0, std::memory_order_release);
+  }
+}
+
+}  // namespace memdrift

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// One capture that is being made: what hooks need of it, and who is inside of them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+#include "capture/capture_writer.h"
+#include "tracker/module_table.h"
+#include "tracker/thread_tracking.h"
+
+namespace memdrift {
+
+struct Session {
+  StreamSet* streams = nullptr;
+  ModuleTable modules;
+  uint32_t number = 0;
+  bool has_native_stacks = true;
+  uint32_t check_every = 0;  // stacks; 0: none is compared with V8
+};
+
+// The session that hooks record for; null: none. See Recording.
+extern std::atomic<Session*> g_session;
+
+// Makes hooks record for `session`.
+void openSession(Session* session) noexcept;
+// When it returns no hook is in the middle of a record, and none begins one.
+void closeSession() noexcept;
+
+// A record being made by the calling thread. Hooks make one on their stack and look whether it may.
+class Recording {
+ public:
+  Recording() noexcept {
+    if (t_marks.is_inside || g_session.load(std::memory_order_relaxed) == nullptr) return;
+    t_marks.is_inside = true;
+    thread_ = t_marks.tracking;
+    if (!thread_) [[unlikely]]
+      thread_ = newThread();
+    if (!thread_) {
+      t_marks.is_inside = false;
+      return;
+    }
+    thread_->is_recording.store(1, std::memory_order_relaxed);
+    // closeSession() makes all threads see each other's stores, so that none is needed here.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    session_ = g_session.load(std::memory_order_acquire);
+    if (!session_) {
+      end();
+      return;
+    }
+    if (thread_->session.load(std::memory_order_relaxed) != session_->number) [[unlikely]]
+      join();
+    if (!thread_->stream) [[unlikely]] {
+      session_->streams->countDrop();
+      end();
+    }
+  }
+  ~Recording() {
+    if (session_) end();
+  }
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  explicit operator bool() const noexcept { return session_ != nullptr; }
+  ThreadTracking& thread() const noexcept { return *thread_; }
+  Session& session() const noexcept { return *session_; }
+
+ private:
+  static ThreadTracking* newThread() noexcept;
+  void join() noexcept;
+  void end() noexcept {
+    thread_->is_recording.store(0, std::memory_order_release);
+    t_marks.is_inside = false;
+    session_ = nullptr;
+  }
+
+  ThreadTracking* thread_ = nullptr;
+  Session* session_ = nullptr;
+};
+
+// The calling thread's isolate, from now on.
+void setThreadIsolate(TrackedIsolate* isolate) noexcept;
+// The calling thread's isolate has ended: its memory may be gone.
+void endThreadIsolate() noexcept;
+
+// Calls back for each thread that has a stream in `session`. One thread at a time.
+void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>& callback);
+// Gives up what ended threads had. One thread at a time, not in hooks.
+void forgetEndedThreads(Session& session);
+
+// In a child process after fork: hooks record nothing from now on.
+void abandonSession() noexcept;
+
+}  // namespace memdrift

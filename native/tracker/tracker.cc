@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "tracker/tracker.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "errors.h"
+#include "proc/counters.h"
+#include "proc/read_file.h"
+#include "tracker/hooks.h"
+#include "tracker/isolates.h"
+#include "tracker/stack_nodes.h"
+
+namespace memdrift {
+
+namespace {
+
+// The one that runs. Who looks at it from another thread holds the lock, so that it is not gone.
+std::atomic<Tracker*> g_tracker{nullptr};
+std::mutex g_tracker_lock;
+std::atomic<uint32_t> g_session_count{0};
+
+// How often threads that ended and objects that came by other ways than dlopen are looked for.
+constexpr uint64_t kLookIntervalNs = 100'000'000;
+
+uint64_t bytesOrUnknown(double bytes) {
+  return std::isnan(bytes) ? kUnknown : static_cast<uint64_t>(bytes);
+}
+
+void inChildAfterFork() {
+  abandonSession();
+  g_tracker.store(nullptr);
+}
+
+void prepareForFork() {
+  static const int is_prepared = pthread_atfork(nullptr, nullptr, inChildAfterFork);
+  if (is_prepared != 0) throw Error::fromErrno("pthread_atfork", "this process", is_prepared);
+}
+
+const char* reasonInWords(EndReason reason) {
+  return reason == EndReason::max_bytes ? "it has reached the size that it may have"
+                                        : "it could not be written";
+}
+
+}  // namespace
+
+Tracker::Tracker(TrackerOptions options)
+    : options_(std::move(options)), patch_(interposedFunctions()), pid_(getpid()) {
+  Tracker* none = nullptr;
+  if (!g_tracker.compare_exchange_strong(none, this))
+    throw Error(ErrorCode::ERR_STATE,
+                "this process is being tracked already: stop that tracker first");
+  try {
+    prepareForFork();
+    begin();
+  } catch (...) {
+    g_tracker.store(nullptr);
+    throw;
+  }
+}
+
+void Tracker::begin() {
+  const NoReentry guard;
+  CaptureOptions capture;
+  capture.path = options_.path;
+  capture.info = options_.info;
+  capture.interval_ms = options_.interval_ms;
+  capture.max_bytes = options_.max_bytes;
+  capture.on_start = [] { t_marks.is_inside = true; };
+  capture.on_tick = [this] { tick(); };
+  capture.take_code = [] {
+    std::string records;
+    Isolates::instance().code().takeUsed([&](const CodeEvent& event) { putCode(event, records); });
+    return records;
+  };
+  capture.on_end = [this](EndReason reason) { onEnd(reason); };
+  writer_ = std::make_unique<CaptureWriter>(std::move(capture));
+  session_.streams = &writer_->streams();
+  session_.number = g_session_count.fetch_add(1) + 1;
+  session_.has_native_stacks = options_.native_stacks;
+  session_.check_every = options_.check_every;
+  addModules();
+  addMemory();
+  openSession(&session_);
+  Isolates& isolates = Isolates::instance();
+  isolates.onEnd([](TrackedIsolate*) { endThreadIsolate(); });
+  isolates.start();
+  const v8_api::Api* api = v8_api::api();
+  v8_api::Isolate* current = api ? api->tryGetCurrent() : nullptr;
+  if (TrackedIsolate* own = isolates.attach(current)) {
+    setThreadIsolate(own);
+    if (ThreadTracking* thread = t_marks.tracking) checkWalk(*own, thread->stack, session_.modules);
+  }
+  onObjectsChanged(objectsChanged);
+  patch_.apply();
+}
+
+Tracker::~Tracker() {
+  if (getpid() == pid_) {
+    stop();
+    return;
+  }
+  // The thread of the parent is not here to be joined.
+  (void)writer_.release();
+}
+
+void Tracker::stop() {
+  if (!runs_ || getpid() != pid_) return;
+  runs_ = false;
+  const NoReentry guard;
+  {
+    const std::lock_guard hold(g_tracker_lock);
+    onObjectsChanged(nullptr);
+    is_stopping_ = true;
+    patch_.restore();
+  }
+  sumUp();
+  closeSession();
+  // The writer still asks for names of code.
+  writer_->stop();
+  ended_ = ended();
+  writer_.reset();
+  Isolates::instance().stop();
+  g_tracker.store(nullptr);
+}
+
+void Tracker::mark(const std::string& label) {
+  if (!writer_) throw Error(ErrorCode::ERR_STATE, "the tracker was stopped before the mark");
+  const NoReentry guard;
+  writer_->add(FrameType::marker, payloadOf(MarkerPayload{monotonicNs()}, label));
+}
+
+std::string Tracker::ended() const {
+  if (!writer_) return ended_;
+  const EndReason reason = writer_->ended();
+  if (reason == EndReason::closed) return "";
+  std::string text = reasonInWords(reason);
+  if (writer_->errorNumber() != 0) text += std::string(": ") + strerror(writer_->errorNumber());
+  return text;
+}
+
+TrackerReport Tracker::report() {
+  if (runs_) sumUp();
+  return report_;
+}
+
+void Tracker::sumUp() {
+  report_ = {};
+  report_.patched_slots = patch_.slotCount();
+  report_.isolates = Isolates::instance().count();
+  forEachThread(session_.number, [this](ThreadTracking& thread) {
+#define MEMDRIFT_ADD(name) report_.stacks.name += thread.counters.name;
+    MEMDRIFT_STACK_COUNTERS(MEMDRIFT_ADD)
+#undef MEMDRIFT_ADD
+  });
+}
+
+// On the writer's thread.
+void Tracker::tick() {
+  addMemory();
+  const uint64_t now_ns = monotonicNs();
+  if (now_ns < next_look_ns_) return;
+  next_look_ns_ = now_ns + kLookIntervalNs;
+  forgetEndedThreads(session_);
+  if (patch_.isStale()) objectsChanged();
+}
+
+// After a dlopen or dlclose, on the thread that made it, or on the writer's.
+void Tracker::objectsChanged() {
+  const NoReentry guard;
+  const std::lock_guard hold(g_tracker_lock);
+  Tracker* tracker = g_tracker.load(std::memory_order_acquire);
+  if (!tracker || tracker->is_stopping_) return;
+  tracker->addModules();
+  tracker->patch_.apply();
+}
+
+void Tracker::addModules() {
+  session_.modules.update([this](const Module& module) {
+    ModulePayload payload = {};
+    payload.start_address = module.text.begin;
+    payload.end_address = module.text.end;
+    payload.file_offset = module.text_file_offset;
+    payload.time_ns = monotonicNs();
+    payload.path_bytes = static_cast<uint32_t>(module.path.size());
+    payload.build_id_bytes = static_cast<uint32_t>(module.build_id.size());
+    writer_->add(FrameType::module, payloadOf(payload, module.path + module.build_id));
+  });
+}
+
+void Tracker::addMemory() {
+  MemoryPayload payload;
+  std::fill_n(reinterpret_cast<uint64_t*>(&payload), sizeof payload / sizeof(uint64_t), kUnknown);
+  payload.time_ns = monotonicNs();
+  try {
+    const Counters counters = readStatus(kSelf, status_text_);
+    payload.rss_anon_bytes = bytesOrUnknown(counters.rss_anon_bytes);
+    payload.rss_file_bytes = bytesOrUnknown(counters.rss_file_bytes);
+    payload.rss_shmem_bytes = bytesOrUnknown(counters.rss_shmem_bytes);
+    payload.swap_bytes = bytesOrUnknown(counters.swap_bytes);
+  } catch (const Error&) {
+    // No descriptor left, as a rule: a row of what is not known.
+  }
+  writer_->add(FrameType::memory, payloadOf(payload));
+}
+
+// On the writer's thread: the program goes on without us, and its user is told once.
+void Tracker::onEnd(EndReason) {
+  {
+    const std::lock_guard hold(g_tracker_lock);
+    is_stopping_ = true;
+    patch_.restore();
+  }
+  const std::string text = "memdrift: the capture of process " + std::to_string(pid_) +
+                           " ends: " + ended() + ". The program goes on untracked.\n";
+  (void)!write(STDERR_FILENO, text.data(), text.size());
+}
+
+}  // namespace memdrift

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Tracks this process into a capture: hooks in, thread by thread, until stop.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "capture/capture_writer.h"
+#include "tracker/got_patch.h"
+#include "tracker/session.h"
+
+namespace memdrift {
+
+struct TrackerOptions {
+  std::string path;
+  std::string info;  // JSON text about the process
+  bool native_stacks = true;
+  uint32_t interval_ms = 10;  // of the memory series
+  uint64_t max_bytes = 0;     // of the capture; 0: no limit
+  uint32_t check_every = 0;   // stacks that are compared with what V8 says; 0: none
+};
+
+// What is known of a tracker's own work.
+struct TrackerReport {
+  StackCounters stacks;
+  uint64_t patched_slots = 0;
+  uint32_t isolates = 0;
+};
+
+// One at a time in a process. All functions on the thread of the environment that made it.
+class Tracker {
+ public:
+  // Begins. Throws ERR_STATE (another one runs), ERR_EXISTS and what else keeps a file from being
+  // made, ERR_UNSUPPORTED (not Node for x86-64 with glibc).
+  explicit Tracker(TrackerOptions options);
+  // stop()s; in a child after fork, where the writer does not live, only lets go.
+  ~Tracker();
+
+  void mark(const std::string& label);
+  // Why the capture ended by itself, in words; empty while it goes on.
+  std::string ended() const;
+  // Every word as it was, the file whole, the thread gone. Again without effect.
+  void stop();
+  TrackerReport report();
+
+ private:
+  void begin();
+  void tick();
+  void addModules();
+  void addMemory();
+  void sumUp();
+  void onEnd(EndReason reason);
+  static void objectsChanged();
+
+  TrackerOptions options_;
+  GotPatch patch_;
+  Session session_;
+  std::unique_ptr<CaptureWriter> writer_;
+  uint64_t next_look_ns_ = 0;
+  std::string status_text_;
+  TrackerReport report_;
+  std::string ended_;  // once it is stopped
+  pid_t pid_;
+  bool runs_ = true;
+  bool is_stopping_ = false;  // no object is patched any more
+};
+
+}  // namespace memdrift

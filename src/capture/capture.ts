@@ -1,0 +1,111 @@
+/** Captures as files: what is in one, read on the pool in bounded memory. */
+import { binding } from '../binding.ts';
+import type { NativeCaptureStats, NativeFrame } from '../door_tracker.ts';
+import { MemdriftError } from '../errors.ts';
+
+/** What `memdrift stats --json` prints; sizes in bytes. */
+export interface CaptureStats extends Omit<NativeCaptureStats, 'info'> {
+  /** What the process was in its program; null: the capture does not say. */
+  readonly role: string | null;
+  readonly nodeVersion: string | null;
+  readonly argv: readonly string[] | null;
+}
+
+/**
+ * Reads all records once. A capture that is cut or damaged gives what stands before the damage, and
+ * `damage` says where and why.
+ * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_MALFORMED (not a capture, or of a version that
+ * this reader does not know).
+ */
+export async function readCaptureStats(path: string): Promise<CaptureStats> {
+  const { info, ...stats } = await binding().captureStats(checkedPath(path));
+  return { ...stats, ...knownInfo(info) };
+}
+
+/** One function of a stack. */
+export interface Frame {
+  readonly function: string;
+  /** Of JavaScript the script, as V8 names it; of native code the object. */
+  readonly file: string;
+  /** Where the function's definition begins; null: not known. */
+  readonly functionLine: number | null;
+  /** The line that was executing; null: not known. */
+  readonly line: number | null;
+  readonly column: number | null;
+  readonly native: boolean;
+  /** Compiled into the function that called it. */
+  readonly inlined: boolean;
+}
+
+export const allocationKinds = ['malloc', 'buffer', 'mmap', 'file', 'shm'] as const;
+export type AllocationKind = (typeof allocationKinds)[number];
+
+/** What one stack of one thread held. */
+export interface TableRow {
+  readonly bytes: number;
+  readonly count: number;
+  readonly kind: AllocationKind;
+  /** Its id and name. */
+  readonly thread: string;
+  /** Innermost first. */
+  readonly stack: readonly Frame[];
+}
+
+export interface CaptureTable {
+  /** Of malloc, buffer and mmap: their rows add up to it. */
+  readonly totalBytes: number;
+  /** Largest first. */
+  readonly rows: readonly TableRow[];
+  readonly stats: CaptureStats;
+}
+
+/**
+ * What stacks held at the peak or, with `leaks`, at the end of the capture.
+ * @throws as readCaptureStats.
+ */
+export async function readCaptureTable(
+  path: string,
+  options: { readonly leaks?: boolean } = {},
+): Promise<CaptureTable> {
+  const table = await binding().captureTable(checkedPath(path), options.leaks === true);
+  const frames = table.frames.map(frameOf);
+  const rows = table.rows.map(({ stack, kind, ...row }) => ({
+    ...row,
+    kind: kind as AllocationKind,
+    stack: Array.from(stack, (number) => frames[number] as Frame),
+  }));
+  const { info, ...stats } = table.stats;
+  return { totalBytes: table.totalBytes, rows, stats: { ...stats, ...knownInfo(info) } };
+}
+
+function frameOf(frame: NativeFrame): Frame {
+  return { ...frame, line: null, inlined: false };
+}
+
+/** Every record as a line of text, in pieces of about 64 KiB. @throws as readCaptureStats. */
+export async function* captureText(path: string): AsyncGenerator<string> {
+  const handle = binding().captureTextOpen(checkedPath(path));
+  for (;;) {
+    const text = await binding().captureTextNext(handle);
+    if (text === null) return;
+    yield text;
+  }
+}
+
+function knownInfo(text: string): Pick<CaptureStats, 'role' | 'nodeVersion' | 'argv'> {
+  try {
+    const { role, nodeVersion, argv } = JSON.parse(text) as Record<string, unknown>;
+    return {
+      role: typeof role === 'string' ? role : null,
+      nodeVersion: typeof nodeVersion === 'string' ? nodeVersion : null,
+      argv: Array.isArray(argv) ? argv.map(String) : null,
+    };
+  } catch {
+    return { role: null, nodeVersion: null, argv: null };
+  }
+}
+
+function checkedPath(path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
+  throw new MemdriftError('ERR_INVALID', `${String(path)} is not the path of a capture`);
+}

@@ -1,0 +1,85 @@
+/** `memdrift run`: a Node program, tracked from its first line, with its children. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync } from 'node:fs';
+import { constants } from 'node:os';
+import { basename, dirname, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { MemdriftError } from '../errors.ts';
+import { trackedEnvironment } from '../tracker/launch.ts';
+import { checkedTrackerOptions } from '../tracker/options.ts';
+
+interface RunFlags {
+  readonly output?: string;
+  readonly eval?: string;
+  readonly nativeStacks: boolean;
+  readonly intervalMs?: string;
+  readonly maxBytes?: string;
+  readonly force?: true;
+}
+
+/** Adds `memdrift run`; it ends with the program's own exit code. */
+export function registerRun(program: Command): void {
+  program
+    .command('run')
+    .description('run a Node program and record every allocation of it and its children')
+    .argument('[script]', 'the program; not with --eval')
+    .argument('[args...]', 'what the program is given')
+    .option('-o, --output <file>', 'the capture of the program itself (default: memdrift-…/main-…)')
+    .option('-e, --eval <code>', 'run this instead of a script')
+    .option('--no-native-stacks', 'JavaScript frames only')
+    .option('--interval-ms <ms>', 'between two rows of the memory series (default: 10)')
+    .option('--max-bytes <n>', 'close the capture when it has this size (default: no limit)')
+    .passThroughOptions()
+    .action(async (script: string | undefined, args: string[], flags: RunFlags) => {
+      process.exitCode = await run(programArguments(script, args, flags), flags);
+    });
+}
+
+function programArguments(script: string | undefined, args: string[], flags: RunFlags): string[] {
+  if (flags.eval !== undefined) {
+    const rest = script === undefined ? args : [script, ...args];
+    return ['-e', flags.eval, '--', ...rest];
+  }
+  if (script === undefined) {
+    throw new MemdriftError('ERR_INVALID', 'nothing to run: give a script, or --eval CODE');
+  }
+  return [script, ...args];
+}
+
+async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
+  const { role: _role, ...options } = checkedTrackerOptions({
+    nativeStacks: flags.nativeStacks,
+    ...(flags.intervalMs !== undefined && { intervalMs: Number(flags.intervalMs) }),
+    ...(flags.maxBytes !== undefined && { maxBytes: Number(flags.maxBytes) }),
+  });
+  const { file, folder } = captureTarget(flags.output);
+  const order = { folder, file, launcherPid: process.pid, options };
+  const child = spawn(process.execPath, [...process.execArgv, ...nodeArguments], {
+    stdio: 'inherit',
+    env: trackedEnvironment(process.env, order),
+  });
+  // A terminal sends its signals to both; ours is to wait for the program's own answer.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => child.kill(signal));
+  }
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  process.stderr.write(`memdrift: captures in ${file ?? folder}\n`);
+  return code ?? 128 + constants.signals[signal as NodeJS.Signals];
+}
+
+function captureTarget(output: string | undefined): { file: string | null; folder: string } {
+  if (output === undefined) {
+    const folder = resolve(`memdrift-${Date.now()}-${process.pid}`);
+    mkdirSync(folder, { mode: 0o700 });
+    return { file: null, folder };
+  }
+  const file = resolve(output);
+  if (existsSync(file)) {
+    throw new MemdriftError('ERR_EXISTS', `${output} exists; name another file with -o`);
+  }
+  if (!existsSync(dirname(file))) {
+    throw new MemdriftError('ERR_INVALID', `-o ${basename(file)}: ${dirname(file)} does not exist`);
+  }
+  return { file, folder: dirname(file) };
+}

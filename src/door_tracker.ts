@@ -1,0 +1,90 @@
+/** The part of the boundary that makes captures and reads them; the rest is in door.ts. */
+
+declare const trackerBrand: unique symbol;
+export interface TrackerHandle {
+  readonly [trackerBrand]: never;
+}
+
+export interface NativeTrackerOptions {
+  readonly path: string;
+  readonly nativeStacks: boolean;
+  readonly intervalMs: number;
+  /** 0: no limit. */
+  readonly maxBytes: number;
+  /** Of how many known stacks one is compared with V8's own answer; 0: none. */
+  readonly checkEvery: number;
+  /** JSON that the capture begins with: role, argv, versions. */
+  readonly info: string;
+}
+
+/** How the tracker's own work went so far. */
+export interface NativeTrackerReport {
+  patchedSlots: number;
+  isolates: number;
+  stacks_new: number;
+  stacks_broken: number;
+  stacks_deep: number;
+  stacks_checked: number;
+  stacks_wrong: number;
+}
+
+/** What one pass over a capture's records says; sizes in bytes. */
+export interface NativeCaptureStats {
+  events: number;
+  allocations: number;
+  frees: number;
+  totalBytes: number;
+  peakBytes: number;
+  leakedBytes: number;
+  droppedRecords: number;
+  unknownFrees: number;
+  durationMs: number;
+  fileBytes: number;
+  pid: number;
+  sampleBytes: number;
+  info: string;
+  /** Why the rest cannot be read, or null: the capture is whole. */
+  damage: string | null;
+}
+
+export interface NativeFrame {
+  function: string;
+  file: string;
+  functionLine: number | null;
+  column: number | null;
+  native: boolean;
+}
+
+export interface NativeTable {
+  totalBytes: number;
+  frames: NativeFrame[];
+  /** Largest first; `stack` is numbers of frames, innermost first. */
+  rows: { bytes: number; count: number; kind: string; thread: string; stack: Uint32Array }[];
+  stats: NativeCaptureStats;
+}
+
+declare const captureTextBrand: unique symbol;
+export interface CaptureTextHandle {
+  readonly [captureTextBrand]: never;
+}
+
+/** native/door/tracker_door.cc. One tracker per process. */
+export interface TrackerBinding {
+  trackerStart(options: NativeTrackerOptions): TrackerHandle;
+  trackerMark(tracker: TrackerHandle, label: string): void;
+  /** Why the capture ended before stop, or null: full disk, the limit of its size. */
+  trackerEnded(tracker: TrackerHandle): string | null;
+  /** Every slot as it was, the file whole, no thread left; then again nothing. */
+  trackerStop(tracker: TrackerHandle): void;
+  trackerReport(tracker: TrackerHandle): NativeTrackerReport;
+}
+
+/** native/door/capture_door.cc. Works on files, on the pool. */
+export interface CaptureBinding {
+  captureStats(path: string): Promise<NativeCaptureStats>;
+  /** What stacks held at the peak, or at the end. */
+  captureTable(path: string, atEnd: boolean): Promise<NativeTable>;
+  captureTextOpen(path: string): CaptureTextHandle;
+  /** The next records as lines of text, about 64 KiB; null at the end. */
+  captureTextNext(text: CaptureTextHandle): Promise<string | null>;
+}

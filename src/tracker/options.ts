@@ -1,0 +1,66 @@
+/** What a tracker can be told; the one list, for programs, the command line and the preload. */
+import { MemdriftError } from '../errors.ts';
+
+export interface TrackerOptions {
+  /** Native frames beneath the JavaScript ones; default true. */
+  readonly nativeStacks?: boolean;
+  /** Between two rows of the memory series, in ms; default 10. */
+  readonly intervalMs?: number;
+  /** The capture is closed, whole, when it reaches this; default none. */
+  readonly maxBytes?: number;
+  /** What the process is in its program: main, worker, client 3. Default: main. */
+  readonly role?: string;
+  /** Do not track until start(); default false. */
+  readonly paused?: boolean;
+}
+
+/** Options with every default filled in; sizes in bytes, times in ms. */
+export interface KnownTrackerOptions {
+  readonly nativeStacks: boolean;
+  readonly intervalMs: number;
+  readonly maxBytes: number;
+  readonly role: string;
+}
+
+const defaults: KnownTrackerOptions = {
+  nativeStacks: true,
+  intervalMs: 10,
+  maxBytes: 0,
+  role: 'main',
+};
+
+/** @throws MemdriftError ERR_INVALID with the option's name, its value and what it may be. */
+export function checkedTrackerOptions(options: TrackerOptions): KnownTrackerOptions {
+  const { paused: _paused, ...given } = options;
+  const all = { ...defaults, ...given };
+  checkNumber('intervalMs', all.intervalMs, { min: 1, max: 3_600_000 });
+  checkNumber('maxBytes', all.maxBytes, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  if (typeof all.nativeStacks !== 'boolean') throw invalid('nativeStacks', all, 'true or false');
+  if (typeof all.role !== 'string' || all.role.length > 200) {
+    throw invalid('role', all, 'a text of at most 200 characters');
+  }
+  return all;
+}
+
+function checkNumber(
+  name: 'intervalMs' | 'maxBytes',
+  value: unknown,
+  { min, max }: { min: number; max: number },
+): void {
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return;
+  throw invalid(name, { [name]: value }, `a whole number from ${min} to ${max}`);
+}
+
+function invalid(
+  name: keyof KnownTrackerOptions,
+  given: Partial<Record<keyof KnownTrackerOptions, unknown>>,
+  allowed: string,
+): MemdriftError {
+  return new MemdriftError(
+    'ERR_INVALID',
+    `${name} is ${String(given[name])}; it takes ${allowed}`,
+    {
+      [name]: given[name],
+    },
+  );
+}

@@ -1,0 +1,89 @@
+/** Records every allocation of this process, under the stack that made it, into a capture. */
+import { basename, resolve } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
+import { binding } from '../binding.ts';
+import { type CaptureStats, readCaptureStats } from '../capture/capture.ts';
+import type { TrackerHandle } from '../door_tracker.ts';
+import { MemdriftError } from '../errors.ts';
+import { captureInfo } from './capture_info.ts';
+import { checkedTrackerOptions, type KnownTrackerOptions, type TrackerOptions } from './options.ts';
+
+/**
+ * Tracks from its construction on (or from start(), with `paused`) until stop(), the end of `using`
+ * or the end of the process, which leaves a capture that is whole up to its last 100 ms. All
+ * threads are tracked. One tracker at a time can run in a process.
+ *
+ * Cost while it runs: about 0.1 us per allocation; see bench/.
+ */
+export class Tracker {
+  readonly path: string;
+  readonly #options: KnownTrackerOptions;
+  #handle: TrackerHandle | null = null;
+  #isStopped = false;
+
+  /**
+   * @param path of the capture, which must not exist yet.
+   * @throws MemdriftError ERR_INVALID, ERR_EXISTS (the file), ERR_STATE (another tracker runs),
+   * ERR_UNSUPPORTED.
+   */
+  constructor(path: string, options: TrackerOptions = {}) {
+    if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+      throw new MemdriftError('ERR_INVALID', `the path of a capture is a text, not ${path}`);
+    }
+    this.path = resolve(path);
+    this.#options = checkedTrackerOptions(options);
+    if (options.paused !== true) this.start();
+  }
+
+  /** Begins; without effect while it runs. @throws MemdriftError ERR_STATE after stop(). */
+  start(): void {
+    if (this.#isStopped) {
+      throw new MemdriftError(
+        'ERR_STATE',
+        `the capture ${basename(this.path)} is closed; make a new Tracker with another path`,
+      );
+    }
+    if (this.#handle !== null) return;
+    if (!isMainThread) {
+      throw new MemdriftError('ERR_STATE', 'a Tracker is made in the main thread; it tracks all');
+    }
+    const { role, ...rest } = this.#options;
+    const info = captureInfo(role);
+    this.#handle = binding().trackerStart({ path: this.path, info, checkEvery: 0, ...rest });
+  }
+
+  /** Writes a named moment into the capture. @throws MemdriftError ERR_STATE when not tracking. */
+  mark(label: string): void {
+    if (typeof label !== 'string') throw new MemdriftError('ERR_INVALID', 'a label is a text');
+    binding().trackerMark(this.#running('mark'), label);
+  }
+
+  /** Why the capture ended early (disk full, maxBytes), or null. The program goes on untracked. */
+  get ended(): string | null {
+    return this.#handle === null ? null : binding().trackerEnded(this.#handle);
+  }
+
+  /**
+   * Takes the hooks out and closes the capture; resolves with what is in it. May be called again.
+   * @throws MemdriftError ERR_STATE when it never ran.
+   */
+  async stop(): Promise<CaptureStats> {
+    this.#stopNow();
+    return readCaptureStats(this.path);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#handle !== null) this.#stopNow();
+  }
+
+  #stopNow(): void {
+    if (this.#isStopped) return;
+    binding().trackerStop(this.#running('stop'));
+    this.#isStopped = true;
+  }
+
+  #running(what: string): TrackerHandle {
+    if (this.#handle !== null && !this.#isStopped) return this.#handle;
+    throw new MemdriftError('ERR_STATE', `${what}(): this Tracker does not run; start() it first`);
+  }
+}
