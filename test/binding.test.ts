@@ -15,11 +15,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { binding } from '../src/binding.ts';
 import { root } from './tidy/files.ts';
 
-/** The names of all members of the interfaces `…Binding` in src/door.ts. */
+/** The names of all members of the interfaces `…Binding` in src/door.ts and its other part. */
 function declaredFunctions(): readonly string[] {
-  const file = join(root, 'src/door.ts');
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2023);
-  const names = source.statements
+  const names = ['src/door.ts', 'src/door_tracker.ts']
+    .map((path) => join(root, path))
+    .map((file) => ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2023))
+    .flatMap((source) => source.statements)
     .filter((node) => ts.isInterfaceDeclaration(node))
     .filter((node) => node.name.text.endsWith('Binding'))
     .flatMap((node) => node.members.map((member) => (member.name as ts.Identifier).text));

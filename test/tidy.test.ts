@@ -23,6 +23,9 @@ const manyParameters: Readonly<Record<string, number>> = {
   // One row of the export table: where, under which name, what.
   'native/door/addon.cc exportFunction': 4,
   // Signatures of the C library.
+  'native/tracker/hooks.cc memdrift_mmap': 6,
+  'native/tracker/hooks.cc memdrift_mmap64': 6,
+  'native/tracker/hooks.cc memdrift_mremap': 5,
   'native/old_glibc.cc fstatat': 4,
   'native/old_glibc.cc pthread_cond_clockwait': 4,
 };

@@ -1,0 +1,134 @@
+/** `memdrift run` as a user calls it: what runs, what is followed, and how it ends. */
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { captureText, readCaptureStats, readCaptureTable } from '../../src/capture/capture.ts';
+import { fixture, GroundTruth, leaksOf } from '../ground_truth.ts';
+
+const truth = new GroundTruth();
+afterAll(() => truth.remove());
+
+async function textOf(path: string): Promise<string> {
+  let text = '';
+  for await (const piece of captureText(path)) text += piece;
+  return text;
+}
+
+test('children of every kind have captures of their own, named by what they are', async () => {
+  const run = await truth.run(fixture('children.cjs'));
+  expect(run.stderr).toMatch(/^memdrift: captures in .*\n$/);
+  const held = new Map<number, string>();
+  for (const capture of run.captures) {
+    const table = await readCaptureTable(capture, { leaks: true });
+    const big = table.rows.find((row) => row.bytes >= 7_000_001);
+    held.set(big?.bytes ?? 0, `${table.stats.role} ${basename(capture).split('-')[0]}`);
+    expect(basename(capture)).toContain(`-${table.stats.pid}-`);
+  }
+  expect(Object.fromEntries(held)).toEqual({
+    7000001: 'main main',
+    7000002: 'child child',
+    7000003: 'worker worker',
+    7000004: 'child child',
+  });
+});
+
+test("ends with the program's exit code, and its output is the program's", async () => {
+  const run = await truth.run(fixture('ends.cjs'), { args: ['exit'] });
+  expect([run.code, run.stdout]).toEqual([3, 'ready\n']);
+  const [capture = ''] = run.captures;
+  expect(await readCaptureStats(capture)).toMatchObject({ damage: null, role: 'main' });
+});
+
+test('--eval runs a text, with arguments', async () => {
+  const code = 'console.log(process.argv.slice(1).join(), process.execArgv.length)';
+  const run = await truth.run('one', { flags: ['-e', code], args: ['--two'] });
+  expect([run.code, run.stdout]).toEqual([0, 'one,--two 2\n']);
+  expect(run.captures).toHaveLength(1);
+});
+
+test('what NODE_OPTIONS had stays', async () => {
+  const preload = join(truth.folder, 'with space.cjs');
+  writeFileSync(preload, 'globalThis.preloaded = true;');
+  const env = { NODE_OPTIONS: `--require "${preload}" --no-warnings` };
+  const code =
+    'console.log(globalThis.preloaded, process.env.NODE_OPTIONS.includes("no-warnings"))';
+  const run = await truth.run('', { flags: ['-e', code], env });
+  expect(run.stdout).toBe('true true\n');
+});
+
+test('-o names the capture, and replaces no file', async () => {
+  const file = join(truth.folder, 'mine.mdc');
+  const run = await truth.run(fixture('ends.cjs'), { flags: ['-o', file], args: ['exit'] });
+  expect(run.code).toBe(3);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const again = await truth.run(fixture('ends.cjs'), { flags: ['-o', file], args: ['exit'] });
+  expect(again.code).toBe(1);
+  expect(again.stderr).toContain('mine.mdc exists');
+});
+
+test.each([
+  [['--interval-ms', 'x'], 'intervalMs is NaN'],
+  [['--max-bytes', '-1'], 'maxBytes is -1'],
+])('%j is refused', async (flags, message) => {
+  const run = await truth.run(fixture('ends.cjs'), { flags, args: ['exit'] });
+  expect(run.code).toBe(2);
+  expect(run.stderr).toContain(message);
+  expect(readdirSync(run.cwd)).toEqual([]);
+});
+
+describe('after an end that nobody could prepare for', () => {
+  test.each(['kill', 'abort', 'throw'])('%s: the capture is readable', async (way) => {
+    const run = await truth.run(fixture('ends.cjs'), { args: [way] });
+    expect(run.code).not.toBe(0);
+    const [capture = ''] = run.captures;
+    const table = await readCaptureTable(capture, { leaks: true });
+    expect(table.rows[0]?.bytes).toBe(6_000_001);
+    const damage = way === 'throw' ? null : expect.stringContaining('without closing it');
+    expect(table.stats.damage).toEqual(damage);
+  });
+
+  test('SIGTERM reaches the program', async () => {
+    const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+    const args = [cli, 'run', fixture('ends.cjs'), 'wait'];
+    const child = spawn(process.execPath, args, { cwd: truth.folder, env: truth.environment });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.kill('SIGTERM');
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    expect(code).toBe(128 + 15);
+  });
+});
+
+test('a capture that reached its largest size ends whole, and the program goes on', async () => {
+  const run = await truth.run(fixture('stress.cjs'), {
+    flags: ['--max-bytes', '300000'],
+    args: ['1500'],
+  });
+  expect(run.code).toBe(0);
+  expect(run.stderr.match(/The program goes on untracked/g)).toHaveLength(1);
+  const [capture = ''] = run.captures;
+  expect(statSync(capture).size).toBeLessThanOrEqual(300_000);
+  expect((await readCaptureStats(capture)).damage).toBeNull();
+});
+
+test('parse prints every record, and where a cut capture stops', async () => {
+  const run = await truth.run(fixture('ends.cjs'), { args: ['exit'] });
+  const [capture = ''] = run.captures;
+  const text = await textOf(capture);
+  expect(text).toMatch(/^alloc thread=1 malloc 0x[0-9a-f]+ bytes=6000001 stack=\d+$/m);
+  expect(text).toMatch(/^end at=/m);
+  const cut = join(truth.folder, 'cut.mdc');
+  writeFileSync(cut, readFileSync(capture).subarray(0, -1000));
+  expect((await readCaptureStats(cut)).damage).toMatch(/^at byte \d+: /);
+  const { events } = await readCaptureStats(capture);
+  const lines = text.match(/^(alloc|free|restore|map|unmap|protect|advise|remap) /gm);
+  expect(lines).toHaveLength(events);
+});
+
+test('the peak of threads that take turns is exact', async () => {
+  const code = 'require(process.env.GROUND_TRUTH).takeTurns(200, 50_000_000)';
+  const run = await truth.run('', { flags: ['-e', code] });
+  const { stats } = await leaksOf(run);
+  expect(stats.peakBytes).toBeGreaterThan(50_000_000);
+  expect(stats.peakBytes).toBeLessThan(60_000_000);
+});

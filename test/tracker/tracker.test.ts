@@ -1,0 +1,128 @@
+/** The tracker in a program of its own: start, marks, stop, and what is left of it then. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { GroundTruth } from '../ground_truth.ts';
+
+const truth = new GroundTruth();
+afterAll(() => truth.remove());
+
+let programs = 0;
+
+/** Runs `body` as a module that has the package's names and `truth`; what it prints, as JSON. */
+function inProgram(body: string): Record<string, unknown> {
+  const index = new URL('../../dist/index.js', import.meta.url).href;
+  const script = `
+    import { Tracker, readCaptureTable, readCaptureStats, MemdriftError } from '${index}';
+    import { createRequire } from 'node:module';
+    import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+    const truth = createRequire(import.meta.url)(process.env.GROUND_TRUTH);
+    const path = ${JSON.stringify(join(truth.folder, `program-${++programs}-`))};
+    const print = (value) => console.log(JSON.stringify(value));
+    ${body}`;
+  const file = join(truth.folder, `program-${programs}.mjs`);
+  writeFileSync(file, script);
+  const output = execFileSync(process.execPath, ['--expose-gc', file], {
+    env: truth.environment,
+    encoding: 'utf8',
+  });
+  return JSON.parse(output) as Record<string, unknown>;
+}
+
+test('tracks from its construction to the end of `using`', () => {
+  const seen = inProgram(`
+    const before = truth.malloc(900_001);
+    {
+      const tracker = new Tracker(path + 'a.mdc', { role: 'mine' });
+      globalThis.during = truth.malloc(900_002);
+      truth.free(before);
+      tracker[Symbol.dispose]();
+    }
+    globalThis.after = truth.malloc(900_003);
+    const { rows, stats } = await readCaptureTable(path + 'a.mdc', { leaks: true });
+    print({ sizes: rows.map((row) => row.bytes).filter((n) => n > 900_000), ...stats });`);
+  expect(seen).toMatchObject({ sizes: [900_002], role: 'mine', damage: null, droppedRecords: 0 });
+  expect(seen.unknownFrees).toBeGreaterThanOrEqual(1);
+});
+
+test('stop gives the totals, and can be called again', () => {
+  const seen = inProgram(`
+    const tracker = new Tracker(path + 'a.mdc', { paused: true });
+    truth.free(truth.malloc(800_001));
+    tracker.start();
+    tracker.start();
+    tracker.mark('phase');
+    truth.free(truth.malloc(800_002));
+    const stats = await tracker.stop();
+    print({ ...stats, again: await tracker.stop(), ended: tracker.ended });`);
+  expect(seen).toMatchObject({ ended: null, again: { events: seen.events } });
+  expect(seen.peakBytes).toBeGreaterThanOrEqual(800_002);
+  expect(seen.peakBytes).toBeLessThan(1_400_000);
+});
+
+describe('misuse is an error that says so, and loses nothing', () => {
+  const cases: Record<string, readonly [string, string]> = {
+    'two at once': ['new Tracker(path + "a"); new Tracker(path + "b")', 'ERR_STATE'],
+    'a file that is there': ['new Tracker(process.env.GROUND_TRUTH)', 'ERR_EXISTS'],
+    'a folder that is not there': ['new Tracker(path + "no/a.mdc")', 'ERR_GONE'],
+    'no path': ['new Tracker()', 'ERR_INVALID'],
+    'an odd interval': ['new Tracker(path + "a", { intervalMs: 0 })', 'ERR_INVALID'],
+    'a mark before the start': ['new Tracker(path + "a", { paused: true }).mark("x")', 'ERR_STATE'],
+    'a start after the stop': [
+      'const t = new Tracker(path + "a"); t[Symbol.dispose](); t.start()',
+      'ERR_STATE',
+    ],
+  };
+  test.each(Object.entries(cases))('%s', (_name, [body, code]) => {
+    const seen = inProgram(`
+      let error;
+      try { ${body} } catch (e) { error = e; }
+      print({ code: error?.code, isOurs: error instanceof MemdriftError });`);
+    expect(seen).toEqual({ code, isOurs: true });
+    expect(existsSync(truth.addon)).toBe(true);
+  });
+});
+
+test('after stop no thread, no descriptor and no mapping of size is left', () => {
+  const seen = inProgram(`
+    const threads = () => readdirSync('/proc/self/task')
+      .map((tid) => readFileSync('/proc/self/task/' + tid + '/comm', 'utf8').trim());
+    const files = () => readdirSync('/proc/self/fd').length;
+    const status = () => readFileSync('/proc/self/status', 'utf8');
+    const anon = () => Number(/RssAnon:\\s+(\\d+)/.exec(status())[1]);
+    const once = async (i) => {
+      const tracker = new Tracker(path + i + '.mdc');
+      for (let n = 0; n < 500; n++) truth.free(truth.malloc(n));
+      const running = threads().filter((name) => name.startsWith('memdrift')).length;
+      await tracker.stop();
+      return running;
+    };
+    const running = await once('first');
+    for (let i = 0; i < 50; i++) await once('warm' + i);
+    gc();
+    const before = { files: files(), anon: anon() };
+    for (let i = 0; i < 150; i++) await once(i);
+    gc();
+    print({
+      running,
+      left: threads().filter((name) => name.startsWith('memdrift')).length,
+      files: files() - before.files,
+      grownMb: (anon() - before.anon) / 1e3,
+    });`);
+  expect(seen).toMatchObject({ running: 1, left: 0, files: 0 });
+  expect(seen.grownMb).toBeLessThan(4);
+});
+
+test('a thread that forks while others allocate, 300 times', () => {
+  const seen = inProgram(`
+    const tracker = new Tracker(path + 'a.mdc');
+    const worker = new (await import('node:worker_threads')).Worker(
+      'const t = require(process.env.GROUND_TRUTH); for (;;) t.loop(1000, 64)', { eval: true });
+    await new Promise((resolve) => worker.once('online', resolve));
+    const bad = truth.forks(300);
+    await worker.terminate();
+    const stats = await tracker.stop();
+    print({ bad, damage: stats.damage });`);
+  expect(seen).toEqual({ bad: 0, damage: null });
+});
