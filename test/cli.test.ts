@@ -55,9 +55,10 @@ describe('help', () => {
     ] as const) {
       const { code, stdout, stderr } = await run(file, args);
       expect([code, stderr]).toEqual([0, '']);
-      for (const { name, alias = name } of [...numberFlags, ...textFlags]) {
-        expect(stdout).toContain(`--${name}`);
-        expect(stdout).toContain(`--${alias}`);
+      for (const flag of [...numberFlags, ...textFlags]) {
+        const prefix = 'negated' in flag ? '--no-' : '--';
+        expect(stdout).toContain(`${prefix}${flag.name}`);
+        expect(stdout).toContain(`${prefix}${flag.alias ?? flag.name}`);
       }
       expect(stdout).toMatch(/--array_size, --array-size <bytes> .*\(default 100000000 bytes\)/);
       for (const { group } of [...numberFlags, ...textFlags]) {

@@ -67,7 +67,8 @@ function optionsOf(flag: NumberFlag | TextFlag): readonly Option[] {
   const others = spellingsOf(flag).filter((one) => !main.includes(one));
   const spelled = [main, ...others.map((one) => [one])];
   return spelled.map((names) => {
-    const flags = names.map((name) => `--${name}`).join(', ');
+    const prefix = 'negated' in flag ? '--no-' : '--';
+    const flags = names.map((name) => `${prefix}${name}`).join(', ');
     return new Option(`${flags}${value}`, help).helpGroup(`${flag.group}:`);
   });
 }

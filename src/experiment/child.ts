@@ -8,6 +8,8 @@ import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { Flag } from '../shm/flag.ts';
 import { Segment } from '../shm/segment.ts';
 import { Store } from '../shm/store.ts';
+import type { Tracker } from '../tracker/tracker.ts';
+import { trackThisProcess } from './captures.ts';
 import type { ChildSetup, ToChild, ToMain } from './messages.ts';
 import { OwnMemoryFollower } from './own_memory.ts';
 
@@ -78,7 +80,12 @@ async function sweepAfterMain(): Promise<void> {
 }
 
 async function live(setup: ChildSetup, channel: MainChannel, body: RoleBody): Promise<number> {
+  let tracker: Tracker | null = null;
   try {
+    if (setup.captureDir !== null) {
+      const role = setup.role === 'server' ? 'server' : `client-${setup.index}`;
+      tracker = trackThisProcess(setup.captureDir, role);
+    }
     const store = await Store.open(setup.storeName, {
       trim: setup.trim,
       label: setup.role === 'server' ? 'Server' : `Client ${setup.index}`,
@@ -103,6 +110,7 @@ async function live(setup: ChildSetup, channel: MainChannel, body: RoleBody): Pr
     // The store is left to the exit, which waits for the pool: some of it may be in an array.
     return describeEnd(error, channel);
   } finally {
+    tracker?.[Symbol.dispose]();
     await channel.flushed();
   }
 }

@@ -32,9 +32,11 @@ export type NumberFlagName =
 
 /** A flag that takes a word or a path, or (without placeholder) nothing. */
 export interface TextFlag {
-  readonly name: 'tmp-dir' | 'capture-dir' | 'placement' | 'json' | 'trim' | 'quiet';
+  readonly name: 'tmp-dir' | 'capture-dir' | 'captures' | 'placement' | 'json' | 'trim' | 'quiet';
   readonly alias?: string;
   readonly placeholder: string | null;
+  /** On unless it is given as --no-NAME. */
+  readonly negated?: true;
   readonly group: FlagGroup;
   readonly help: string;
 }
@@ -177,7 +179,16 @@ export const textFlags: readonly TextFlag[] = [
     alias: 'mray_dir',
     placeholder: 'dir',
     group: 'Output',
-    help: 'an empty or new folder for captures; checked, but this version writes none',
+    help:
+      'an empty or new folder for the captures of main, server and client 0 ' +
+      '(default: a new one, <cwd>/captures/<time>-<pid>)',
+  },
+  {
+    name: 'captures',
+    placeholder: null,
+    negated: true,
+    group: 'Output',
+    help: 'record no allocations',
   },
   {
     name: 'json',

@@ -69,6 +69,22 @@ export function makeFolders(path: string): void {
   }
 }
 
+/**
+ * A new folder for captures, which is not made yet: in the current folder, or else beside the other
+ * files of a run.
+ */
+export function defaultCaptureDir(environment: {
+  readonly cwd: string;
+  readonly systemTmpDir: string;
+  readonly userId: number;
+}): string {
+  const time = new Date().toISOString().replace(/[-:]|\.\d+Z/g, '');
+  const here = join(environment.cwd, 'captures');
+  const usable = obstacleToWriting(here) === null && !isBelowSharedFolder(here);
+  const folder = usable ? here : join(defaultTmpDir(environment), 'captures');
+  return join(folder, `${time}-${process.pid}`);
+}
+
 /** A folder given as --capture-dir: empty, or not there yet; nothing is made. */
 export function checkedCaptureDir(path: string, cwd: string): string {
   const folder = resolve(cwd, path);

@@ -24,6 +24,8 @@ export interface ChildSetup {
   readonly storeName: string;
   readonly flagName: string;
   readonly socketPath: string;
+  /** The folder that this process writes its capture to; null: it writes none. */
+  readonly captureDir: string | null;
 }
 
 /** Main to a child. `connect`: the server listens. `proceed`: the sampler has had its look. */

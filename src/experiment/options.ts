@@ -4,7 +4,13 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { MemdriftError } from '../errors.ts';
 import { canonicalFlagName, type NumberFlagName, numberFlags, textFlags } from './flags.ts';
-import { checkedCaptureDir, checkedJsonFile, checkedTmpDir, defaultTmpDir } from './folders.ts';
+import {
+  checkedCaptureDir,
+  checkedJsonFile,
+  checkedTmpDir,
+  defaultCaptureDir,
+  defaultTmpDir,
+} from './folders.ts';
 
 /** The options of one run, validated; defaults and names are those of the original experiment. */
 export interface ExperimentOptions {
@@ -28,7 +34,7 @@ export interface ExperimentOptions {
   readonly observerBudgetPercent: number;
   /** Absolute folder for series.jsonl and store.log. */
   readonly tmpDir: string;
-  /** Folder for captures; null: none are written. */
+  /** Absolute folder for captures, which is new or empty; null: none are written. */
   readonly captureDir: string | null;
   /** Where the JSON report goes; null: nowhere. */
   readonly jsonFile: string | null;
@@ -108,17 +114,31 @@ export function experimentOptionsFrom(
   const wanted = number('obj-store-mem');
   const storeBytes = storeBytesOf(wanted, storeIsGiven, environment);
   checkSizes({ ...options, storeBytes, storeIsGiven }, environment);
-  const captureDir = textOf('capture-dir', given);
   const jsonFile = textOf('json', given);
   const tmpDir = textOf('tmp-dir', given);
   return {
     ...options,
     storeBytes,
     storeLoweredFromBytes: storeBytes === wanted ? null : wanted,
-    captureDir: captureDir === null ? null : checkedCaptureDir(captureDir, environment.cwd),
+    captureDir: captureDirOf(given, environment),
     jsonFile: jsonFile === null ? null : checkedJsonFile(jsonFile, environment.cwd),
     tmpDir: tmpDir === null ? defaultTmpDir(environment) : checkedTmpDir(tmpDir),
   };
+}
+
+/** The folder for captures; null: --no-captures. */
+function captureDirOf(
+  given: ReadonlyMap<string, string | boolean>,
+  environment: ExperimentEnvironment,
+): string | null {
+  const path = textOf('capture-dir', given);
+  if (given.get('captures') !== false) {
+    return path === null
+      ? defaultCaptureDir(environment)
+      : checkedCaptureDir(path, environment.cwd);
+  }
+  if (path === null) return null;
+  throw invalid(`--capture-dir ${path} and --no-captures contradict each other; give one`);
 }
 
 const knownNames = new Set<string>([...numberFlags, ...textFlags].map(({ name }) => name));

@@ -15,6 +15,7 @@ export interface ReportParts {
   readonly children: readonly Child[];
   readonly observed: SamplerReport;
   readonly looks: readonly Look[];
+  readonly captureDir: string | null;
   readonly recorded: Pick<ExperimentReport, 'store'> & {
     readonly series: string | null;
     readonly storeLog: string | null;
@@ -48,7 +49,7 @@ export function buildReport(parts: ReportParts): ExperimentReport {
     store: recorded.store,
     looks: parts.looks,
     observer: observed.observer,
-    files: { series: recorded.series, storeLog: recorded.storeLog, captureDir: null },
+    files: { series: recorded.series, storeLog: recorded.storeLog, captureDir: parts.captureDir },
   };
 }
 

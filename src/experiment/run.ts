@@ -8,6 +8,7 @@ import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { Sampler } from '../proc/sampler.ts';
 import { Flag } from '../shm/flag.ts';
 import { Store } from '../shm/store.ts';
+import { Captures } from './captures.ts';
 import { Child } from './children.ts';
 import { Failure } from './failure.ts';
 import { makeFolders } from './folders.ts';
@@ -61,6 +62,7 @@ class Run {
   readonly #flag: Flag;
   readonly #sampler: Sampler;
   readonly #recorder: Recorder;
+  readonly #captures: Captures;
   readonly #own: OwnMemoryFollower;
   readonly #children: Child[] = [];
   /** Rejects at the first thing that ends the run early; never resolves. */
@@ -73,13 +75,15 @@ class Run {
   static async prepare(options: ExperimentOptions, hooks: RunHooks): Promise<Run> {
     const name = `run-${process.pid}-${randomBytes(4).toString('hex')}`;
     makeFolders(options.tmpDir);
+    const captures = Captures.begin(options.captureDir);
     await sweepSockets();
     const flag = Flag.create(flagNameOf(name));
     let store: Store | null = null;
     try {
       store = await Run.#createStore(name, options);
-      return new Run({ options, hooks, name, store, flag });
+      return new Run({ options, hooks, name, store, flag, captures });
     } catch (error) {
+      captures.end();
       store?.close();
       flag.close();
       throw error;
@@ -103,8 +107,10 @@ class Run {
     name: string;
     store: Store;
     flag: Flag;
+    captures: Captures;
   }) {
     this.#options = parts.options;
+    this.#captures = parts.captures;
     this.#hooks = parts.hooks;
     this.#name = parts.name;
     this.#store = parts.store;
@@ -160,6 +166,7 @@ class Run {
     const recorded = await this.#recorder.stop();
     const ownMemory = this.#own.report();
     this.#own.stop();
+    this.#captures.end();
     this.#flag.close();
     this.#store.close();
     rmSync(this.#socketPath, { force: true });
@@ -173,6 +180,7 @@ class Run {
       observed,
       recorded,
       looks: this.#looks,
+      captureDir: this.#captures.folder,
     });
   }
 
@@ -205,6 +213,7 @@ class Run {
       storeName: this.#name,
       flagName: flagNameOf(this.#name),
       socketPath: this.#socketPath,
+      captureDir: index === 0 ? this.#captures.folder : null,
     };
   }
 

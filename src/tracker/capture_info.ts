@@ -9,6 +9,11 @@ export interface CaptureInfo {
   readonly startedAtMs: number;
 }
 
+/** The name of a capture among others: what the process is, which, and since when. */
+export function captureName(role: string): string {
+  return `${role}-${process.pid}-${Date.now()}.mdc`;
+}
+
 /** The JSON of this process's CaptureInfo. */
 export function captureInfo(role: string): string {
   const info: CaptureInfo = {

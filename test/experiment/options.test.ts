@@ -67,7 +67,7 @@ describe('defaults', () => {
       sampleIntervalMs: 100,
       observerBudgetPercent: 1,
       tmpDir: join(folder, 'cwd/tmp/memdrift'),
-      captureDir: null,
+      captureDir: expect.stringContaining(join(folder, 'cwd/captures/2')),
       jsonFile: null,
       quiet: false,
     });
@@ -218,6 +218,8 @@ describe('folders and files', () => {
     expect(refusalOf({ mray_dir: 'full/file' })).toMatch(/is not a folder/);
     const { captureDir } = experimentOptionsFrom({ mray_dir: './empty' }, environment);
     expect(captureDir).toBe(join(folder, 'cwd/empty'));
+    expect(experimentOptionsFrom({ captures: false }, environment).captureDir).toBeNull();
+    expect(refusalOf({ captures: false, mray_dir: './empty' })).toMatch(/contradict each other/);
   });
 
   it('given for temporary files must be absolute and possible', () => {

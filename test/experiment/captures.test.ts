@@ -1,0 +1,55 @@
+/** What a run of the experiment records of main, the server and the first client. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { readCaptureStats, readCaptureTable } from '../../src/capture/capture.ts';
+import type { ExperimentReport } from '../../src/experiment/report_model.ts';
+import { smallRun } from './launch.ts';
+
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const cwd = mkdtempSync(join(tmpdir(), 'memdrift-captures-'));
+afterAll(() => rmSync(cwd, { recursive: true, force: true }));
+
+function run(...flags: string[]): ExperimentReport {
+  const { status } = spawnSync(
+    process.execPath,
+    [main, ...smallRun, ...flags, '--json', 'a.json'],
+    {
+      cwd,
+    },
+  );
+  expect(status).toBe(0);
+  return JSON.parse(readFileSync(join(cwd, 'a.json'), 'utf8')) as ExperimentReport;
+}
+
+test('main, server and client 0 have a whole capture each, in a new folder', async () => {
+  const { files, processes } = run();
+  expect(files.captureDir).toMatch(new RegExp(`^${cwd}/captures/\\d{8}T\\d{6}-\\d+$`));
+  const names = readdirSync(files.captureDir ?? '').sort();
+  const roles = names.map((name) => name.replace(/-\d+-\d+\.mdc$/, ''));
+  expect(roles).toEqual(['client-0', 'main', 'server']);
+  const expected = { 'client-0': 'client', main: 'main', server: 'server' } as const;
+  for (const name of names) {
+    const stats = await readCaptureStats(join(files.captureDir ?? '', name));
+    expect(stats).toMatchObject({ damage: null, droppedRecords: 0 });
+    expect(stats.events).toBeGreaterThan(1000);
+    const role = expected[stats.role as keyof typeof expected];
+    expect(processes.find(({ pid }) => pid === stats.pid)?.role).toBe(role);
+  }
+});
+
+test('functions of the experiment are under their own names', async () => {
+  const folder = join(cwd, 'given');
+  run('--capture-dir', folder);
+  const server = readdirSync(folder).find((name) => name.startsWith('server')) ?? '';
+  const { rows } = await readCaptureTable(join(folder, server));
+  const names = new Set(rows.flatMap(({ stack }) => stack.map((frame) => frame.function)));
+  expect([...names]).toEqual(expect.arrayContaining(['live', 'acceptClients']));
+});
+
+test('--no-captures records nothing', () => {
+  expect(run('--no-captures').files.captureDir).toBeNull();
+});
