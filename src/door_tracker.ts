@@ -11,6 +11,8 @@ export interface NativeTrackerOptions {
   readonly intervalMs: number;
   /** 0: no limit. */
   readonly maxBytes: number;
+  /** On average between two samples; 0: every allocation is recorded. */
+  readonly sampleBytes: number;
   /** Of how many known stacks one is compared with V8's own answer; 0: none. */
   readonly checkEvery: number;
   /** JSON that the capture begins with: role, argv, versions. */

@@ -27,7 +27,8 @@ Tracker& trackerOf(const Napi::CallbackInfo& info) {
   return *fromHandle<Handle>(info[0], Handle::kTag, "tracker").tracker;
 }
 
-// trackerStart({path, info, nativeStacks, intervalMs, maxBytes, checkEvery}): a handle.
+// trackerStart({path, info, nativeStacks, intervalMs, maxBytes, sampleBytes, checkEvery}): a
+// handle.
 Napi::Value trackerStart(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsObject()) throw Error(ErrorCode::ERR_INVALID, "expected an object of options");
@@ -39,6 +40,8 @@ Napi::Value trackerStart(const Napi::CallbackInfo& info) {
   options.interval_ms =
       static_cast<uint32_t>(integerArgument(given.Get("intervalMs"), "intervalMs"));
   options.max_bytes = static_cast<uint64_t>(integerArgument(given.Get("maxBytes"), "maxBytes"));
+  options.sample_bytes =
+      static_cast<uint64_t>(integerArgument(given.Get("sampleBytes"), "sampleBytes"));
   options.check_every =
       static_cast<uint32_t>(integerArgument(given.Get("checkEvery"), "checkEvery"));
   auto tracker = std::make_shared<Tracker>(std::move(options));

@@ -54,26 +54,57 @@ struct Block {
   size_t bytes;
 };
 
+// Of a block that has a sampled byte in it.
+[[gnu::noinline]] void noteSample(HookId hook, const Block& block, const void* frame) noexcept {
+  Recording recording;
+  if (!recording) return;
+  ThreadTracking& thread = recording.thread();
+  Session& session = recording.session();
+  // A thread's first allocation only sets its clock; a session that began just now may take all.
+  if (session.sample_bytes == 0 || t_marks.until_sample > 0) return;
+  t_marks.until_sample = thread.clock.next(session.sample_bytes);
+  if (!session.samples->add(addressOf(block.address))) {
+    session.streams->countDrop();
+    return;
+  }
+  const uint32_t node = currentStack(recording, frame);
+  thread.stream->allocSample({hook, node, addressOf(block.address), block.bytes},
+                             SampleClock::weightOf(block.bytes, session.sample_bytes));
+}
+
 // `frame` is the hook's own: stacks begin with its caller.
 inline void noteAlloc(HookId hook, const Block& block, const void* frame) noexcept {
   if (!block.address) return;
+  if (g_samples.load(std::memory_order_relaxed)) {
+    t_marks.until_sample -= static_cast<int64_t>(block.bytes);
+    if (t_marks.until_sample <= 0) [[unlikely]]
+      noteSample(hook, block, frame);
+    return;
+  }
   Recording recording;
   if (!recording) return;
   const uint32_t node = currentStack(recording, frame);
   recording.thread().stream->alloc({hook, node, addressOf(block.address), block.bytes});
 }
 
-inline void noteFree(HookId hook, const void* block) noexcept {
-  if (!block) return;
+// True if it was recorded.
+inline bool noteFree(HookId hook, const void* block) noexcept {
+  if (!block) return false;
+  SampledBlocks* samples = g_samples.load(std::memory_order_relaxed);
+  if (samples && !samples->mayHave(addressOf(block))) [[likely]]
+    return false;
   Recording recording;
-  if (!recording) return;
-  recording.thread().stream->free({hook, addressOf(block)});
+  if (!recording) return false;
+  if (samples && !samples->remove(addressOf(block))) return false;
+  return recording.thread().stream->free({hook, addressOf(block)});
 }
 
+// A block whose free was recorded is there after all.
 void noteRestore(const void* block) noexcept {
-  if (!block) return;
   Recording recording;
-  if (recording) recording.thread().stream->restore(addressOf(block));
+  if (!recording) return;
+  if (SampledBlocks* samples = recording.session().samples) samples->add(addressOf(block));
+  recording.thread().stream->restore(addressOf(block));
 }
 
 struct MapCall {
@@ -124,7 +155,7 @@ static void* memdrift_calloc(size_t count, size_t bytes) {
 }
 
 static void* memdrift_realloc(void* before, size_t bytes) {
-  noteFree(HookId::k_realloc, before);
+  const bool is_told = noteFree(HookId::k_realloc, before);
   void* block;
   {
     const NoReentry guard;
@@ -132,13 +163,13 @@ static void* memdrift_realloc(void* before, size_t bytes) {
   }
   if (block) noteAlloc(HookId::k_realloc, {block, bytes}, __builtin_frame_address(0));
   // To no bytes is to free; else it failed, and the block is where it was.
-  else if (bytes != 0)
+  else if (bytes != 0 && is_told)
     noteRestore(before);
   return block;
 }
 
 static void* memdrift_reallocarray(void* before, size_t count, size_t bytes) {
-  noteFree(HookId::k_reallocarray, before);
+  const bool is_told = noteFree(HookId::k_reallocarray, before);
   void* block;
   {
     // glibc's calls realloc by a word that is ours too.
@@ -147,7 +178,7 @@ static void* memdrift_reallocarray(void* before, size_t count, size_t bytes) {
   }
   if (block)
     noteAlloc(HookId::k_reallocarray, {block, count * bytes}, __builtin_frame_address(0));
-  else if (count != 0 && bytes != 0)
+  else if (count != 0 && bytes != 0 && is_told)
     noteRestore(before);
   return block;
 }

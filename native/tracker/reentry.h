@@ -2,6 +2,8 @@
 // Whether this thread is inside of the tracker: what it allocates then is its own, and not told.
 #pragma once
 
+#include <cstdint>
+
 namespace memdrift {
 
 struct ThreadTracking;
@@ -11,6 +13,7 @@ struct ThreadTracking;
 struct ThreadMarks {
   bool is_inside;
   ThreadTracking* tracking;
+  int64_t until_sample;  // bytes, while samples are taken
 };
 extern __thread ThreadMarks t_marks __attribute__((tls_model("initial-exec")));
 

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include <cerrno>
 
@@ -17,6 +18,7 @@ namespace memdrift {
 
 __thread ThreadMarks t_marks __attribute__((tls_model("initial-exec"))) = {};
 std::atomic<Session*> g_session{nullptr};
+std::atomic<SampledBlocks*> g_samples{nullptr};
 
 namespace {
 
@@ -93,10 +95,12 @@ void giveUpTables(ThreadTracking& thread) noexcept {
 
 void openSession(Session* session) noexcept {
   syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+  g_samples.store(session->samples, std::memory_order_seq_cst);
   g_session.store(session, std::memory_order_seq_cst);
 }
 
 void closeSession() noexcept {
+  g_samples.store(nullptr, std::memory_order_seq_cst);
   g_session.store(nullptr, std::memory_order_seq_cst);
   meetAllThreads();
   const size_t count = g_thread_count.load();
@@ -111,6 +115,7 @@ void closeSession() noexcept {
 }
 
 void abandonSession() noexcept {
+  g_samples.store(nullptr, std::memory_order_seq_cst);
   g_session.store(nullptr, std::memory_order_seq_cst);
   t_marks = {};
 }
@@ -139,6 +144,8 @@ void Recording::join() noexcept {
   thread.renew();
   thread.rules.clear();
   thread.counters = {};
+  thread.clock.seed(reinterpret_cast<uintptr_t>(&thread) ^ __rdtsc());
+  if (session_->sample_bytes != 0) t_marks.until_sample = thread.clock.next(session_->sample_bytes);
   // Of an earlier session's; this one's capture would not know its code.
   thread.isolate = nullptr;
   thread.has_asked_for_isolate = false;

@@ -8,6 +8,7 @@
 
 #include "capture/capture_writer.h"
 #include "tracker/module_table.h"
+#include "tracker/sampling.h"
 #include "tracker/thread_tracking.h"
 
 namespace memdrift {
@@ -17,8 +18,14 @@ struct Session {
   ModuleTable modules;
   uint32_t number = 0;
   bool has_native_stacks = true;
-  uint32_t check_every = 0;  // stacks; 0: none is compared with V8
+  uint64_t sample_bytes = 0;         // between two samples, on average; 0: all are recorded
+  SampledBlocks* samples = nullptr;  // if they are not
+  uint32_t check_every = 0;          // stacks; 0: none is compared with V8
 };
+
+// The blocks that are sampled; null: all blocks are recorded, or none. Never freed while a hook may
+// hold it: the next session with samples uses it again.
+extern std::atomic<SampledBlocks*> g_samples;
 
 // The session that hooks record for; null: none. See Recording.
 extern std::atomic<Session*> g_session;

@@ -9,6 +9,7 @@
 #include "tracker/isolates.h"
 #include "tracker/page_table.h"
 #include "tracker/reentry.h"
+#include "tracker/sampling.h"
 #include "tracker/stack_walk.h"
 
 namespace memdrift {
@@ -75,6 +76,7 @@ struct ThreadTracking {
   // What is made of them: kept here, since a hook's caller may have a small stack.
   alignas(8) uint8_t scratch[kMaxFrames * 9 + 64];
   StackCounters counters;
+  SampleClock clock;
 
   // What was known of stacks is of no use: addresses may mean something else.
   void renew() noexcept {

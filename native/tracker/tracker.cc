@@ -40,6 +40,12 @@ void prepareForFork() {
   if (is_prepared != 0) throw Error::fromErrno("pthread_atfork", "this process", is_prepared);
 }
 
+// Made once: a hook may look into it even after its session.
+SampledBlocks& sampledBlocks() {
+  static auto* blocks = new SampledBlocks;
+  return *blocks;
+}
+
 const char* reasonInWords(EndReason reason) {
   return reason == EndReason::max_bytes ? "it has reached the size that it may have"
                                         : "it could not be written";
@@ -69,6 +75,7 @@ void Tracker::begin() {
   capture.info = options_.info;
   capture.interval_ms = options_.interval_ms;
   capture.max_bytes = options_.max_bytes;
+  capture.sample_bytes = options_.sample_bytes;
   capture.on_start = [] { t_marks.is_inside = true; };
   capture.on_tick = [this] { tick(); };
   capture.take_code = [] {
@@ -82,6 +89,8 @@ void Tracker::begin() {
   session_.number = g_session_count.fetch_add(1) + 1;
   session_.has_native_stacks = options_.native_stacks;
   session_.check_every = options_.check_every;
+  session_.sample_bytes = options_.sample_bytes;
+  if (options_.sample_bytes != 0) session_.samples = &sampledBlocks();
   addModules();
   addMemory();
   openSession(&session_);
@@ -121,6 +130,7 @@ void Tracker::stop() {
   closeSession();
   // The writer still asks for names of code.
   writer_->stop();
+  if (session_.samples) session_.samples->clear();
   ended_ = ended();
   writer_.reset();
   Isolates::instance().stop();

@@ -18,6 +18,7 @@ struct TrackerOptions {
   bool native_stacks = true;
   uint32_t interval_ms = 10;  // of the memory series
   uint64_t max_bytes = 0;     // of the capture; 0: no limit
+  uint64_t sample_bytes = 0;  // between two samples, on average; 0: every allocation is recorded
   uint32_t check_every = 0;   // stacks that are compared with what V8 says; 0: none
 };
 

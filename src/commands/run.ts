@@ -15,6 +15,7 @@ interface RunFlags {
   readonly nativeStacks: boolean;
   readonly intervalMs?: string;
   readonly maxBytes?: string;
+  readonly sampleBytes?: string;
   readonly force?: true;
 }
 
@@ -29,6 +30,7 @@ export function registerRun(program: Command): void {
     .option('-e, --eval <code>', 'run this instead of a script')
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--interval-ms <ms>', 'between two rows of the memory series (default: 10)')
+    .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 0)')
     .option('--max-bytes <n>', 'close the capture when it has this size (default: no limit)')
     .passThroughOptions()
     .action(async (script: string | undefined, args: string[], flags: RunFlags) => {
@@ -51,6 +53,7 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
   const { role: _role, ...options } = checkedTrackerOptions({
     nativeStacks: flags.nativeStacks,
     ...(flags.intervalMs !== undefined && { intervalMs: Number(flags.intervalMs) }),
+    ...(flags.sampleBytes !== undefined && { sampleBytes: Number(flags.sampleBytes) }),
     ...(flags.maxBytes !== undefined && { maxBytes: Number(flags.maxBytes) }),
   });
   const { file, folder } = captureTarget(flags.output);

@@ -16,9 +16,15 @@ export function statsText(stats: CaptureStats): string {
     line('events', `${count(stats.events)} in a file of ${megabytesWithUnit(stats.fileBytes)}`),
     line('allocations', `${count(stats.allocations)}, frees ${count(stats.frees)}`),
     line('allocated', megabytesWithUnit(stats.totalBytes)),
+    line('recorded', recorded(stats.sampleBytes)),
     line('peak', `${megabytesWithUnit(stats.peakBytes)} live at once`),
     line('live at the end', megabytesWithUnit(stats.leakedBytes)),
     line('lost records', count(stats.droppedRecords)),
     line('unknown frees', `${count(stats.unknownFrees)}, of blocks from before the start`),
   ].join('\n')}\n`;
+}
+
+function recorded(sampleBytes: number): string {
+  if (sampleBytes === 0) return 'every allocation';
+  return `one in ${sampleBytes.toLocaleString('en-US')} bytes: sizes are estimates`;
 }

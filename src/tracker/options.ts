@@ -6,6 +6,11 @@ export interface TrackerOptions {
   readonly nativeStacks?: boolean;
   /** Between two rows of the memory series, in ms; default 10. */
   readonly intervalMs?: number;
+  /**
+   * Record one allocation in so many bytes, on average, and what it stands for; mappings are all
+   * recorded. 0: every allocation. Default 0.
+   */
+  readonly sampleBytes?: number;
   /** The capture is closed, whole, when it reaches this; default none. */
   readonly maxBytes?: number;
   /** What the process is in its program: main, worker, client 3. Default: main. */
@@ -18,6 +23,7 @@ export interface TrackerOptions {
 export interface KnownTrackerOptions {
   readonly nativeStacks: boolean;
   readonly intervalMs: number;
+  readonly sampleBytes: number;
   readonly maxBytes: number;
   readonly role: string;
 }
@@ -25,6 +31,7 @@ export interface KnownTrackerOptions {
 const defaults: KnownTrackerOptions = {
   nativeStacks: true,
   intervalMs: 10,
+  sampleBytes: 0,
   maxBytes: 0,
   role: 'main',
 };
@@ -34,6 +41,7 @@ export function checkedTrackerOptions(options: TrackerOptions): KnownTrackerOpti
   const { paused: _paused, ...given } = options;
   const all = { ...defaults, ...given };
   checkNumber('intervalMs', all.intervalMs, { min: 1, max: 3_600_000 });
+  checkNumber('sampleBytes', all.sampleBytes, { min: 0, max: 2 ** 40 });
   checkNumber('maxBytes', all.maxBytes, { min: 0, max: Number.MAX_SAFE_INTEGER });
   if (typeof all.nativeStacks !== 'boolean') throw invalid('nativeStacks', all, 'true or false');
   if (typeof all.role !== 'string' || all.role.length > 200) {
@@ -43,7 +51,7 @@ export function checkedTrackerOptions(options: TrackerOptions): KnownTrackerOpti
 }
 
 function checkNumber(
-  name: 'intervalMs' | 'maxBytes',
+  name: 'intervalMs' | 'maxBytes' | 'sampleBytes',
   value: unknown,
   { min, max }: { min: number; max: number },
 ): void {

@@ -32,6 +32,7 @@ function track(order: PreloadOrder): void {
     nativeStacks: order.options.nativeStacks ?? true,
     intervalMs: order.options.intervalMs ?? 10,
     maxBytes: order.options.maxBytes ?? 0,
+    sampleBytes: order.options.sampleBytes ?? 0,
     checkEvery: 0,
   });
   process.on('exit', () => native.trackerStop(tracker));
