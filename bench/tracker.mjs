@@ -1,4 +1,3 @@
-// What it costs to have every allocation recorded under its JavaScript and native stack: per event,
 // What it costs to record every allocation under its JavaScript and native stack: per event,
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

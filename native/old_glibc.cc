@@ -28,8 +28,14 @@
 
 extern "C" {
 
+OLD_SYMBOL(dlclose);
+int old_dlclose(void* handle);
+OLD_SYMBOL(dlopen);
+void* old_dlopen(const char* name, int flags);
 OLD_SYMBOL(dlsym);
 void* old_dlsym(void* handle, const char* name);
+OLD_SYMBOL(pthread_attr_getstack);
+int old_pthread_attr_getstack(const pthread_attr_t* attributes, void** low, size_t* bytes);
 OLD_SYMBOL(pthread_mutex_trylock);
 int old_pthread_mutex_trylock(pthread_mutex_t* mutex);
 OLD_SYMBOL(pthread_once);
@@ -40,8 +46,34 @@ int old_pthread_sigmask(int how, const sigset_t* set, sigset_t* before);
 // libstdc++ reads it to leave out atomics while there is one thread; Node never has one (2.32).
 char __libc_single_threaded = 0;
 
+#if defined(__x86_64__)
+__asm__(".symver old_pthread_getattr_np, pthread_getattr_np@GLIBC_2.2.5");
+__asm__(".symver old_pthread_setname_np, pthread_setname_np@GLIBC_2.12");
+#else
+OLD_SYMBOL(pthread_getattr_np);
+OLD_SYMBOL(pthread_setname_np);
+#endif
+int old_pthread_getattr_np(pthread_t thread, pthread_attr_t* attributes);
+int old_pthread_setname_np(pthread_t thread, const char* name);
+
 // dlfcn.h is left out: it would give dlsym other attributes than it has here.
 void* dlsym(void* handle, const char* name) { return old_dlsym(handle, name); }
+
+int dlclose(void* handle) { return old_dlclose(handle); }
+
+void* dlopen(const char* name, int flags) { return old_dlopen(name, flags); }
+
+int pthread_attr_getstack(const pthread_attr_t* attributes, void** low, size_t* bytes) {
+  return old_pthread_attr_getstack(attributes, low, bytes);
+}
+
+int pthread_getattr_np(pthread_t thread, pthread_attr_t* attributes) {
+  return old_pthread_getattr_np(thread, attributes);
+}
+
+int pthread_setname_np(pthread_t thread, const char* name) {
+  return old_pthread_setname_np(thread, name);
+}
 
 int pthread_mutex_trylock(pthread_mutex_t* mutex) { return old_pthread_mutex_trylock(mutex); }
 

@@ -33,7 +33,8 @@ int64_t SampleClock::next(uint64_t mean_bytes) noexcept {
   state_ ^= state_ >> 7;
   state_ ^= state_ << 17;
   const double uniform = static_cast<double>((state_ >> 11) + 1) * 0x1p-53;
-  return static_cast<int64_t>(-std::log(uniform) * static_cast<double>(mean_bytes)) + 1;
+  // Not log(): its version is newer than the oldest system's.
+  return static_cast<int64_t>(-std::log1p(uniform - 1) * static_cast<double>(mean_bytes)) + 1;
 }
 
 SampledBlocks::SampledBlocks()
