@@ -21,6 +21,7 @@ class BlockMap {
   BlockMap() : places_(kFirstPlaces), mask_(kFirstPlaces - 1) {}
 
   LiveBlock* find(uint64_t address) noexcept {
+    if (address == 0) return nullptr;  // what marks empty places
     for (size_t at = home(address);; at = (at + 1) & mask_) {
       if (places_[at].address == address) return &places_[at];
       if (places_[at].address == 0) return nullptr;

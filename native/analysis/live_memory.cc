@@ -73,7 +73,6 @@ void LiveMemory::finish() {
 }
 
 void LiveMemory::addNode(const Event& event) {
-  if (event.stream >= streams_.size()) streams_.resize(event.stream + 1);
   auto& nodes = streams_[event.stream];
   if (nodes.empty()) nodes.push_back({});
   nodes.push_back({event.place, event.code, event.parent});
@@ -94,6 +93,7 @@ void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
 
 void LiveMemory::addBlock(const Event& event) {
   counts_.allocations++;
+  if (event.address == 0) return;  // no allocator gives it out
   const uint32_t site = siteOf(event, AllocationKind::block);
   if (LiveBlock* before = blocks_.find(event.address)) {
     // Its free was dropped, or is in another thread's order and comes a little later.
@@ -123,18 +123,17 @@ void LiveMemory::freeBlock(const Event& event) {
     counts_.unknown_frees++;
     return;
   }
-  if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray) {
-    if (event.stream >= last_freed_.size()) last_freed_.resize(event.stream + 1);
-    last_freed_[event.stream] = {*block, event.stream};
-  }
+  if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray)
+    last_freed_[event.stream] = *block;
   change(block->site, -static_cast<int64_t>(block->bytes), -1);
   blocks_.remove(block);
 }
 
 void LiveMemory::restoreBlock(const Event& event) {
   counts_.frees--;
-  if (event.stream >= last_freed_.size()) return;
-  const LiveBlock block = last_freed_[event.stream].block;
+  const auto found = last_freed_.find(event.stream);
+  if (found == last_freed_.end()) return;
+  const LiveBlock block = found->second;
   if (block.address != event.address || blocks_.find(event.address)) return;
   blocks_.add(block);
   heap_.change(block.site, static_cast<int64_t>(block.bytes), 1);

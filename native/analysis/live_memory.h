@@ -60,7 +60,7 @@ class LiveMemory final : public CaptureVisitor {
   const SiteTotals& heap() const { return heap_; }      // block, mapping
   const SiteTotals& beside() const { return beside_; }  // file, shared
   const std::vector<Site>& sites() const { return sites_; }
-  const StackNode& node(uint32_t stream, uint32_t node) const { return streams_[stream][node]; }
+  const StackNode& node(uint32_t stream, uint32_t node) const { return streams_.at(stream)[node]; }
   const BlockMap& blocks() const { return blocks_; }
   const RangeMap& ranges() const { return ranges_; }
 
@@ -77,22 +77,18 @@ class LiveMemory final : public CaptureVisitor {
   uint32_t siteOf(const Event& event, AllocationKind kind);
   void change(uint32_t site, int64_t bytes, int64_t count);
 
-  struct Freed {
-    LiveBlock block;
-    uint32_t stream;
-  };
-
   EventCounts counts_;
   SiteTotals heap_;
   SiteTotals beside_;
   std::vector<Site> sites_{Site{}};
-  std::vector<std::vector<StackNode>> streams_;  // by index; node 0 is the empty stack
+  // By number of the stream, which a damaged capture may have any of; node 0 is the empty stack.
+  std::unordered_map<uint32_t, std::vector<StackNode>> streams_;
   std::unordered_map<uint64_t, uint32_t> site_numbers_;
   BlockMap blocks_;
   RangeMap ranges_{[this](const RangeState& state) {
     if (state.is_committed) change(state.site, 0, 1);
   }};
-  std::vector<Freed> last_freed_;  // by stream: a realloc that fails gives it back
+  std::unordered_map<uint32_t, LiveBlock> last_freed_;  // by stream: a realloc may give it back
   // Blocks that came where another one still was: the free of that one has its thread's order, and
   // may come yet. By address, until the end of the epoch after.
   std::unordered_map<uint64_t, uint64_t> owed_frees_;

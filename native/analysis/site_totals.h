@@ -12,6 +12,11 @@ struct SiteTotal {
   int64_t count = 0;
 };
 
+// A damaged capture can have sizes that no sum holds: then the sum is wrong, and no more.
+constexpr int64_t wrappingSum(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+
 // One addition per event: a site's part of the peak is put down when the site next changes, so
 // that a new peak costs nothing.
 class SiteTotals {
@@ -25,9 +30,9 @@ class SiteTotals {
     }
     Site& one = sites_[site];
     keep(one);
-    one.now.bytes += bytes;
+    one.now.bytes = wrappingSum(one.now.bytes, bytes);
     one.now.count += count;
-    total_ += bytes;
+    total_ = wrappingSum(total_, bytes);
   }
   // After the last event.
   void finish() {

@@ -210,6 +210,16 @@ TEST(LiveMemory, AReallocThatFailsLeavesItsBlock) {
   EXPECT_EQ(memory.counts().frees, 0U);
 }
 
+// No allocator gives it out; a damaged capture may say so.
+TEST(LiveMemory, NothingIsAtAddressZero) {
+  LiveMemory memory;
+  for (int i = 0; i < 10'000; i++) memory.onEvent(alloc(1, 0, 10));
+  for (int i = 0; i < 20'000; i++) memory.onEvent(release(1, 0));
+  memory.onEvent(alloc(1, 0x1000, 10));
+  EXPECT_EQ(memory.heap().totalBytes(), 10);
+  EXPECT_EQ(memory.blocks().count(), 1U);
+}
+
 TEST(FunctionName, IsTakenApartAsV8WritesIt) {
   const auto name = functionNameOf("JS:*inner /a folder/x.js:12:34");
   EXPECT_TRUE(name.is_js);

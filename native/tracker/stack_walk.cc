@@ -58,8 +58,8 @@ struct StackWalker::Step {
   uintptr_t bytecode = 0;
 
   // The first: of the function that asks, which has a frame pointer.
-  [[gnu::no_sanitize("address")]] Step(const WalkContext& from, uintptr_t stack_end,
-                                       uintptr_t frame) noexcept
+  [[gnu::no_sanitize_address]] Step(const WalkContext& from, uintptr_t stack_end,
+                                    uintptr_t frame) noexcept
       : context(from), end(stack_end), pc(wordAt(frame + 8)), sp(frame + 16), rbp(wordAt(frame)) {}
 
   // Node's code and V8's have frame pointers. Null: this one has.
@@ -70,7 +70,7 @@ struct StackWalker::Step {
     return found.kind == FrameRule::Kind::frame_pointer ? nullptr : &found;
   }
   // False at the outermost function, or where the stack makes no sense.
-  [[gnu::no_sanitize("address")]] bool take() noexcept {
+  [[gnu::no_sanitize_address]] bool take() noexcept {
     if (const FrameRule* by = rule()) [[unlikely]]
       return takeBy(*by);
     if (rbp < sp || rbp > end - 16 || (rbp & 7) != 0) return false;
@@ -80,7 +80,7 @@ struct StackWalker::Step {
     readBytecode();
     return pc >= kLowestCode;
   }
-  [[gnu::no_sanitize("address")]] bool takeBy(const FrameRule& by) noexcept {
+  [[gnu::no_sanitize_address]] bool takeBy(const FrameRule& by) noexcept {
     if (by.kind == FrameRule::Kind::end) return false;
     const uintptr_t base = by.kind == FrameRule::Kind::stack_pointer ? sp : rbp;
     const uintptr_t cfa = base + static_cast<uintptr_t>(static_cast<intptr_t>(by.cfa_offset));
@@ -98,7 +98,7 @@ struct StackWalker::Step {
   static uintptr_t savedRbp(const FrameRule& by, uintptr_t cfa) noexcept {
     return cfa + static_cast<uintptr_t>(static_cast<intptr_t>(by.rbp_offset));
   }
-  [[gnu::no_sanitize("address")]] void readBytecode() noexcept {
+  [[gnu::no_sanitize_address]] void readBytecode() noexcept {
     bytecode = hasBytecode() ? bytecodePc(wordsAt(rbp)) : 0;
   }
   bool hasBytecode() const noexcept {
@@ -107,7 +107,7 @@ struct StackWalker::Step {
 };
 
 // All bits: the words are as they were.
-[[gnu::no_sanitize("address")]] inline __m128i StackWalker::compare(const Words& known) noexcept {
+[[gnu::no_sanitize_address]] inline __m128i StackWalker::compare(const Words& known) noexcept {
   const __m128i now = _mm_loadu_si128(reinterpret_cast<const __m128i*>(known.at));
   const __m128i then = _mm_load_si128(reinterpret_cast<const __m128i*>(&known.lower));
   const __m128i ignored = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&known.ignored));
@@ -166,8 +166,8 @@ uint64_t StackWalker::walk(const void* frame, const StackBounds& bounds,
   return key;
 }
 
-[[gnu::no_sanitize("address")]] void StackWalker::note(const void* frame, const StackBounds& bounds,
-                                                       const WalkContext& context) noexcept {
+[[gnu::no_sanitize_address]] void StackWalker::note(const void* frame, const StackBounds& bounds,
+                                                    const WalkContext& context) noexcept {
   walks_since_note_ = 0;
   forget();
   is_cut_ = false;
