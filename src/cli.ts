@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { registerCaptures } from './commands/captures.ts';
 import { addExperiment } from './commands/experiment.ts';
+import { registerLive } from './commands/live.ts';
 import { configureProgram, packageVersion, runProgram } from './commands/program.ts';
 import { registerPs } from './commands/ps.ts';
 import { registerRun } from './commands/run.ts';
@@ -16,6 +17,7 @@ const program = configureProgram(new Command('memdrift'))
 addExperiment(program.command('experiment'), 'memdrift experiment');
 registerPs(program);
 registerRun(program);
+registerLive(program);
 registerCaptures(program);
 addStore(program);
 

@@ -69,8 +69,9 @@ async function table(file: string, flags: TableFlags): Promise<void> {
   const leaks = flags.leaks === true;
   const found = await readCaptureTable(file, { leaks });
   const json = { schemaVersion, options: { file, leaks }, ...found };
+  const when = leaks ? 'at the end' : 'at the peak';
   process.stdout.write(
-    flags.json ? `${JSON.stringify(json, null, 2)}\n` : allocationsText(found, { count, leaks }),
+    flags.json ? `${JSON.stringify(json, null, 2)}\n` : allocationsText(found, { count, when }),
   );
   tellDamage(file, found.stats);
 }

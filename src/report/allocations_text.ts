@@ -5,12 +5,12 @@ import { megabytesWithUnit, unknown } from './units.ts';
 /** The `count` largest rows, each with its stack; innermost function first. */
 export function allocationsText(
   table: CaptureTable,
-  options: { readonly count: number; readonly leaks: boolean },
+  options: { readonly count: number; readonly when: 'at the peak' | 'at the end' | 'now' },
 ): string {
-  const when = options.leaks ? 'live at the end' : 'live at the peak';
   const shown = table.rows.slice(0, options.count);
   const left = table.rows.length - shown.length;
-  const parts = [`${megabytesWithUnit(table.totalBytes)} ${when}\n`, ...shown.map(rowText)];
+  const total = megabytesWithUnit(table.totalBytes);
+  const parts = [`${total} live ${options.when}\n`, ...shown.map(rowText)];
   if (left > 0) parts.push(`${left} more rows: --rows, or --json for all\n`);
   return parts.join('\n');
 }

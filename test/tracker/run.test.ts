@@ -1,5 +1,5 @@
 /** `memdrift run` as a user calls it: what runs, what is followed, and how it ends. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -110,6 +110,30 @@ test('a capture that reached its largest size ends whole, and the program goes o
   const [capture = ''] = run.captures;
   expect(statSync(capture).size).toBeLessThanOrEqual(300_000);
   expect((await readCaptureStats(capture)).damage).toBeNull();
+});
+
+test('live shows what a running program holds, by its pid', async () => {
+  const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+  const args = [cli, 'run', fixture('ends.cjs'), 'wait'];
+  const child = spawn(process.execPath, args, { cwd: truth.folder, env: truth.environment });
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const [pid = 0] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+    .split(' ')
+    .map(Number);
+  const look = (target: string) =>
+    spawnSync(process.execPath, [cli, 'live', target], { encoding: 'utf8' });
+  const { stdout, status } = look(String(pid));
+  child.kill('SIGTERM');
+  await new Promise((resolve) => child.once('close', resolve));
+  expect(status).toBe(0);
+  expect(stdout).toMatch(new RegExp(`^main ${pid}, running, [\\d,]+ events in`));
+  expect(stdout).toContain('MB live now');
+  expect(stdout).toContain('6.00 MB  malloc, 1 of them');
+  expect(look(String(process.pid))).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('is not being tracked; start it with memdrift run'),
+  });
+  expect(look('999999999').stderr).toContain('does not exist');
 });
 
 test('parse prints every record, and where a cut capture stops', async () => {

@@ -1,0 +1,60 @@
+/** `memdrift live`: what a running program holds now, and under which stacks. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { type CaptureTable, readCaptureTable } from '../capture/capture.ts';
+import { captureOfProcess, isRunning } from '../capture/running.ts';
+import { MemdriftError } from '../errors.ts';
+import { allocationsText } from '../report/allocations_text.ts';
+
+interface LiveFlags {
+  readonly rows: string;
+  readonly interval: string;
+  readonly once?: true;
+}
+
+/** Reading a capture takes at most this part of the time. */
+const shareOfTime = 0.2;
+const clearScreen = '\x1b[H\x1b[2J';
+
+/** Adds `memdrift live`. */
+export function registerLive(program: Command): void {
+  program
+    .command('live')
+    .description('what a program that is tracked holds now; on a terminal, again and again')
+    .argument('<pid|file>', 'the process, or its capture')
+    .option('-n, --rows <count>', 'this many of the largest stacks', '5')
+    .option('--interval <s>', 'between two looks', '1')
+    .option('--once', 'one look, which is all that a pipe or a file gets')
+    .action(live);
+}
+
+async function live(target: string, flags: LiveFlags): Promise<void> {
+  const count = numberOf('--rows', flags.rows);
+  const intervalMs = numberOf('--interval', flags.interval) * 1000;
+  const file = /^\d+$/.test(target) ? captureOfProcess(Number(target)) : target;
+  const isOnce = flags.once === true || !process.stdout.isTTY;
+  for (;;) {
+    const start = performance.now();
+    const table = await readCaptureTable(file, { leaks: true });
+    // A capture that is whole has ended; one that is cut is of a program that runs, or was killed.
+    const runs = table.stats.damage !== null && isRunning(table.stats.pid);
+    const text = `${headOf(table, runs)}\n${allocationsText(table, { count, when: 'now' })}`;
+    process.stdout.write(isOnce ? text : clearScreen + text);
+    if (isOnce || !runs) return;
+    const tookMs = performance.now() - start;
+    await sleep(Math.max(intervalMs, tookMs / shareOfTime));
+  }
+}
+
+function headOf({ stats }: CaptureTable, runs: boolean): string {
+  const after = `${(stats.durationMs / 1000).toFixed(1)} s`;
+  const events = stats.events.toLocaleString('en-US');
+  const state = runs ? 'running' : 'ended';
+  return `${stats.role ?? 'process'} ${stats.pid}, ${state}, ${events} events in ${after}`;
+}
+
+function numberOf(name: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 86_400) return value;
+  throw new MemdriftError('ERR_INVALID', `${name} is ${text}; it takes a number above 0`);
+}
