@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tracker/tracker.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -55,6 +56,11 @@ const char* reasonInWords(EndReason reason) {
 
 Tracker::Tracker(TrackerOptions options)
     : options_(std::move(options)), patch_(interposedFunctions()), pid_(getpid()) {
+  if (dlsym(RTLD_DEFAULT, "__asan_init"))
+    throw Error(
+        ErrorCode::ERR_UNSUPPORTED,
+        "this process runs under AddressSanitizer, whose allocator takes no hooks beside its "
+        "own; track a build without it");
   Tracker* none = nullptr;
   if (!g_tracker.compare_exchange_strong(none, this))
     throw Error(ErrorCode::ERR_STATE,
