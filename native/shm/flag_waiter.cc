@@ -101,11 +101,15 @@ void FlagWaiter::run() {
 std::vector<FlagWaiter::Pending> FlagWaiter::settle() {
   std::vector<std::pair<Done, WaitResult>> settled;
   std::vector<Pending> rest;
+  // A flag that one wait found empty is empty for the later ones of this pass too: a post in
+  // between would else be taken by a wait that began after it.
+  std::set<const Flag*> empty;
   {
     const std::lock_guard lock(mutex_);
     const Clock::time_point now = Clock::now();
     std::erase_if(pending_, [&](Pending& one) {
-      const bool taken = one.flag->tryWait();
+      const bool taken = !empty.contains(one.flag.get()) && one.flag->tryWait();
+      if (!taken) empty.insert(one.flag.get());
       if (!taken && now < one.deadline) return false;
       settled.emplace_back(std::move(one.done), taken ? WaitResult::kTaken : WaitResult::kTimedOut);
       return true;

@@ -29,7 +29,8 @@ class FlagWaiter {
   ~FlagWaiter();
   FlagWaiter(const FlagWaiter&) = delete;
 
-  // Calls `done` once: when the flag was taken, at the deadline, or at cancel().
+  // Calls `done` once: when the flag was taken, at the deadline, or at cancel(). Of several waits
+  // for one flag the oldest gets what is posted.
   void wait(std::shared_ptr<Flag> flag, Clock::time_point deadline, Done done);
   // Ends every wait for this flag.
   void cancel(const Flag* flag);
