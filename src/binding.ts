@@ -16,6 +16,17 @@ export function binding(): Binding {
   return loaded;
 }
 
+/** The file that binding() loads, for a process that is not ours. @throws as binding(). */
+export function bindingFile(): string {
+  binding();
+  const require = createRequire(import.meta.url);
+  return (require('node-gyp-build') as { path(root: string): string }).path(packageRoot());
+}
+
+function packageRoot(): string {
+  return join(dirname(fileURLToPath(import.meta.url)), '..');
+}
+
 function load(): Binding {
   if (process.platform !== 'linux') {
     throw new MemdriftError(
@@ -25,29 +36,28 @@ function load(): Binding {
       { platform: process.platform },
     );
   }
-  const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..');
-  const native = requireBinary(packageRoot);
+  const native = requireBinary(packageRoot());
   native.initialize(MemdriftError);
   return native;
 }
 
-function requireBinary(packageRoot: string): Binding {
+function requireBinary(root: string): Binding {
   const require = createRequire(import.meta.url);
   try {
-    return (require('node-gyp-build') as (root: string) => Binding)(packageRoot);
+    return (require('node-gyp-build') as (root: string) => Binding)(root);
   } catch (cause) {
-    throw noBinary(packageRoot, cause);
+    throw noBinary(root, cause);
   }
 }
 
-function noBinary(packageRoot: string, cause: unknown): MemdriftError {
+function noBinary(root: string, cause: unknown): MemdriftError {
   const platform = `linux-${process.arch}`;
   const libc = libcName();
   const given = process.env.MEMDRIFT_PREBUILD;
   const tried = [
     ...(given ? [join(given, 'build/Release')] : []),
-    join(packageRoot, 'build/Release'),
-    join(packageRoot, `prebuilds/${platform}/memdrift.${libc}.node`),
+    join(root, 'build/Release'),
+    join(root, `prebuilds/${platform}/memdrift.${libc}.node`),
   ];
   return new MemdriftError(
     'ERR_NO_BINARY',

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `memdrift` command. */
 import { Command } from 'commander';
+import { registerAttach } from './commands/attach.ts';
 import { registerCaptures } from './commands/captures.ts';
 import { addExperiment } from './commands/experiment.ts';
 import { registerLive } from './commands/live.ts';
@@ -17,6 +18,7 @@ const program = configureProgram(new Command('memdrift'))
 addExperiment(program.command('experiment'), 'memdrift experiment');
 registerPs(program);
 registerRun(program);
+registerAttach(program);
 registerLive(program);
 registerCaptures(program);
 addStore(program);

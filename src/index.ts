@@ -94,5 +94,10 @@ export {
   StoreProducer,
   type StoreStats,
 } from './shm/store.ts';
+export {
+  type AttachOptions as TrackerAttachOptions,
+  attach as attachTracker,
+  detach as detachTracker,
+} from './tracker/attach.ts';
 export type { TrackerOptions } from './tracker/options.ts';
 export { Tracker } from './tracker/tracker.ts';

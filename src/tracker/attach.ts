@@ -1,0 +1,79 @@
+/** Tracking of a process that was not prepared for it: no restart, no debugger, no ptrace. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { bindingFile } from '../binding.ts';
+import { MemdriftError } from '../errors.ts';
+import { evaluateIn } from './inspector.ts';
+import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
+import { checkTarget, otherUsers } from './target.ts';
+
+export interface AttachOptions extends Pick<TrackerOptions, 'nativeStacks' | 'sampleBytes'> {
+  /** Where the process writes its capture; must not exist. */
+  readonly path: string;
+  /** The inspector is open for a moment to all users of this machine: do it all the same. */
+  readonly yesOpenInspector?: boolean;
+}
+
+/** Where the process keeps what detach needs. */
+const place = "globalThis[Symbol.for('memdrift.attached')]";
+
+/**
+ * Begins to track the process, with samples of 512 KiB unless told otherwise.
+ * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE, ERR_EXISTS, ERR_TIMEOUT.
+ */
+export async function attach(pid: number, options: AttachOptions): Promise<void> {
+  const { path, yesOpenInspector = false, ...rest } = options;
+  const { role: _role, ...known } = checkedTrackerOptions({ sampleBytes: 512 << 10, ...rest });
+  const file = resolve(path);
+  if (existsSync(file)) {
+    throw new MemdriftError('ERR_EXISTS', `${path} exists; name another file with -o`);
+  }
+  checkTarget(pid);
+  checkInspector(yesOpenInspector);
+  const order = { ...known, path: file, checkEvery: 0 };
+  const expression = `(() => {
+    if (${place}) throw new Error('process ${pid} is being tracked already');
+    const addon = { exports: {} };
+    process.dlopen(addon, ${JSON.stringify(bindingFile())});
+    const { argv, execArgv, pid, version: nodeVersion } = process;
+    const info = { role: 'attached', pid, argv, execArgv, nodeVersion, startedAtMs: Date.now() };
+    const order = ${JSON.stringify(order)};
+    const tracker = addon.exports.trackerStart({ ...order, info: JSON.stringify(info) });
+    ${place} = { addon, tracker, path: order.path };
+    return true;
+  })()`;
+  await evaluateIn(pid, expression);
+}
+
+/**
+ * Ends what attach() began; the capture's path.
+ * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE (not attached to).
+ */
+export async function detach(
+  pid: number,
+  options: Pick<AttachOptions, 'yesOpenInspector'> = {},
+): Promise<string> {
+  checkTarget(pid);
+  checkInspector(options.yesOpenInspector === true);
+  const expression = `(() => {
+    const attached = ${place};
+    if (!attached) return null;
+    ${place} = undefined;
+    attached.addon.exports.trackerStop(attached.tracker);
+    return attached.path;
+  })()`;
+  const path = await evaluateIn(pid, expression);
+  if (typeof path === 'string') return path;
+  throw new MemdriftError('ERR_STATE', `process ${pid} is not attached to; memdrift attach ${pid}`);
+}
+
+function checkInspector(isAllowed: boolean): void {
+  const users = isAllowed ? [] : otherUsers();
+  if (users.length === 0) return;
+  throw new MemdriftError(
+    'ERR_DENIED',
+    `other users have processes on this machine (${users.slice(0, 5).join(', ')}), and for about ` +
+      'a second each of them could run code in the process through its inspector; ' +
+      '--yes-open-inspector does it all the same, memdrift run needs no inspector',
+  );
+}

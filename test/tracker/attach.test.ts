@@ -1,0 +1,115 @@
+/** Attaching to processes as they are found: idle, busy, not ours to signal, not Node at all. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { readCaptureTable } from '../../src/capture/capture.ts';
+import { attach, detach } from '../../src/tracker/attach.ts';
+import { portsOf } from '../../src/tracker/target.ts';
+import { GroundTruth, heldUnder } from '../ground_truth.ts';
+
+const truth = new GroundTruth();
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(() => truth.remove());
+
+/** A process that has said a line, with its pid. */
+async function start(command: string, ...args: string[]): Promise<number> {
+  const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
+  const child = spawn(command, args, { env: truth.environment, stdio });
+  children.push(child);
+  await once(child.stdout as NodeJS.ReadableStream, 'data');
+  return child.pid as number;
+}
+
+const common = `
+  const truth = require(process.env.GROUND_TRUTH);
+  globalThis.kept = [];
+  function after_attach() { kept.push(truth.malloc(40_000)); }
+  console.log('ready');`;
+const programs = {
+  idle: `${common} setInterval(after_attach, 5)`,
+  'busy in JavaScript': `${common}
+    (function turn() { const end = Date.now() + 300; while (Date.now() < end);
+      for (let i = 0; i < 20; i++) after_attach(); setTimeout(turn, 1); })()`,
+  'without require': `import { createRequire } from 'node:module';
+    const require = createRequire(process.env.GROUND_TRUTH); ${common}
+    setInterval(after_attach, 5)`,
+};
+
+let files = 0;
+const newFile = (): string => join(truth.folder, `attached-${++files}.mdc`);
+const allowed = { yesOpenInspector: true };
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 100 && !condition(); i++) await sleep(50);
+}
+
+describe('a process that was not prepared', () => {
+  test.each(Object.entries(programs))('%s', async (name, program) => {
+    const flags = name === 'without require' ? ['--input-type=module'] : [];
+    const pid = await start(process.execPath, ...flags, '-e', program);
+    const path = newFile();
+    await attach(pid, { path, sampleBytes: 0, ...allowed });
+    await sleep(700);
+    await until(() => portsOf(pid).length === 0);
+    expect(portsOf(pid)).toEqual([]);
+    await expect(attach(pid, { path: newFile(), ...allowed })).rejects.toThrow('tracked already');
+    expect(await detach(pid, allowed)).toBe(path);
+    const table = await readCaptureTable(path, { leaks: true });
+    expect(table.stats).toMatchObject({ role: 'attached', pid, damage: null });
+    expect(heldUnder(table, 'after_attach').malloc).toBeGreaterThanOrEqual(400_000);
+    await expect(detach(pid, allowed)).rejects.toMatchObject({ code: 'ERR_STATE' });
+  });
+
+  test('whose inspector is open already, and stays so', async () => {
+    const pid = await start(process.execPath, '--inspect=0', '-e', programs.idle);
+    const ports = portsOf(pid);
+    expect(ports).toHaveLength(1);
+    await attach(pid, { path: newFile(), ...allowed });
+    await detach(pid, allowed);
+    expect(portsOf(pid)).toEqual(ports);
+  });
+
+  test('by the command, for so many seconds', async () => {
+    const pid = await start(process.execPath, '-e', programs.idle);
+    const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+    const path = newFile();
+    const args = ['attach', String(pid), '-o', path, '--duration', '0.5', '--yes-open-inspector'];
+    const { status, stdout } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
+    expect([status, stdout]).toEqual([0, `${path}\n`]);
+    const { stats } = await readCaptureTable(path);
+    expect(stats).toMatchObject({ sampleBytes: 524_288, damage: null });
+    expect(stats.durationMs).toBeGreaterThan(400);
+  });
+});
+
+describe('what cannot be attached to is said, and goes on', () => {
+  const refusal = (pid: number) => attach(pid, { path: newFile(), ...allowed });
+
+  test('a process that SIGUSR1 would end', async () => {
+    const pid = await start('sh', '-c', 'echo ready; sleep 60 & wait');
+    await expect(refusal(pid)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' });
+    expect(existsSync(`/proc/${pid}`)).toBe(true);
+  });
+
+  test('one that handles SIGUSR1 itself', { timeout: 20_000 }, async () => {
+    const code = "process.on('SIGUSR1', () => {}); console.log('x'); setInterval(() => {}, 1000)";
+    const pid = await start(process.execPath, '-e', code);
+    await expect(refusal(pid)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+  });
+
+  test('no process', async () => {
+    await expect(refusal(999_999_999)).rejects.toMatchObject({ code: 'ERR_GONE' });
+  });
+
+  test('a file that is there', async () => {
+    const pid = await start(process.execPath, '-e', programs.idle);
+    const options = { path: truth.addon, ...allowed };
+    await expect(attach(pid, options)).rejects.toMatchObject({ code: 'ERR_EXISTS' });
+  });
+});
