@@ -61,11 +61,18 @@ CaptureWriter::CaptureWriter(CaptureOptions options)
     unlink(options_.path.c_str());
     throw Error::fromErrno("write", options_.path, file_.errorNumber());
   }
+}
+
+void CaptureWriter::start() {
+  has_started_ = true;
   thread_ = std::thread([this] { run(); });
 }
 
 CaptureWriter::~CaptureWriter() {
-  if (thread_.joinable()) stop();
+  if (thread_.joinable())
+    stop();
+  else if (!has_started_)
+    unlink(options_.path.c_str());
 }
 
 void CaptureWriter::add(FrameType type, const FramePayload& payload) {

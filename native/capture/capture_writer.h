@@ -37,7 +37,7 @@ struct CaptureOptions {
 
 class CaptureWriter final : StreamSink {
  public:
-  // Makes the file and starts the thread. Throws as createCaptureFile, ERR_NO_MEMORY, ERR_FULL.
+  // Makes the file. Throws as createCaptureFile, ERR_NO_MEMORY, ERR_FULL.
   explicit CaptureWriter(CaptureOptions options);
   ~CaptureWriter();
 
@@ -46,7 +46,10 @@ class CaptureWriter final : StreamSink {
   // A frame of the process. Any thread; not in hooks.
   void add(FrameType type, const FramePayload& payload);
 
-  // Writes what is left and the end, and joins the thread. Once.
+  // Starts the thread: the callbacks may come from now on. Once.
+  void start();
+
+  // Writes what is left and the end, and joins the thread. Once, after start().
   void stop();
 
   // Why the capture ended before stop(): closed means that it did not. errno beside it.
@@ -81,6 +84,7 @@ class CaptureWriter final : StreamSink {
   std::atomic<EndReason> ended_{EndReason::closed};
   std::atomic<int> error_number_{0};
   std::atomic<bool> stopping_{false};
+  bool has_started_ = false;
   std::thread thread_;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <latch>
 #include <random>
@@ -83,6 +84,7 @@ class CaptureTest : public testing::Test {
       return text;
     };
     CaptureWriter writer(with_code);
+    writer.start();
     ThreadStream* stream = writer.streams().open(7);
     const uint32_t outer = stream->node({0, 0, 0x1000});
     const uint32_t inner = stream->node({outer, 1, 12});
@@ -99,6 +101,25 @@ class CaptureTest : public testing::Test {
 };
 
 }  // namespace
+
+TEST_F(CaptureTest, NoCallbackComesBeforeStart) {
+  std::atomic<int> calls{0};
+  CaptureOptions counting = options();
+  counting.on_start = counting.on_tick = [&] { calls++; };
+  CaptureWriter writer(counting);
+  usleep(30'000);
+  EXPECT_EQ(calls.load(), 0);
+  writer.start();
+  writer.stop();
+  EXPECT_GT(calls.load(), 0);
+}
+
+TEST_F(CaptureTest, AWriterThatWasNeverStartedLeavesNoFile) {
+  {
+    const CaptureWriter writer(options());
+  }
+  EXPECT_NE(access(options().path.c_str(), F_OK), 0);
+}
 
 TEST_F(CaptureTest, GivesBackWhatWasWritten) {
   make();
@@ -187,6 +208,7 @@ TEST_F(CaptureTest, EndsWholeAtItsLargestSize) {
   std::atomic<bool> has_ended{false};
   limited.on_end = [&](EndReason) { has_ended = true; };
   CaptureWriter writer(limited);
+  writer.start();
   ThreadStream* stream = writer.streams().open(7);
   std::mt19937_64 random(2);
   while (!has_ended) stream->alloc({HookId::k_malloc, 0, random(), random()});
@@ -212,6 +234,7 @@ TEST_F(CaptureTest, IsReadableWhenTheFileCouldNotGrow) {
   CaptureOptions options_now = options(1);
   options_now.on_end = [&](EndReason) { has_ended = true; };
   CaptureWriter writer(options_now);
+  writer.start();
   setrlimit(RLIMIT_FSIZE, &limit);
   ThreadStream* stream = writer.streams().open(7);
   std::mt19937_64 random(3);
@@ -229,6 +252,7 @@ TEST_F(CaptureTest, IsReadableWhenTheFileCouldNotGrow) {
 TEST_F(CaptureTest, ThreadsThatTakeTurnsAreInOrder) {
   constexpr int kRounds = 300;
   CaptureWriter writer(options());
+  writer.start();
   std::atomic<int> turn{0};
   const auto run = [&](int own) {
     ThreadStream* stream = writer.streams().open(static_cast<uint32_t>(100 + own));
@@ -266,6 +290,7 @@ TEST_F(CaptureTest, CountsWhatItHadNoRoomFor) {
   uint64_t made = 0;
   {
     CaptureWriter writer(small);
+    writer.start();
     ThreadStream* stream = writer.streams().open(7);
     const auto add = [&] { stream->alloc({HookId::k_malloc, 0, made * 4096, made}), made++; };
     while (stream->dropped() < 1000) add();

@@ -99,6 +99,8 @@ void Tracker::begin() {
   if (options_.sample_bytes != 0) session_.samples = &sampledBlocks();
   addModules();
   addMemory();
+  // Its callbacks use all of the above.
+  writer_->start();
   openSession(&session_);
   Isolates& isolates = Isolates::instance();
   isolates.onEnd([](TrackedIsolate*) { endThreadIsolate(); });

@@ -84,7 +84,10 @@ function tellDamage(file: string, { damage }: CaptureStats): void {
 
 function drained(): Promise<void> {
   return new Promise((resolve) => {
-    process.stdout.once('drain', resolve);
-    process.stdout.once('close', resolve);
+    const goOn = (): void => {
+      process.stdout.off('drain', goOn).off('close', goOn);
+      resolve();
+    };
+    process.stdout.on('drain', goOn).on('close', goOn);
   });
 }
