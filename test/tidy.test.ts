@@ -25,6 +25,7 @@ const manyParameters: Readonly<Record<string, number>> = {
   // Signatures of the C library.
   'native/tracker/hooks.cc memdrift_mmap': 6,
   'native/tracker/hooks.cc memdrift_mmap64': 6,
+  'native/tracker/hooks.cc memdrift_pthread_create': 4,
   'native/tracker/hooks.cc memdrift_mremap': 5,
   'native/old_glibc.cc fstatat': 4,
   'native/old_glibc.cc pthread_cond_clockwait': 4,

@@ -124,8 +124,10 @@ const char* kindName(AllocationKind kind) {
       return "mmap";
     case AllocationKind::file:
       return "file";
-    default:
+    case AllocationKind::shared:
       return "shm";
+    default:
+      return "stack";
   }
 }
 

@@ -43,7 +43,7 @@ struct StackFrame {
 struct TableRow {
   uint64_t bytes;
   uint64_t count;
-  std::string kind;  // malloc, buffer, mmap, file, shm
+  std::string kind;  // malloc, buffer, mmap, file, shm, stack
   std::string thread;
   std::vector<uint32_t> stack;  // numbers of frames, innermost first
 };
@@ -75,6 +75,7 @@ class CaptureAnalysis final : CaptureVisitor {
   void onMemory(const MemoryPayload& memory) override { last_ns_ = memory.time_ns; }
   void onEpoch(const EpochPayload& epoch) override;
   void onEvent(const Event& event) override { live_.onEvent(event); }
+  void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
   void onEnd(const EndPayload& end) override;
 
   struct LoadedModule {

@@ -57,6 +57,10 @@ void LiveMemory::onEvent(const Event& event) {
       return adviseRange(event);
     case EventType::remap:
       return moveRange(event);
+    case EventType::stack:
+      return addStack(event);
+    case EventType::stack_end:
+      return removeStack(event.address);
     default:
       return;
   }
@@ -69,6 +73,7 @@ void LiveMemory::onEpoch(const EpochPayload& epoch) {
 
 void LiveMemory::finish() {
   heap_.finish();
+  beside_.followPeak(heap_.peakNumber());
   beside_.finish();
 }
 
@@ -78,16 +83,28 @@ void LiveMemory::addNode(const Event& event) {
   nodes.push_back({event.place, event.code, event.parent});
 }
 
+const StackNode& LiveMemory::node(uint32_t stream, uint32_t node) const {
+  static constexpr StackNode kNone = {};
+  const auto nodes = streams_.find(stream);
+  return nodes != streams_.end() && node < nodes->second.size() ? nodes->second[node] : kNone;
+}
+
 uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
-  const uint64_t key = static_cast<uint64_t>(event.stream) << 34 |
-                       static_cast<uint64_t>(event.node) << 2 | static_cast<uint64_t>(kind);
+  static_assert(static_cast<unsigned>(AllocationKind::stack) < 8);
+  const uint64_t key = static_cast<uint64_t>(event.stream) << 35 |
+                       static_cast<uint64_t>(event.node) << 3 | static_cast<uint64_t>(kind);
   const auto [found, is_new] = site_numbers_.try_emplace(key, static_cast<uint32_t>(sites_.size()));
   if (is_new) sites_.push_back({event.stream, event.node, kind});
   return found->second;
 }
 
 void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
-  (isOfHeap(sites_[site].kind) ? heap_ : beside_).change(site, bytes, count);
+  if (isOfHeap(sites_[site].kind)) {
+    heap_.change(site, bytes, count);
+  } else {
+    beside_.followPeak(heap_.peakNumber());
+    beside_.change(site, bytes, count);
+  }
   if (bytes > 0 && isOfHeap(sites_[site].kind)) counts_.total_bytes += static_cast<uint64_t>(bytes);
 }
 
@@ -191,6 +208,38 @@ void LiveMemory::moveRange(const Event& event) {
   removeRange(event.address, end);
   ranges_.add(event.address, end, state);
   change(state.site, static_cast<int64_t>(end - event.address), 1);
+}
+
+// Of a thread's stack what counts are the pages that it has touched; the writer looks now and then.
+void LiveMemory::addStack(const Event& event) {
+  removeStack(event.address);
+  Event maker = event;
+  maker.stream = event.maker_stream;
+  maker.node = event.maker_node;
+  const uint32_t site = siteOf(maker, AllocationKind::stack);
+  stacks_[event.address] = {site, 0};
+  change(site, 0, 1);
+}
+
+void LiveMemory::onStackResidency(const StackResidency& stack) {
+  auto found = stacks_.find(stack.address);
+  if (found == stacks_.end() && stack.is_older == 1) {
+    Event older;
+    older.address = stack.address;
+    addStack(older);
+    found = stacks_.find(stack.address);
+  }
+  if (found == stacks_.end()) return;
+  const auto bytes = static_cast<int64_t>(stack.resident_bytes);
+  change(found->second.site, bytes - static_cast<int64_t>(found->second.resident_bytes), 0);
+  found->second.resident_bytes = stack.resident_bytes;
+}
+
+void LiveMemory::removeStack(uint64_t address) {
+  const auto found = stacks_.find(address);
+  if (found == stacks_.end()) return;
+  change(found->second.site, -static_cast<int64_t>(found->second.resident_bytes), -1);
+  stacks_.erase(found);
 }
 
 }  // namespace memdrift

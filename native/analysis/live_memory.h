@@ -15,7 +15,7 @@ namespace memdrift {
 
 // What an allocation is of. Only the heap's kinds are in totals: a page of a file or of shared
 // memory is not of one process alone.
-enum class AllocationKind : uint8_t { block, mapping, file, shared };
+enum class AllocationKind : uint8_t { block, mapping, file, shared, stack };
 
 constexpr bool isOfHeap(AllocationKind kind) {
   return kind == AllocationKind::block || kind == AllocationKind::mapping;
@@ -53,14 +53,16 @@ class LiveMemory final : public CaptureVisitor {
 
   void onEvent(const Event& event) override;
   void onEpoch(const EpochPayload& epoch) override;
+  void onStackResidency(const StackResidency& stack) override;
   // After the last event; the totals hold then.
   void finish();
 
   const EventCounts& counts() const { return counts_; }
   const SiteTotals& heap() const { return heap_; }      // block, mapping
-  const SiteTotals& beside() const { return beside_; }  // file, shared
+  const SiteTotals& beside() const { return beside_; }  // file, shared, stack
   const std::vector<Site>& sites() const { return sites_; }
-  const StackNode& node(uint32_t stream, uint32_t node) const { return streams_.at(stream)[node]; }
+  // The empty stack where there is no such node: a damaged capture may name any.
+  const StackNode& node(uint32_t stream, uint32_t node) const;
   const BlockMap& blocks() const { return blocks_; }
   const RangeMap& ranges() const { return ranges_; }
 
@@ -74,6 +76,8 @@ class LiveMemory final : public CaptureVisitor {
   void adviseRange(const Event& event);
   void moveRange(const Event& event);
   void removeRange(uint64_t begin, uint64_t end);
+  void addStack(const Event& event);
+  void removeStack(uint64_t address);
   uint32_t siteOf(const Event& event, AllocationKind kind);
   void change(uint32_t site, int64_t bytes, int64_t count);
 
@@ -88,6 +92,11 @@ class LiveMemory final : public CaptureVisitor {
   RangeMap ranges_{[this](const RangeState& state) {
     if (state.is_committed) change(state.site, 0, 1);
   }};
+  struct ThreadStack {
+    uint32_t site;
+    uint64_t resident_bytes;  // as the writer last saw it
+  };
+  std::unordered_map<uint64_t, ThreadStack> stacks_;    // by address
   std::unordered_map<uint32_t, LiveBlock> last_freed_;  // by stream: a realloc may give it back
   // Blocks that came where another one still was: the free of that one has its thread's order, and
   // may come yet. By address, until the end of the epoch after.

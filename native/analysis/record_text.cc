@@ -83,6 +83,10 @@ void RecordText::onMemory(const MemoryPayload& memory) {
   line("memory at=%.3fms%s", ms(memory.time_ns), text.c_str());
 }
 
+void RecordText::onStackResidency(const StackResidency& stack) {
+  line("stack_residency %#" PRIx64 " resident_bytes=%" PRIu64, stack.address, stack.resident_bytes);
+}
+
 void RecordText::onMarker(uint64_t time_ns, std::string_view label) {
   line("marker at=%.3fms %s", ms(time_ns), printable(label).c_str());
 }
@@ -129,6 +133,11 @@ void RecordText::onEvent(const Event& event) {
                     event.parent, event.code, event.place);
       return line("stack thread=%u %u under=%u pc=%#" PRIx64, event.stream, event.node,
                   event.parent, event.place);
+    case EventType::stack:
+      return line("thread_stack thread=%u %#" PRIx64 " bytes=%" PRIu64 " made_by=%u stack=%u",
+                  event.stream, at, event.bytes, event.maker_stream, event.maker_node);
+    case EventType::stack_end:
+      return line("thread_stack_end thread=%u %#" PRIx64, event.stream, at);
     case EventType::lost:
       return line("lost thread=%u records=%" PRIu64, event.stream, event.count);
     case EventType::weight:

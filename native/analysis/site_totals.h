@@ -24,7 +24,7 @@ class SiteTotals {
   void change(uint32_t site, int64_t bytes, int64_t count) {
     if (site >= sites_.size()) sites_.resize(site + 1);
     // A peak is known to be one when something is freed.
-    if (bytes < 0 && total_ > peak_) {
+    if (bytes < 0 && total_ > peak_ && !follows_) {
       peak_ = total_;
       peak_number_++;
     }
@@ -34,9 +34,14 @@ class SiteTotals {
     one.now.count += count;
     total_ = wrappingSum(total_, bytes);
   }
+  // The peak is that of other totals from now on, with this number; before every change.
+  void followPeak(uint64_t number) {
+    follows_ = true;
+    peak_number_ = number;
+  }
   // After the last event.
   void finish() {
-    if (total_ > peak_) {
+    if (total_ > peak_ && !follows_) {
       peak_ = total_;
       peak_number_++;
     }
@@ -68,6 +73,7 @@ class SiteTotals {
   int64_t total_ = 0;
   int64_t peak_ = 0;
   uint64_t peak_number_ = 0;
+  bool follows_ = false;
 };
 
 }  // namespace memdrift

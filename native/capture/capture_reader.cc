@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "capture/capture_reader.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace memdrift {
@@ -35,12 +36,21 @@ bool takeModule(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return true;
 }
 
+// Rows of an earlier writer are shorter.
 bool takeMemory(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   MemoryPayload fixed;
-  std::string_view rest;
-  if (!takeFixed(frame.payload, fixed, rest)) return false;
+  std::fill_n(reinterpret_cast<uint64_t*>(&fixed), sizeof fixed / sizeof(uint64_t), kUnknown);
+  const size_t bytes = std::min(frame.payload.size(), sizeof fixed);
+  if (bytes < sizeof fixed.time_ns) return false;
+  memcpy(&fixed, frame.payload.data(), bytes - bytes % sizeof(uint64_t));
   visitor.onMemory(fixed);
   return true;
+}
+
+bool takeStacks(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  std::string_view rest = frame.payload;
+  for (StackResidency one; takeFixed(rest, one, rest);) visitor.onStackResidency(one);
+  return rest.empty();
 }
 
 bool takeMarker(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
@@ -109,6 +119,9 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
       break;
     case FrameType::memory:
       is_right = takeMemory(frame, visitor);
+      break;
+    case FrameType::stacks:
+      is_right = takeStacks(frame, visitor);
       break;
     case FrameType::marker:
       is_right = takeMarker(frame, visitor);

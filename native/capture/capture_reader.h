@@ -75,6 +75,7 @@ class CaptureVisitor {
   virtual void onModule(const ModuleRecord&) {}
   virtual void onCode(const CodeEvent&) {}
   virtual void onMemory(const MemoryPayload&) {}
+  virtual void onStackResidency(const StackResidency&) {}
   virtual void onMarker(uint64_t /*time_ns*/, std::string_view) {}
   virtual void onEpoch(const EpochPayload&) {}
   virtual void onEvent(const Event&) {}

@@ -44,6 +44,8 @@ const char* EventDecoder::takeBody(VarintReader& from, unsigned high, Event& eve
   if (high >= (is_heap ? kHeapHookCount : is_place ? RecentBlocks::kCount : has_flag ? 2U : 1U))
     return kBadTag;
   if (is_heap) event.hook = static_cast<HookId>(high);
+  if (event.type >= EventType::map && event.type <= EventType::remap)
+    return takeMapping(from, high, event);
   switch (event.type) {
     case EventType::alloc:
       takeStack(from, event);
@@ -60,30 +62,12 @@ const char* EventDecoder::takeBody(VarintReader& from, unsigned high, Event& eve
     case EventType::restore:
       event.address = state_.heap_address = from.address(state_.heap_address);
       return nullptr;
-    case EventType::map:
-      event.is_file = high != 0;
-      takeStack(from, event);
-      takeRange(from, event);
-      event.protection = from.varint32();
-      event.flags = from.varint32();
-      return nullptr;
-    case EventType::unmap:
+    case EventType::stack:
+      event.maker_stream = from.varint32();
+      event.maker_node = from.varint32();
       takeRange(from, event);
       return nullptr;
-    case EventType::protect:
-      takeStack(from, event);
-      takeRange(from, event);
-      event.protection = from.varint32();
-      return nullptr;
-    case EventType::advise:
-      takeRange(from, event);
-      event.advice = from.varint32();
-      return nullptr;
-    case EventType::remap:
-      takeStack(from, event);
-      takeRange(from, event);
-      event.old_address = event.address;
-      event.old_bytes = event.bytes;
+    case EventType::stack_end:
       takeRange(from, event);
       return nullptr;
     case EventType::node:
@@ -100,8 +84,43 @@ const char* EventDecoder::takeBody(VarintReader& from, unsigned high, Event& eve
     case EventType::weight:
       event.weight = from.varint();
       return nullptr;
+    default:
+      return kBadTag;
   }
-  return kBadTag;
+}
+
+const char* EventDecoder::takeMapping(VarintReader& from, unsigned high, Event& event) noexcept {
+  switch (event.type) {
+    case EventType::map:
+      event.is_file = high != 0;
+      takeStack(from, event);
+      takeRange(from, event);
+      event.protection = from.varint32();
+      event.flags = from.varint32();
+      break;
+    case EventType::unmap:
+      takeRange(from, event);
+      break;
+    case EventType::protect:
+      takeStack(from, event);
+      takeRange(from, event);
+      event.protection = from.varint32();
+      break;
+    case EventType::advise:
+      takeRange(from, event);
+      event.advice = from.varint32();
+      break;
+    case EventType::remap:
+      takeStack(from, event);
+      takeRange(from, event);
+      event.old_address = event.address;
+      event.old_bytes = event.bytes;
+      takeRange(from, event);
+      break;
+    default:
+      break;
+  }
+  return nullptr;
 }
 
 const char* EventDecoder::takeNode(VarintReader& from, unsigned high, Event& event) noexcept {

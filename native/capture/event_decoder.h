@@ -30,6 +30,9 @@ struct Event {
   uint64_t place = 0;  // node: offset in the code, or address
   // Of the stream: the epoch that the record was made in. Of an epoch record: the new one.
   uint64_t epoch = 0;
+  // stack: of whom made the thread
+  uint32_t maker_stream = 0;
+  uint32_t maker_node = 0;
   uint64_t count = 0;   // lost: how many records were dropped before the next one
   uint64_t weight = 0;  // weight and the alloc after it: bytes that it stands for; else `bytes`
 
@@ -50,6 +53,7 @@ class EventDecoder {
 
  private:
   const char* takeBody(VarintReader& from, unsigned high, Event& event) noexcept;
+  const char* takeMapping(VarintReader& from, unsigned high, Event& event) noexcept;
   const char* takeNode(VarintReader& from, unsigned high, Event& event) noexcept;
   void takeStack(VarintReader& from, Event& event) noexcept;
   void takeRange(VarintReader& from, Event& event) noexcept;

@@ -54,6 +54,13 @@ struct RemapEvent {
   uint64_t address;
   uint64_t bytes;
 };
+// The stack of the thread whose stream this is; who made the thread is in another stream.
+struct StackEvent {
+  uint32_t maker_stream;
+  uint32_t maker_node;
+  uint64_t address;  // its lowest
+  uint64_t bytes;
+};
 // A frame, and the stack that called it.
 struct NodeEvent {
   uint32_t parent;
@@ -178,6 +185,18 @@ inline uint8_t* remap(StreamState& state, uint8_t* at, const RemapEvent& event) 
   at = putNode(state, at, event.node);
   at = putRange(state, at, {event.old_address, event.old_bytes});
   return putRange(state, at, {event.address, event.bytes});
+}
+
+inline uint8_t* stack(StreamState& state, uint8_t* at, const StackEvent& event) noexcept {
+  *at++ = tag(EventType::stack);
+  at = putVarint(at, event.maker_stream);
+  at = putVarint(at, event.maker_node);
+  return putRange(state, at, {event.address, event.bytes});
+}
+
+inline uint8_t* stackEnd(StreamState& state, uint8_t* at, const UnmapEvent& event) noexcept {
+  *at++ = tag(EventType::stack_end);
+  return putRange(state, at, event);
 }
 
 // The node's number is the stream's count of nodes after it.

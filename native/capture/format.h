@@ -55,7 +55,8 @@ inline constexpr uint32_t kMaxPayloadBytes = 16 << 20;
   X(memory, 6)             \
   X(marker, 7)             \
   X(epoch, 8)              \
-  X(end, 9)
+  X(end, 9)                \
+  X(stacks, 10)
 
 enum class FrameType : uint32_t {
 #define MEMDRIFT_DECLARE(name, number) name = number,
@@ -78,7 +79,9 @@ enum class FrameType : uint32_t {
   X(lost, 9)               \
   X(restore, 10)           \
   X(weight, 11)            \
-  X(free_recent, 12)
+  X(free_recent, 12)       \
+  X(stack, 13)             \
+  X(stack_end, 14)
 
 enum class EventType : uint8_t {
 #define MEMDRIFT_DECLARE(name, number) name = number,
@@ -130,15 +133,28 @@ inline constexpr uint8_t kCodeKindCount = 3;
   X(heap_total_bytes)             \
   X(heap_used_bytes)              \
   X(external_bytes)               \
-  X(array_buffers_bytes)
+  X(array_buffers_bytes)          \
+  X(mapped_resident_bytes)        \
+  X(malloc_resident_bytes)        \
+  X(stack_resident_bytes)         \
+  X(store_resident_bytes)
 
+// Fields may be added at the end: a reader takes those that are not there for unknown.
 struct MemoryPayload {
   uint64_t time_ns;
 #define MEMDRIFT_DECLARE(name) uint64_t name;
   MEMDRIFT_MEMORY_FIELDS(MEMDRIFT_DECLARE)
 #undef MEMDRIFT_DECLARE
 };
-static_assert(sizeof(MemoryPayload) == 72);
+static_assert(sizeof(MemoryPayload) == 104);
+
+// A stacks frame's payload: threads' stacks of which another part is resident than was said last.
+struct StackResidency {
+  uint64_t address;  // its lowest
+  uint64_t resident_bytes;
+  uint64_t is_older;  // 1: of a thread that no event tells, since it began before the capture
+};
+static_assert(sizeof(StackResidency) == 24);
 
 struct MarkerPayload {  // then the marker's text
   uint64_t time_ns;

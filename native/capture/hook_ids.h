@@ -32,7 +32,8 @@ enum class AllocatorKind : uint8_t { heap, mapping, process };
   X(mprotect, mapping)    \
   X(madvise, mapping)     \
   X(dlopen, process)      \
-  X(dlclose, process)
+  X(dlclose, process)     \
+  X(pthread_create, process)
 
 enum class HookId : uint8_t {
 #define MEMDRIFT_DECLARE(name, kind) k_##name,

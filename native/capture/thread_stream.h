@@ -58,6 +58,12 @@ class alignas(64) ThreadStream {
   bool remap(const RemapEvent& event) noexcept {
     return append([&](uint8_t* at) { return encode::remap(state_, at, event); });
   }
+  bool stack(const StackEvent& event) noexcept {
+    return append([&](uint8_t* at) { return encode::stack(state_, at, event); });
+  }
+  bool stackEnd(const UnmapEvent& event) noexcept {
+    return append([&](uint8_t* at) { return encode::stackEnd(state_, at, event); });
+  }
   // The new node's number; 0 when it was dropped: the stack may not be named then.
   uint32_t node(const NodeEvent& event) noexcept {
     const bool is_there = append([&](uint8_t* at) { return encode::node(state_, at, event); });

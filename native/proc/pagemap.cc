@@ -23,6 +23,7 @@ constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanArgument);
 constexpr uint64_t kReturned =
     kPageFile | kPagePresent | kPageSwapped | kPageZero | kPageHuge | kPageGuard;
 constexpr size_t kRangesPerCall = 4096;
+constexpr unsigned kPageShift = 12;
 
 int scanOnce(int fd, ScanArgument& argument) {
   int count = ioctl(fd, kPagemapScan, &argument);
@@ -34,7 +35,9 @@ int scanOnce(int fd, ScanArgument& argument) {
 }  // namespace
 
 ScanResult scanPages(int fd, AddressRange where, std::vector<PageRange>& ranges) {
-  std::vector<PageRange> found(kRangesPerCall);
+  // No more than there can be: a range has a page at least.
+  std::vector<PageRange> found(
+      std::clamp<size_t>((where.end - where.start) >> kPageShift, 1, kRangesPerCall));
   ScanArgument argument = {};
   argument.size = sizeof argument;
   argument.end = where.end;

@@ -21,7 +21,7 @@ class RandomRecords {
     event.node = anyNode();
     event.address = number();
     event.bytes = number();
-    switch (random_() % 8) {
+    switch (random_() % 10) {
       case 0:
         addAlloc(event);
         break;
@@ -52,6 +52,19 @@ class RandomRecords {
         event.type = EventType::advise;
         event.advice = 4;
         at_ = encode::advise(state_, at_, {event.address, event.bytes, 4});
+        break;
+      case 7:
+        event.node = 0;
+        event.type = EventType::stack;
+        event.maker_stream = static_cast<uint32_t>(random_());
+        event.maker_node = static_cast<uint32_t>(random_());
+        at_ = encode::stack(state_, at_,
+                            {event.maker_stream, event.maker_node, event.address, event.bytes});
+        break;
+      case 8:
+        event.node = 0;
+        event.type = EventType::stack_end;
+        at_ = encode::stackEnd(state_, at_, {event.address, event.bytes});
         break;
       default:
         event = {};

@@ -236,4 +236,48 @@ TEST(FunctionName, IsTakenApartAsV8WritesIt) {
   EXPECT_EQ(functionNameOf("").function, "");
 }
 
+TEST(LiveMemory, AStackCountsAsFarAsItWasTouchedUntilItsThreadEnds) {
+  LiveMemory memory;
+  Event begin = range(EventType::stack, 0x10000, 0x8000);
+  begin.maker_stream = 7;
+  begin.maker_node = 0;
+  memory.onEvent(begin);
+  EXPECT_EQ(memory.beside().totalBytes(), 0);
+  memory.onStackResidency({0x10000, 0x3000, 0});
+  memory.onStackResidency({0x10000, 0x2000, 0});
+  EXPECT_EQ(memory.beside().totalBytes(), 0x2000);
+  EXPECT_EQ(memory.sites().back().stream, 7U);
+  EXPECT_EQ(memory.sites().back().kind, AllocationKind::stack);
+  memory.onEvent(range(EventType::stack_end, 0x10000, 0));
+  EXPECT_EQ(memory.beside().totalBytes(), 0);
+  // What the writer saw before the end may be told after it.
+  memory.onStackResidency({0x10000, 0x2000, 0});
+  EXPECT_EQ(memory.beside().totalBytes(), 0);
+  memory.onStackResidency({0x20000, 0x1000, 1});
+  EXPECT_EQ(memory.beside().totalBytes(), 0x1000);
+  EXPECT_EQ(memory.heap().totalBytes(), 0);
+}
+
+TEST(LiveMemory, WhatIsBesideTheHeapIsToldOfTheHeapsPeak) {
+  LiveMemory memory;
+  Event file = range(EventType::map, 0x100000, 0x1000);
+  file.is_file = true;
+  memory.onEvent(file);
+  memory.onEvent(alloc(1, 0x10, 100));
+  memory.onEvent(release(1, 0x10));
+  file.address = 0x200000;
+  memory.onEvent(file);
+  memory.finish();
+  int64_t at_peak = 0;
+  for (uint32_t site = 0; site < memory.beside().siteCount(); site++)
+    at_peak += memory.beside().atPeak(site).bytes;
+  EXPECT_EQ(at_peak, 0x1000);
+  EXPECT_EQ(memory.beside().totalBytes(), 0x2000);
+}
+
+TEST(LiveMemory, AStackThatNoStreamHasIsEmpty) {
+  const LiveMemory memory;
+  EXPECT_EQ(memory.node(3, 9).parent, 0U);
+}
+
 }  // namespace memdrift

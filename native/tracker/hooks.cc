@@ -17,6 +17,7 @@
 #include "capture/hook_ids.h"
 #include "tracker/session.h"
 #include "tracker/stack_nodes.h"
+#include "tracker/thread_stacks.h"
 
 namespace memdrift {
 
@@ -42,6 +43,7 @@ struct RealFunctions {
   int (*madvise)(void*, size_t, int);
   void* (*dlopen)(const char*, int);
   int (*dlclose)(void*);
+  int (*pthread_create)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 };
 RealFunctions real;
 
@@ -115,6 +117,21 @@ struct MapCall {
   int fd;
 };
 
+// For the writer too, which looks what is resident of it.
+void noteForWriter(const Recording& recording, EventType type, const Event& range) noexcept {
+  Event event = range;
+  event.type = type;
+  recording.session().mappings.put(event);
+}
+
+Event rangeOf(const void* at, size_t bytes, int protection = 0) noexcept {
+  Event event;
+  event.address = addressOf(at);
+  event.bytes = bytes;
+  event.protection = static_cast<uint32_t>(protection);
+  return event;
+}
+
 void noteMap(const MapCall& call, const void* frame) noexcept {
   if (call.address == MAP_FAILED) return;
   Recording recording;
@@ -123,6 +140,10 @@ void noteMap(const MapCall& call, const void* frame) noexcept {
   recording.thread().stream->map({node, addressOf(call.address), call.bytes,
                                   static_cast<uint32_t>(call.protection),
                                   static_cast<uint32_t>(call.flags), call.fd >= 0});
+  Event range = rangeOf(call.address, call.bytes, call.protection);
+  range.flags = static_cast<uint32_t>(call.flags);
+  range.is_file = call.fd >= 0;
+  noteForWriter(recording, EventType::map, range);
 }
 
 bool givesPagesBack(int advice) noexcept {
@@ -264,7 +285,10 @@ static int memdrift_munmap(void* at, size_t bytes) {
   {
     // One that fails is recorded too: it is a range that was none, or a wrong argument.
     Recording recording;
-    if (recording) recording.thread().stream->unmap({addressOf(at), bytes});
+    if (recording) {
+      recording.thread().stream->unmap({addressOf(at), bytes});
+      noteForWriter(recording, EventType::unmap, rangeOf(at, bytes));
+    }
   }
   return real.munmap(at, bytes);
 }
@@ -281,6 +305,10 @@ static void* memdrift_mremap(void* before, size_t bytes_before, size_t bytes, in
   const uint32_t node = currentStack(recording, __builtin_frame_address(0));
   recording.thread().stream->remap(
       {node, addressOf(before), bytes_before, addressOf(mapped), bytes});
+  Event range = rangeOf(mapped, bytes);
+  range.old_address = addressOf(before);
+  range.old_bytes = bytes_before;
+  noteForWriter(recording, EventType::remap, range);
   return mapped;
 }
 
@@ -302,6 +330,14 @@ static int memdrift_madvise(void* at, size_t bytes, int advice) {
   if (recording)
     recording.thread().stream->advise({addressOf(at), bytes, static_cast<uint32_t>(advice)});
   return status;
+}
+
+static int memdrift_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                                   void* (*start)(void*), void* argument) {
+  const NewThread told = tellThreadStack({start, argument}, __builtin_frame_address(0));
+  const int problem = real.pthread_create(thread, attributes, told.start, told.argument);
+  if (problem != 0) forgetThreadStack(told);
+  return problem;
 }
 
 static void tellObjectsChanged() {

@@ -71,6 +71,8 @@ TrackedIsolate* Isolates::attach(v8_api::Isolate* isolate) {
       one = unused();
       one->isolate = isolate;
       one->number = ++last_number_;
+      one->has_numbers.store(false, std::memory_order_relaxed);
+      one->is_asked.store(false, std::memory_order_relaxed);
       attached_.push_back(one);
     }
     one->generation.fetch_add(1, std::memory_order_relaxed);
@@ -116,6 +118,40 @@ TrackedIsolate* Isolates::unused() {
       return one.get();
   all_.push_back(std::make_unique<TrackedIsolate>());
   return all_.back().get();
+}
+
+void Isolates::askForNumbers() {
+  const v8_api::Api* api = v8_api::api();
+  if (!api || !api->getHeapStatistics) return;
+  const std::lock_guard hold(lock_);
+  for (TrackedIsolate* one : attached_)
+    if (!one->is_asked.exchange(true))
+      api->requestInterrupt(one->isolate, onInterruptForNumbers, one);
+}
+
+// Attached isolates are never freed, so that `data` is one even when its isolate is another now.
+void Isolates::onInterruptForNumbers(v8_api::Isolate* isolate, void* data) {
+  const NoReentry guard;
+  auto* one = static_cast<TrackedIsolate*>(data);
+  v8_api::HeapStatistics numbers = {};
+  v8_api::api()->getHeapStatistics(isolate, &numbers);
+  one->heap_total_bytes.store(numbers.total_heap_size, std::memory_order_relaxed);
+  one->heap_used_bytes.store(numbers.used_heap_size, std::memory_order_relaxed);
+  one->external_bytes.store(numbers.external_memory, std::memory_order_relaxed);
+  one->has_numbers.store(true, std::memory_order_release);
+  one->is_asked.store(false, std::memory_order_release);
+}
+
+HeapNumbers Isolates::heapNumbers() const {
+  const std::lock_guard hold(lock_);
+  HeapNumbers sum = {0, 0, 0};
+  for (const TrackedIsolate* one : attached_) {
+    if (!one->has_numbers.load(std::memory_order_acquire)) return {};
+    sum.total_bytes += one->heap_total_bytes.load(std::memory_order_relaxed);
+    sum.used_bytes += one->heap_used_bytes.load(std::memory_order_relaxed);
+    sum.external_bytes += one->external_bytes.load(std::memory_order_relaxed);
+  }
+  return attached_.empty() ? HeapNumbers{} : sum;
 }
 
 uint32_t Isolates::count() const {

@@ -24,6 +24,19 @@ struct TrackedIsolate {
   V8Code code;
   // The walk has not found what V8 says: V8 is asked every time.
   std::atomic<bool> is_slow{false};
+  // As it said last; see askForNumbers().
+  std::atomic<uint64_t> heap_total_bytes{0};
+  std::atomic<uint64_t> heap_used_bytes{0};
+  std::atomic<uint64_t> external_bytes{0};
+  std::atomic<bool> has_numbers{false};
+  std::atomic<bool> is_asked{false};
+};
+
+// Of all isolates that are tracked; kUnknown until each has said it once.
+struct HeapNumbers {
+  uint64_t total_bytes = kUnknown;
+  uint64_t used_bytes = kUnknown;
+  uint64_t external_bytes = kUnknown;
 };
 
 // Its functions are called on the isolate's own thread, outside of hooks, but where it says so.
@@ -47,6 +60,11 @@ class Isolates {
   // Called on the isolate's thread when it ends.
   void onEnd(std::function<void(TrackedIsolate*)> callback) { on_end_ = std::move(callback); }
 
+  // Any thread, not in hooks: has every isolate say its numbers when it next runs JavaScript. One
+  // that does not run does not change them either.
+  void askForNumbers();
+  HeapNumbers heapNumbers() const;
+
   uint32_t count() const;
   CodeTable& code() noexcept { return code_; }
 
@@ -54,6 +72,7 @@ class Isolates {
   static void onCode(const v8_api::JitCodeEvent* event);
   static void onInterrupt(v8_api::Isolate* isolate, void* data);
   static void onCleanup(void* data);
+  static void onInterruptForNumbers(v8_api::Isolate* isolate, void* data);
   static void onInterruptToStop(v8_api::Isolate* isolate, void* data);
   void addCode(const v8_api::JitCodeEvent& event, TrackedIsolate& isolate);
   TrackedIsolate* find(const v8_api::Isolate* isolate) const;

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "capture/capture_writer.h"
+#include "tracker/mapping_log.h"
 #include "tracker/module_table.h"
 #include "tracker/sampling.h"
 #include "tracker/thread_tracking.h"
@@ -20,7 +21,8 @@ struct Session {
   bool has_native_stacks = true;
   uint64_t sample_bytes = 0;         // between two samples, on average; 0: all are recorded
   SampledBlocks* samples = nullptr;  // if they are not
-  uint32_t check_every = 0;          // stacks; 0: none is compared with V8
+  MappingLog mappings;
+  uint32_t check_every = 0;  // stacks; 0: none is compared with V8
 };
 
 // The blocks that are sampled; null: all blocks are recorded, or none. Never freed while a hook may

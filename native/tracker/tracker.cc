@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -14,6 +15,7 @@
 #include "tracker/hooks.h"
 #include "tracker/isolates.h"
 #include "tracker/stack_nodes.h"
+#include "tracker/thread_stacks.h"
 
 namespace memdrift {
 
@@ -26,6 +28,8 @@ std::atomic<uint32_t> g_session_count{0};
 
 // How often threads that ended and objects that came by other ways than dlopen are looked for.
 constexpr uint64_t kLookIntervalNs = 100'000'000;
+// Looks at what is resident take at most this part of a processor: one in so many.
+constexpr uint64_t kLookCostFactor = 100;
 
 uint64_t bytesOrUnknown(double bytes) {
   return std::isnan(bytes) ? kUnknown : static_cast<uint64_t>(bytes);
@@ -97,7 +101,9 @@ void Tracker::begin() {
   session_.check_every = options_.check_every;
   session_.sample_bytes = options_.sample_bytes;
   if (options_.sample_bytes != 0) session_.samples = &sampledBlocks();
+  prepareThreadStacks();
   addModules();
+  own_memory_ = std::make_unique<OwnMemory>(session_.mappings);
   addMemory();
   // Its callbacks use all of the above.
   writer_->start();
@@ -141,6 +147,7 @@ void Tracker::stop() {
   if (session_.samples) session_.samples->clear();
   ended_ = ended();
   writer_.reset();
+  own_memory_.reset();
   Isolates::instance().stop();
   g_tracker.store(nullptr);
 }
@@ -219,10 +226,32 @@ void Tracker::addMemory() {
     payload.rss_file_bytes = bytesOrUnknown(counters.rss_file_bytes);
     payload.rss_shmem_bytes = bytesOrUnknown(counters.rss_shmem_bytes);
     payload.swap_bytes = bytesOrUnknown(counters.swap_bytes);
+    lookAround(payload);
   } catch (const Error&) {
     // No descriptor left, as a rule: a row of what is not known.
   }
   writer_->add(FrameType::memory, payloadOf(payload));
+}
+
+void Tracker::lookAround(MemoryPayload& payload) {
+  const HeapNumbers heap = Isolates::instance().heapNumbers();
+  payload.heap_total_bytes = heap.total_bytes;
+  payload.heap_used_bytes = heap.used_bytes;
+  payload.external_bytes = heap.external_bytes;
+  if (payload.time_ns < next_residency_ns_) return;
+  std::vector<StackResidency> stacks;
+  const ResidentParts parts = own_memory_->look(stacks);
+  payload.mapped_resident_bytes = parts.mapped_bytes;
+  payload.malloc_resident_bytes = parts.malloc_bytes;
+  payload.stack_resident_bytes = parts.stack_bytes;
+  payload.store_resident_bytes = parts.store_bytes;
+  if (!stacks.empty()) {
+    const auto* bytes = reinterpret_cast<const char*>(stacks.data());
+    writer_->add(FrameType::stacks, {{}, {bytes, stacks.size() * sizeof stacks[0]}});
+  }
+  const uint64_t took_ns = monotonicNs() - payload.time_ns;
+  next_residency_ns_ = payload.time_ns + std::max(kLookIntervalNs, took_ns * kLookCostFactor);
+  Isolates::instance().askForNumbers();
 }
 
 // On the writer's thread: the program goes on without us, and its user is told once.

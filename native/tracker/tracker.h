@@ -8,6 +8,7 @@
 
 #include "capture/capture_writer.h"
 #include "tracker/got_patch.h"
+#include "tracker/own_memory.h"
 #include "tracker/session.h"
 
 namespace memdrift {
@@ -50,6 +51,8 @@ class Tracker {
   void tick();
   void addModules();
   void addMemory();
+  // Also says what is resident by whom, when it is time for it.
+  void lookAround(MemoryPayload& payload);
   void sumUp();
   void onEnd(EndReason reason);
   static void objectsChanged();
@@ -59,6 +62,8 @@ class Tracker {
   Session session_;
   std::unique_ptr<CaptureWriter> writer_;
   uint64_t next_look_ns_ = 0;
+  std::unique_ptr<OwnMemory> own_memory_;  // the writer's
+  uint64_t next_residency_ns_ = 0;
   std::string status_text_;
   TrackerReport report_;
   std::string ended_;  // once it is stopped

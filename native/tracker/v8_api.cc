@@ -15,6 +15,7 @@ bool find(Function& function, const char* name) {
 
 // By the names that the C++ ABI gives them.
 bool findAll(Api& api) {
+  find(api.getHeapStatistics, "_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE");
   return find(api.tryGetCurrent, "_ZN2v87Isolate13TryGetCurrentEv") &&
          find(api.inContext, "_ZN2v87Isolate9InContextEv") &&
          find(api.requestInterrupt, "_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_") &&

@@ -52,6 +52,19 @@ struct JitCodeEvent {
 };
 static_assert(offsetof(JitCodeEvent, name) == 48 && offsetof(JitCodeEvent, isolate) == 72);
 
+// The beginning of v8::HeapStatistics, which has stayed the same; V8 writes all of it.
+struct HeapStatistics {
+  size_t total_heap_size;
+  size_t total_heap_size_executable;
+  size_t total_physical_size;
+  size_t total_available_size;
+  size_t used_heap_size;
+  size_t heap_size_limit;
+  size_t malloced_memory;
+  size_t external_memory;
+  size_t rest[56];
+};
+
 using JitCodeHandler = void (*)(const JitCodeEvent*);
 enum JitCodeOptions : int { kDefault = 0, kEnumerateExisting = 1 };
 
@@ -65,6 +78,8 @@ struct Api {
   void* (*currentEventLoop)(Isolate*);  // null: there is no environment yet
   void (*addCleanupHook)(Isolate*, void (*callback)(void*), void* data);
   void (*removeCleanupHook)(Isolate*, void (*callback)(void*), void* data);
+  // May be missing.
+  void (*getHeapStatistics)(Isolate*, HeapStatistics*);
 };
 
 // Null where this process lacks one of them, or is not Node.

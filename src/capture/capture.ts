@@ -37,7 +37,7 @@ export interface Frame {
   readonly inlined: boolean;
 }
 
-export const allocationKinds = ['malloc', 'buffer', 'mmap', 'file', 'shm'] as const;
+export const allocationKinds = ['malloc', 'buffer', 'mmap', 'file', 'shm', 'stack'] as const;
 export type AllocationKind = (typeof allocationKinds)[number];
 
 /** What one stack of one thread held. */

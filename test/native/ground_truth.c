@@ -230,6 +230,46 @@ FUNCTION(inThread) {
   return address(env, order.block);
 }
 
+struct Stay {
+  size_t bytes;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  int has_touched;
+  int may_end;
+};
+
+static void* stayingThread(void* data) {
+  struct Stay* stay = data;
+  volatile char* stack = __builtin_alloca(stay->bytes);
+  for (size_t i = 0; i < stay->bytes; i += 4096) stack[i] = 1;
+  pthread_mutex_lock(&stay->lock);
+  stay->has_touched = 1;
+  pthread_cond_broadcast(&stay->changed);
+  while (!stay->may_end) pthread_cond_wait(&stay->changed, &stay->lock);
+  pthread_mutex_unlock(&stay->lock);
+  return NULL;
+}
+
+// touchStack(bytes, stays): a thread that touches so much of its stack, and stays or ends.
+FUNCTION(touchStack) {
+  TAKE;
+  struct Stay* stay = calloc(1, sizeof *stay);
+  stay->bytes = (size_t)v[0];
+  stay->may_end = v[1] == 0;
+  pthread_mutex_init(&stay->lock, NULL);
+  pthread_cond_init(&stay->changed, NULL);
+  pthread_t thread;
+  pthread_create(&thread, NULL, stayingThread, stay);
+  if (stay->may_end) {
+    pthread_join(thread, NULL);
+    return NULL;
+  }
+  pthread_mutex_lock(&stay->lock);
+  while (!stay->has_touched) pthread_cond_wait(&stay->changed, &stay->lock);
+  pthread_mutex_unlock(&stay->lock);
+  return NULL;
+}
+
 struct Work {
   size_t pairs;
   size_t bytes;
@@ -323,6 +363,7 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
       {"takeTurns", takeTurns},
       {"inThread", inThread},
       {"inThreads", inThreads},
+      {"touchStack", touchStack},
       {"forks", forks},
       {"openObject", openObject},
       {"closeObject", closeObject},

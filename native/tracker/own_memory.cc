@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "tracker/own_memory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "errors.h"
+#include "proc/pagemap.h"
+
+namespace memdrift {
+
+namespace {
+
+// glibc's HEAP_MAX_SIZE on 64-bit machines: arenas are made of pieces that begin at multiples.
+constexpr uint64_t kArenaBytes = 64 << 20;
+constexpr const char* kStorePrefix = "/dev/shm/memdrift.";
+
+// Where the page that holds the stack of thread `tid` is: the kernel tells a waiting thread's
+// stack pointer. 0: it runs just now.
+uint64_t stackPointerOf(const char* tid) {
+  const std::string path = std::string("/proc/self/task/") + tid + "/syscall";
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char text[512];
+  const ssize_t size = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  // Its number, six arguments, the stack pointer, where it is; "-1" and the last two outside of a
+  // call; "running".
+  std::vector<uint64_t> numbers;
+  char* at = text;
+  for (char* end; numbers.size() < 9; at = end) {
+    const auto number = strtoull(at, &end, 0);
+    if (end == at) break;
+    numbers.push_back(number);
+  }
+  return numbers.size() < 2 ? 0 : numbers[numbers.size() - 2];
+}
+
+}  // namespace
+
+OwnMemory::OwnMemory(MappingLog& log)
+    : log_(log), pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {
+  findOlderStacks();
+}
+
+OwnMemory::~OwnMemory() {
+  if (pagemap_ >= 0) close(pagemap_);
+}
+
+// Threads that are older than the log: the mapping that their stack pointer is in is their stack.
+void OwnMemory::findOlderStacks() {
+  DIR* threads = opendir("/proc/self/task");
+  if (!threads) return;
+  try {
+    const MappingTable mappings = readMaps(getpid());
+    while (const dirent* entry = readdir(threads)) {
+      if (atoi(entry->d_name) == getpid()) continue;
+      const uint64_t pointer = stackPointerOf(entry->d_name);
+      for (size_t i = 0; pointer != 0 && i < mappings.size(); i++)
+        if (mappings[i].start_address <= pointer && pointer < mappings[i].end_address)
+          stacks_[mappings[i].start_address] = {mappings[i].end_address, 0, true};
+    }
+  } catch (const Error&) {
+    failed_ = true;
+  }
+  closedir(threads);
+}
+
+ResidentParts OwnMemory::look(std::vector<StackResidency>& changed) {
+  ResidentParts parts;
+  failed_ = pagemap_ < 0;
+  keepUp();
+  parts.stack_bytes = stackBytes(changed);
+  if (log_.isWhole()) parts.mapped_bytes = mappedBytes();
+  try {
+    addMappings(readMaps(getpid()), parts);
+  } catch (const Error&) {
+    failed_ = true;
+  }
+  return failed_ ? ResidentParts{} : parts;
+}
+
+void OwnMemory::keepUp() {
+  for (Event event; log_.take(event);) {
+    if (event.type == EventType::stack)
+      stacks_[event.address] = {event.address + event.bytes, 0, false};
+    else if (event.type == EventType::stack_end)
+      stacks_.erase(event.address);
+    else
+      mapped_.onEvent(event);
+  }
+}
+
+// Private pages that are there. Kernels before 6.7 are asked page by page: they take a page of
+// zeros that was only read for one as well.
+uint64_t OwnMemory::residentOf(uint64_t begin, uint64_t end) {
+  if (begin == end) return 0;
+  std::vector<PageRange> ranges;
+  uint64_t bytes = 0;
+  if (scanPages(pagemap_, {begin, end}, ranges) == ScanResult::kDone) {
+    for (const PageRange& range : ranges)
+      if ((range.kinds & (kPagePresent | kPageFile | kPageZero)) == kPagePresent)
+        bytes += range.end - range.start;
+    return bytes;
+  }
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> present((end - begin) / page);
+  if (mincore(reinterpret_cast<void*>(begin), end - begin, present.data()) != 0) return 0;
+  for (const unsigned char one : present) bytes += (one & 1) * page;
+  return bytes;
+}
+
+uint64_t OwnMemory::mappedBytes() {
+  uint64_t bytes = 0;
+  // Ranges that touch are looked at as one: V8 makes many small ones.
+  uint64_t from = 0;
+  uint64_t to = 0;
+  mapped_.ranges().forEach([&](uint64_t begin, uint64_t end, const RangeState& state) {
+    if (state.kind == static_cast<uint32_t>(AllocationKind::shared)) return;
+    if (begin != to) {
+      bytes += residentOf(from, to);
+      from = begin;
+    }
+    to = end;
+  });
+  return bytes + residentOf(from, to);
+}
+
+uint64_t OwnMemory::stackBytes(std::vector<StackResidency>& changed) {
+  uint64_t bytes = 0;
+  for (auto& [begin, stack] : stacks_) {
+    const uint64_t resident_bytes = residentOf(begin, stack.end);
+    bytes += resident_bytes;
+    if (resident_bytes == stack.resident_bytes) continue;
+    stack.resident_bytes = resident_bytes;
+    changed.push_back({begin, resident_bytes, stack.is_older ? 1U : 0U});
+  }
+  return bytes;
+}
+
+void OwnMemory::addMappings(const MappingTable& mappings, ResidentParts& parts) {
+  parts.malloc_bytes = parts.store_bytes = 0;
+  for (size_t i = 0; i < mappings.size(); i++) {
+    const auto& [begin, end] = std::pair(mappings[i].start_address, mappings[i].end_address);
+    const std::string& name = mappings.nameOf(i);
+    if (name == "[heap]" || isArena(mappings, i)) parts.malloc_bytes += residentOf(begin, end);
+    if (!name.starts_with(kStorePrefix)) continue;
+    std::vector<PageRange> ranges;
+    if (scanPages(pagemap_, {begin, end}, ranges) != ScanResult::kDone) {
+      parts.store_bytes = kUnknown;
+      break;
+    }
+    for (const PageRange& range : ranges)
+      if ((range.kinds & kPagePresent) != 0) parts.store_bytes += range.end - range.start;
+  }
+}
+
+// Private memory at such a multiple that the hooks did not see mapped, and the rest of the piece
+// reserved behind it, unless all of it is in use.
+bool OwnMemory::isArena(const MappingTable& mappings, size_t at) const {
+  const MappingRow& row = mappings[at];
+  const uint64_t end = row.start_address + kArenaBytes;
+  if (row.start_address % kArenaBytes != 0 || row.inode != 0 || row.end_address > end) return false;
+  if (mappings.permissionsOf(at) != "rw-p" || !mappings.nameOf(at).empty()) return false;
+  bool is_tracked = false;
+  mapped_.ranges().forEach([&](uint64_t begin, uint64_t range_end, const RangeState&) {
+    is_tracked |= begin < row.end_address && range_end > row.start_address;
+  });
+  if (is_tracked) return false;
+  if (row.end_address == end) return true;
+  return at + 1 < mappings.size() && mappings[at + 1].start_address == row.end_address &&
+         mappings[at + 1].end_address >= end && mappings.permissionsOf(at + 1) == "---p";
+}
+
+}  // namespace memdrift
