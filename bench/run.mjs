@@ -5,7 +5,14 @@ import { parseArgs } from 'node:util';
 import { createContext } from './context.mjs';
 
 const folder = new URL('.', import.meta.url);
-const notBenches = ['run.mjs', 'context.mjs', 'tracker_load.mjs'];
+const notBenches = [
+  'run.mjs',
+  'context.mjs',
+  'http_load.mjs',
+  'sampling_load.mjs',
+  'store_echo.mjs',
+  'tracker_load.mjs',
+];
 const known = readdirSync(folder)
   .filter((file) => file.endsWith('.mjs') && !notBenches.includes(file))
   .map((file) => file.slice(0, -'.mjs'.length));

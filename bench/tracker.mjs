@@ -17,8 +17,14 @@ function compile(folder, source, to) {
   return path;
 }
 
+/** The last line that is an object: heaptrack prints its own after the program's. */
 function json(output) {
-  return JSON.parse(output.trim().split('\n').at(-1));
+  return JSON.parse(
+    output
+      .trim()
+      .split('\n')
+      .findLast((line) => line.startsWith('{')),
+  );
 }
 
 function load(place, kind, { node = [], under = [] } = {}) {

@@ -1,12 +1,10 @@
 // The other process of tracker.mjs: it does one kind of work, untracked and tracked in turn, and
 // prints what each took. argv: the addon, the folder for captures, the kind.
-
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Tracker } from '../dist/index.js';
+import { http } from './http_load.mjs';
 
 const [addon, folder, kind] = process.argv.slice(2);
 const truth = createRequire(import.meta.url)(addon);
@@ -57,45 +55,6 @@ async function turns(work) {
     stats = await tracker.stop();
   }
   return { plain: median(plain), tracked: median(tracked), stats };
-}
-
-/** A server that answers with JSON, asked over loopback as fast as it goes: requests per second. */
-async function http() {
-  const rows = Array.from({ length: 50 }, (_, id) => ({ id, name: `row ${id}`, tags: ['a', 'b'] }));
-  const server = createServer((incoming, response) => {
-    const chunks = [];
-    incoming.on('data', (chunk) => chunks.push(chunk));
-    incoming.on('end', () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString());
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ rows, echo: body }));
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  const options = { port, host: '127.0.0.1', method: 'POST', agent: undefined };
-  const ask = () =>
-    new Promise((resolve, reject) => {
-      const one = request(options, (response) => {
-        response.resume();
-        response.on('end', resolve);
-      });
-      one.on('error', reject);
-      one.end(JSON.stringify({ question: 'x'.repeat(500) }));
-    });
-  const count = 3000;
-  return {
-    work: async () => {
-      const start = process.hrtime.bigint();
-      const lane = async () => {
-        for (let i = 0; i < count / 8; i++) await ask();
-      };
-      await Promise.all(Array.from({ length: 8 }, lane));
-      return Number(process.hrtime.bigint() - start) / count;
-    },
-    end: () => server.close(),
-  };
 }
 
 if (kind === 'http') {

@@ -106,7 +106,9 @@ void CaptureWriter::run() {
       write(false);
     }
   }
-  if (ended() == EndReason::closed) write(true);
+  if (ended() != EndReason::closed) return;
+  if (options_.on_tick) options_.on_tick();
+  write(true);
 }
 
 // One round: all that was recorded before it began is in the file when it ends.

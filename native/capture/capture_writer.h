@@ -25,7 +25,7 @@ struct CaptureOptions {
   uint64_t max_bytes = 0;     // of the file; 0: no limit
   uint64_t sample_bytes = 0;
   StreamLimits limits;
-  // On the writer's thread: at its start, and every interval.
+  // On the writer's thread: at its start; every interval and once at the end.
   std::function<void()> on_start;
   std::function<void()> on_tick;
   // On the writer's thread, when all streams of a round are read: names of the code that they are

@@ -15,11 +15,12 @@
 #include <cstring>
 
 #include "capture/hook_ids.h"
-#include "tracker/session.h"
-#include "tracker/stack_nodes.h"
+#include "tracker/hook_notes.h"
 #include "tracker/thread_stacks.h"
 
 namespace memdrift {
+
+bool g_is_malloc_of_libc = false;
 
 namespace {
 
@@ -49,130 +50,27 @@ RealFunctions real;
 
 std::atomic<void (*)()> g_on_objects_changed{nullptr};
 
-uint64_t addressOf(const void* at) noexcept { return reinterpret_cast<uintptr_t>(at); }
-
-struct Block {
-  const void* address;
-  size_t bytes;
-};
-
-// Of a block that has a sampled byte in it.
-[[gnu::noinline]] void noteSample(HookId hook, const Block& block, const void* frame) noexcept {
-  Recording recording;
-  if (!recording) return;
-  ThreadTracking& thread = recording.thread();
-  Session& session = recording.session();
-  // A thread's first allocation only sets its clock; a session that began just now may take all.
-  if (session.sample_bytes == 0 || t_marks.until_sample > 0) return;
-  t_marks.until_sample = thread.clock.next(session.sample_bytes);
-  if (!session.samples->add(addressOf(block.address))) {
-    session.streams->countDrop();
-    return;
-  }
-  const uint32_t node = currentStack(recording, frame);
-  thread.stream->allocSample({hook, node, addressOf(block.address), block.bytes},
-                             SampleClock::weightOf(block.bytes, session.sample_bytes));
-}
-
-// `frame` is the hook's own: stacks begin with its caller.
-inline void noteAlloc(HookId hook, const Block& block, const void* frame) noexcept {
-  if (!block.address) return;
-  if (g_samples.load(std::memory_order_relaxed)) {
-    t_marks.until_sample -= static_cast<int64_t>(block.bytes);
-    if (t_marks.until_sample <= 0) [[unlikely]]
-      noteSample(hook, block, frame);
-    return;
-  }
-  Recording recording;
-  if (!recording) return;
-  const uint32_t node = currentStack(recording, frame);
-  recording.thread().stream->alloc({hook, node, addressOf(block.address), block.bytes});
-}
-
-// True if it was recorded.
-inline bool noteFree(HookId hook, const void* block) noexcept {
-  if (!block) return false;
-  SampledBlocks* samples = g_samples.load(std::memory_order_relaxed);
-  if (samples && !samples->mayHave(addressOf(block))) [[likely]]
-    return false;
-  Recording recording;
-  if (!recording) return false;
-  if (samples && !samples->remove(addressOf(block))) return false;
-  return recording.thread().stream->free({hook, addressOf(block)});
-}
-
-// A block whose free was recorded is there after all.
-void noteRestore(const void* block) noexcept {
-  Recording recording;
-  if (!recording) return;
-  if (SampledBlocks* samples = recording.session().samples) samples->add(addressOf(block));
-  recording.thread().stream->restore(addressOf(block));
-}
-
-struct MapCall {
-  const void* address;
-  size_t bytes;
-  int protection;
-  int flags;
-  int fd;
-};
-
-// For the writer too, which looks what is resident of it.
-void noteForWriter(const Recording& recording, EventType type, const Event& range) noexcept {
-  Event event = range;
-  event.type = type;
-  recording.session().mappings.put(event);
-}
-
-Event rangeOf(const void* at, size_t bytes, int protection = 0) noexcept {
-  Event event;
-  event.address = addressOf(at);
-  event.bytes = bytes;
-  event.protection = static_cast<uint32_t>(protection);
-  return event;
-}
-
-void noteMap(const MapCall& call, const void* frame) noexcept {
-  if (call.address == MAP_FAILED) return;
-  Recording recording;
-  if (!recording) return;
-  const uint32_t node = currentStack(recording, frame);
-  recording.thread().stream->map({node, addressOf(call.address), call.bytes,
-                                  static_cast<uint32_t>(call.protection),
-                                  static_cast<uint32_t>(call.flags), call.fd >= 0});
-  Event range = rangeOf(call.address, call.bytes, call.protection);
-  range.flags = static_cast<uint32_t>(call.flags);
-  range.is_file = call.fd >= 0;
-  noteForWriter(recording, EventType::map, range);
-}
-
-bool givesPagesBack(int advice) noexcept {
-  return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE;
-}
-
 }  // namespace
 
 extern "C" {
 
+[[gnu::noinline]] static void* mallocAndTell(size_t bytes) {
+  return take({HookId::k_malloc, bytes}, __builtin_frame_address(0),
+              [&] { return real.malloc(bytes); });
+}
+
+// The rest is a function of its own, which is jumped to: its caller is ours.
 static void* memdrift_malloc(size_t bytes) {
-  void* block;
-  {
-    // An allocator's own calls, of mmap as a rule, are its block and not others beside it.
-    const NoReentry guard;
-    block = real.malloc(bytes);
-  }
-  noteAlloc(HookId::k_malloc, {block, bytes}, __builtin_frame_address(0));
-  return block;
+  return isUnsampled(bytes) ? real.malloc(bytes) : mallocAndTell(bytes);
+}
+
+[[gnu::noinline]] static void* callocAndTell(size_t count, size_t bytes) {
+  return take({HookId::k_calloc, count * bytes}, __builtin_frame_address(0),
+              [&] { return real.calloc(count, bytes); });
 }
 
 static void* memdrift_calloc(size_t count, size_t bytes) {
-  void* block;
-  {
-    const NoReentry guard;
-    block = real.calloc(count, bytes);
-  }
-  noteAlloc(HookId::k_calloc, {block, count * bytes}, __builtin_frame_address(0));
-  return block;
+  return isUnsampled(count * bytes) ? real.calloc(count, bytes) : callocAndTell(count, bytes);
 }
 
 static void* memdrift_realloc(void* before, size_t bytes) {
@@ -204,10 +102,15 @@ static void* memdrift_reallocarray(void* before, size_t count, size_t bytes) {
   return block;
 }
 
-static void memdrift_free(void* block) {
+[[gnu::noinline]] static void freeAndTell(void* block) {
   noteFree(HookId::k_free, block);
   const NoReentry guard;
   real.free(block);
+}
+
+static void memdrift_free(void* block) {
+  if (isUnsampled(block)) return real.free(block);
+  freeAndTell(block);
 }
 
 static void memdrift_free_sized(void* block, size_t bytes) {
@@ -228,43 +131,23 @@ static int memdrift_posix_memalign(void** block, size_t alignment, size_t bytes)
 }
 
 static void* memdrift_aligned_alloc(size_t alignment, size_t bytes) {
-  void* block;
-  {
-    const NoReentry guard;
-    block = real.aligned_alloc(alignment, bytes);
-  }
-  noteAlloc(HookId::k_aligned_alloc, {block, bytes}, __builtin_frame_address(0));
-  return block;
+  return take({HookId::k_aligned_alloc, bytes}, __builtin_frame_address(0),
+              [&] { return real.aligned_alloc(alignment, bytes); });
 }
 
 static void* memdrift_memalign(size_t alignment, size_t bytes) {
-  void* block;
-  {
-    const NoReentry guard;
-    block = real.memalign(alignment, bytes);
-  }
-  noteAlloc(HookId::k_memalign, {block, bytes}, __builtin_frame_address(0));
-  return block;
+  return take({HookId::k_memalign, bytes}, __builtin_frame_address(0),
+              [&] { return real.memalign(alignment, bytes); });
 }
 
 static void* memdrift_valloc(size_t bytes) {
-  void* block;
-  {
-    const NoReentry guard;
-    block = real.valloc(bytes);
-  }
-  noteAlloc(HookId::k_valloc, {block, bytes}, __builtin_frame_address(0));
-  return block;
+  return take({HookId::k_valloc, bytes}, __builtin_frame_address(0),
+              [&] { return real.valloc(bytes); });
 }
 
 static void* memdrift_pvalloc(size_t bytes) {
-  void* block;
-  {
-    const NoReentry guard;
-    block = real.pvalloc(bytes);
-  }
-  noteAlloc(HookId::k_pvalloc, {block, bytes}, __builtin_frame_address(0));
-  return block;
+  return take({HookId::k_pvalloc, bytes}, __builtin_frame_address(0),
+              [&] { return real.pvalloc(bytes); });
 }
 
 static void* memdrift_mmap(void* at, size_t bytes, int protection, int flags, int fd,
@@ -376,6 +259,9 @@ std::vector<Interposed> findFunctions() {
 #define MEMDRIFT_ADD(name, kind) add(#name, memdrift_##name, real.name);
   MEMDRIFT_HOOKS(MEMDRIFT_ADD)
 #undef MEMDRIFT_ADD
+  Dl_info of = {};
+  g_is_malloc_of_libc = dladdr(reinterpret_cast<void*>(real.malloc), &of) && of.dli_fname &&
+                        strstr(of.dli_fname, "/libc.so.");
   return functions;
 }
 

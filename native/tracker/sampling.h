@@ -42,14 +42,19 @@ class SampledBlocks {
   }
 
  private:
-  static constexpr unsigned kFilterBits = 19;
+  static constexpr unsigned kFilterBits = 17;
   static constexpr unsigned kPlaceBits = 17;
   static constexpr size_t kPlaces = size_t{1} << kPlaceBits;
-  static constexpr size_t kMostProbes = 4096;
+  // Places of removed blocks stay in the way of a search: it must end all the same.
+  static constexpr size_t kMostProbes = 64;
   static constexpr uintptr_t kRemoved = 1;
 
+  // One place for a page, and neighbours next to each other: what is freed after one another is
+  // near, and a place for each block would be a cache miss at every free. Few pages have a sampled
+  // block.
   static size_t filterPlace(uintptr_t address) noexcept {
-    return (address >> 4) * 0x9e3779b97f4a7c15U >> (64 - kFilterBits);
+    const uintptr_t page = address >> 12;
+    return (page ^ page >> kFilterBits) & ((size_t{1} << kFilterBits) - 1);
   }
   static size_t home(uintptr_t address) noexcept {
     return (address >> 4) * 0xd1342543de82ef95U >> (64 - kPlaceBits);

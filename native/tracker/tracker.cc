@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ctime>
 
 #include "errors.h"
 #include "proc/counters.h"
@@ -29,7 +30,7 @@ std::atomic<uint32_t> g_session_count{0};
 // How often threads that ended and objects that came by other ways than dlopen are looked for.
 constexpr uint64_t kLookIntervalNs = 100'000'000;
 // Looks at what is resident take at most this part of a processor: one in so many.
-constexpr uint64_t kLookCostFactor = 100;
+constexpr uint64_t kLookCostFactor = 400;
 
 uint64_t bytesOrUnknown(double bytes) {
   return std::isnan(bytes) ? kUnknown : static_cast<uint64_t>(bytes);
@@ -49,6 +50,13 @@ void prepareForFork() {
 SampledBlocks& sampledBlocks() {
   static auto* blocks = new SampledBlocks;
   return *blocks;
+}
+
+// Of the calling thread.
+uint64_t ownCpuNs() {
+  timespec used = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
 }
 
 const char* reasonInWords(EndReason reason) {
@@ -185,7 +193,10 @@ void Tracker::sumUp() {
 
 // On the writer's thread.
 void Tracker::tick() {
+  // The last row says everything.
+  if (is_stopping_) next_residency_ns_ = 0;
   addMemory();
+  if (is_stopping_) return;
   const uint64_t now_ns = monotonicNs();
   if (now_ns < next_look_ns_) return;
   next_look_ns_ = now_ns + kLookIntervalNs;
@@ -238,7 +249,12 @@ void Tracker::lookAround(MemoryPayload& payload) {
   payload.heap_total_bytes = heap.total_bytes;
   payload.heap_used_bytes = heap.used_bytes;
   payload.external_bytes = heap.external_bytes;
+  if (payload.time_ns >= next_numbers_ns_) {
+    next_numbers_ns_ = payload.time_ns + kLookIntervalNs;
+    Isolates::instance().askForNumbers();
+  }
   if (payload.time_ns < next_residency_ns_) return;
+  const uint64_t begin_ns = ownCpuNs();
   std::vector<StackResidency> stacks;
   const ResidentParts parts = own_memory_->look(stacks);
   payload.mapped_resident_bytes = parts.mapped_bytes;
@@ -249,9 +265,8 @@ void Tracker::lookAround(MemoryPayload& payload) {
     const auto* bytes = reinterpret_cast<const char*>(stacks.data());
     writer_->add(FrameType::stacks, {{}, {bytes, stacks.size() * sizeof stacks[0]}});
   }
-  const uint64_t took_ns = monotonicNs() - payload.time_ns;
+  const uint64_t took_ns = ownCpuNs() - begin_ns;
   next_residency_ns_ = payload.time_ns + std::max(kLookIntervalNs, took_ns * kLookCostFactor);
-  Isolates::instance().askForNumbers();
 }
 
 // On the writer's thread: the program goes on without us, and its user is told once.

@@ -64,12 +64,13 @@ class Tracker {
   uint64_t next_look_ns_ = 0;
   std::unique_ptr<OwnMemory> own_memory_;  // the writer's
   uint64_t next_residency_ns_ = 0;
+  uint64_t next_numbers_ns_ = 0;  // of V8
   std::string status_text_;
   TrackerReport report_;
   std::string ended_;  // once it is stopped
   pid_t pid_;
   bool runs_ = true;
-  bool is_stopping_ = false;  // no object is patched any more
+  std::atomic<bool> is_stopping_{false};  // no object is patched any more
 };
 
 }  // namespace memdrift

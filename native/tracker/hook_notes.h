@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// What hooks record of a call: one block more or less, a mapping made or changed. In hooks: no
+// heap, no lock.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdint>
+
+#include "capture/hook_ids.h"
+#include "tracker/session.h"
+#include "tracker/stack_nodes.h"
+
+namespace memdrift {
+
+// Another library's malloc maps its memory through hooks; glibc's does not.
+extern bool g_is_malloc_of_libc;
+
+inline uint64_t addressOf(const void* at) noexcept { return reinterpret_cast<uintptr_t>(at); }
+
+struct Block {
+  const void* address;
+  size_t bytes;
+};
+
+// Of a block that has a sampled byte in it.
+[[gnu::noinline]] inline void noteSample(HookId hook, const Block& block,
+                                         const void* frame) noexcept {
+  Recording recording;
+  if (!recording) return;
+  ThreadTracking& thread = recording.thread();
+  Session& session = recording.session();
+  // A thread's first allocation only sets its clock; a session that began just now may take all.
+  if (session.sample_bytes == 0 || t_marks.until_sample > 0) return;
+  t_marks.until_sample = thread.clock.next(session.sample_bytes);
+  if (!session.samples->add(addressOf(block.address))) {
+    session.streams->countDrop();
+    return;
+  }
+  const uint32_t node = currentStack(recording, frame);
+  thread.stream->allocSample({hook, node, addressOf(block.address), block.bytes},
+                             SampleClock::weightOf(block.bytes, session.sample_bytes));
+}
+
+// Most allocations, where only samples are recorded: nothing is left to do but the real call, which
+// is then a jump. The rest comes to noteAlloc.
+inline bool isUnsampled(size_t bytes) noexcept {
+  if (!g_samples.load(std::memory_order_relaxed) || !g_is_malloc_of_libc) return false;
+  const int64_t left = t_marks.until_sample - static_cast<int64_t>(bytes);
+  if (left <= 0) return false;
+  t_marks.until_sample = left;
+  return true;
+}
+
+inline bool isUnsampled(const void* block) noexcept {
+  const SampledBlocks* samples = g_samples.load(std::memory_order_relaxed);
+  return samples && g_is_malloc_of_libc && !samples->mayHave(addressOf(block));
+}
+
+// `frame` is the hook's own: stacks begin with its caller.
+inline void noteAlloc(HookId hook, const Block& block, const void* frame) noexcept {
+  if (!block.address) return;
+  if (g_samples.load(std::memory_order_relaxed)) {
+    t_marks.until_sample -= static_cast<int64_t>(block.bytes);
+    if (t_marks.until_sample <= 0) [[unlikely]]
+      noteSample(hook, block, frame);
+    return;
+  }
+  Recording recording;
+  if (!recording) return;
+  const uint32_t node = currentStack(recording, frame);
+  recording.thread().stream->alloc({hook, node, addressOf(block.address), block.bytes});
+}
+
+struct Wanted {
+  HookId hook;
+  size_t bytes;
+};
+
+template <typename RealCall>
+[[gnu::always_inline]] inline void* take(const Wanted& wanted, const void* frame,
+                                         RealCall&& call) noexcept {
+  void* block;
+  {
+    // An allocator's own calls, of mmap as a rule, are its block and not others beside it.
+    const NoReentry guard;
+    block = call();
+  }
+  noteAlloc(wanted.hook, {block, wanted.bytes}, frame);
+  return block;
+}
+
+// True if it was recorded.
+inline bool noteFree(HookId hook, const void* block) noexcept {
+  if (!block) return false;
+  SampledBlocks* samples = g_samples.load(std::memory_order_relaxed);
+  if (samples && !samples->mayHave(addressOf(block))) [[likely]]
+    return false;
+  Recording recording;
+  if (!recording) return false;
+  if (samples && !samples->remove(addressOf(block))) return false;
+  return recording.thread().stream->free({hook, addressOf(block)});
+}
+
+// A block whose free was recorded is there after all.
+inline void noteRestore(const void* block) noexcept {
+  Recording recording;
+  if (!recording) return;
+  if (SampledBlocks* samples = recording.session().samples) samples->add(addressOf(block));
+  recording.thread().stream->restore(addressOf(block));
+}
+
+struct MapCall {
+  const void* address;
+  size_t bytes;
+  int protection;
+  int flags;
+  int fd;
+};
+
+// For the writer too, which looks what is resident of it.
+inline void noteForWriter(const Recording& recording, EventType type, const Event& range) noexcept {
+  Event event = range;
+  event.type = type;
+  recording.session().mappings.put(event);
+}
+
+inline Event rangeOf(const void* at, size_t bytes, int protection = 0) noexcept {
+  Event event;
+  event.address = addressOf(at);
+  event.bytes = bytes;
+  event.protection = static_cast<uint32_t>(protection);
+  return event;
+}
+
+inline void noteMap(const MapCall& call, const void* frame) noexcept {
+  if (call.address == MAP_FAILED) return;
+  Recording recording;
+  if (!recording) return;
+  const uint32_t node = currentStack(recording, frame);
+  recording.thread().stream->map({node, addressOf(call.address), call.bytes,
+                                  static_cast<uint32_t>(call.protection),
+                                  static_cast<uint32_t>(call.flags), call.fd >= 0});
+  Event range = rangeOf(call.address, call.bytes, call.protection);
+  range.flags = static_cast<uint32_t>(call.flags);
+  range.is_file = call.fd >= 0;
+  noteForWriter(recording, EventType::map, range);
+}
+
+inline bool givesPagesBack(int advice) noexcept {
+  return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE;
+}
+
+}  // namespace memdrift
