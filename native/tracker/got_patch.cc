@@ -150,8 +150,20 @@ int GotPatch::onObject(dl_phdr_info* info, size_t, void* data) {
   known.is_present = true;
   // An object that was loaded where another one had been is found by words that are not ours.
   std::erase_if(known.slots, [](const Slot& slot) { return *slot.at != slot.hook; });
-  if (known.slots.empty() && !patch.isOurs(object)) patch.patchObject(object, known);
+  if (known.slots.empty() && !patch.isOurs(object) && !patch.isAllocator(object))
+    patch.patchObject(object, known);
   return 0;
+}
+
+// A malloc that was preloaded: what it maps for its blocks is these blocks, and its calls come from
+// where no hook may take from the heap, under its locks. glibc has the other functions as well.
+bool GotPatch::isAllocator(const LoadedObject& object) const {
+  const Interposed* allocate = find("malloc");
+  const Interposed* map = find("mmap");
+  const auto isIn = [&](const Interposed* one) {
+    return one && object.text.contains(reinterpret_cast<uintptr_t>(one->real));
+  };
+  return object.name[0] != '\0' && isIn(allocate) && !isIn(map);
 }
 
 bool GotPatch::isOurs(const LoadedObject& object) const {

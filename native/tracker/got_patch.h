@@ -56,6 +56,7 @@ class GotPatch {
   void patchTable(const LoadedObject& object, const Relocations& table, std::vector<Slot>& found);
   const Interposed* find(std::string_view name) const;
   bool isOurs(const LoadedObject& object) const;
+  bool isAllocator(const LoadedObject& object) const;
 
   const std::vector<Interposed>& functions_;
   std::mutex lock_;

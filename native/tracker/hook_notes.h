@@ -13,8 +13,9 @@
 
 namespace memdrift {
 
-// Another library's malloc maps its memory through hooks; glibc's does not.
-extern bool g_is_malloc_of_libc;
+// What malloc maps for its blocks comes to no hook: it is glibc's, or another library's, whose
+// calls are left alone. One in the executable calls what the executable calls.
+extern bool g_maps_unseen;
 
 inline uint64_t addressOf(const void* at) noexcept { return reinterpret_cast<uintptr_t>(at); }
 
@@ -45,7 +46,7 @@ struct Block {
 // Most allocations, where only samples are recorded: nothing is left to do but the real call, which
 // is then a jump. The rest comes to noteAlloc.
 inline bool isUnsampled(size_t bytes) noexcept {
-  if (!g_samples.load(std::memory_order_relaxed) || !g_is_malloc_of_libc) return false;
+  if (!g_samples.load(std::memory_order_relaxed) || !g_maps_unseen) return false;
   const int64_t left = t_marks.until_sample - static_cast<int64_t>(bytes);
   if (left <= 0) return false;
   t_marks.until_sample = left;
@@ -54,7 +55,7 @@ inline bool isUnsampled(size_t bytes) noexcept {
 
 inline bool isUnsampled(const void* block) noexcept {
   const SampledBlocks* samples = g_samples.load(std::memory_order_relaxed);
-  return samples && g_is_malloc_of_libc && !samples->mayHave(addressOf(block));
+  return samples && g_maps_unseen && !samples->mayHave(addressOf(block));
 }
 
 // `frame` is the hook's own: stacks begin with its caller.

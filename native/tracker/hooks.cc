@@ -20,7 +20,7 @@
 
 namespace memdrift {
 
-bool g_is_malloc_of_libc = false;
+bool g_maps_unseen = false;
 
 namespace {
 
@@ -260,8 +260,8 @@ std::vector<Interposed> findFunctions() {
   MEMDRIFT_HOOKS(MEMDRIFT_ADD)
 #undef MEMDRIFT_ADD
   Dl_info of = {};
-  g_is_malloc_of_libc = dladdr(reinterpret_cast<void*>(real.malloc), &of) && of.dli_fname &&
-                        strstr(of.dli_fname, "/libc.so.");
+  g_maps_unseen = dladdr(reinterpret_cast<void*>(real.malloc), &of) && of.dli_fname &&
+                  strstr(of.dli_fname, ".so");
   return functions;
 }
 

@@ -1,9 +1,9 @@
 /** `memdrift run`: a Node program, tracked from its first line, with its children. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
-import { constants } from 'node:os';
-import { basename, dirname, resolve } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MemdriftError } from '../errors.ts';
 import { trackedEnvironment } from '../tracker/launch.ts';
@@ -72,11 +72,7 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
 }
 
 function captureTarget(output: string | undefined): { file: string | null; folder: string } {
-  if (output === undefined) {
-    const folder = resolve(`memdrift-${Date.now()}-${process.pid}`);
-    mkdirSync(folder, { mode: 0o700 });
-    return { file: null, folder };
-  }
+  if (output === undefined) return { file: null, folder: newFolder() };
   const file = resolve(output);
   if (existsSync(file)) {
     throw new MemdriftError('ERR_EXISTS', `${output} exists; name another file with -o`);
@@ -85,4 +81,17 @@ function captureTarget(output: string | undefined): { file: string | null; folde
     throw new MemdriftError('ERR_INVALID', `-o ${basename(file)}: ${dirname(file)} does not exist`);
   }
   return { file, folder: dirname(file) };
+}
+
+/** In the working folder; where that cannot be written, with the system's temporary files. */
+function newFolder(): string {
+  const name = `memdrift-${Date.now()}-${process.pid}`;
+  try {
+    mkdirSync(name, { mode: 0o700 });
+    return resolve(name);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(code)) throw error;
+    return mkdtempSync(join(tmpdir(), `${name}-`));
+  }
 }

@@ -6,7 +6,7 @@ import { fixture, GroundTruth, heldUnder, leaksOf } from '../ground_truth.ts';
 const truth = new GroundTruth();
 afterAll(() => truth.remove());
 
-type Usage = NodeJS.MemoryUsage & { leastUsed: number; mostUsed: number };
+type Usage = NodeJS.MemoryUsage & { mostUsed: number };
 type Row = Record<string, number | null>;
 
 /** The rows of the series that tell what is resident by whom. */
@@ -53,7 +53,8 @@ describe('a program that holds memory of every kind', async () => {
 
   test("the series has V8's own numbers", () => {
     const heap = last.heap_used_bytes ?? 0;
-    expect(heap).toBeGreaterThan(0.9 * usage.leastUsed);
+    // A million objects of a header and a number, and their places in the array.
+    expect(heap).toBeGreaterThan(32_000_000);
     expect(heap).toBeLessThan(1.1 * usage.mostUsed);
     expect(last.external_bytes).toBeGreaterThanOrEqual(30_000_000);
     expect(last.external_bytes).toBeLessThan(1.2 * usage.external);
@@ -64,7 +65,7 @@ describe('a program that holds memory of every kind', async () => {
     const [first = {}] = looks;
     expect(first.mapped_resident_bytes).toBe(0);
     // V8 maps pages for the objects; it had room for some before.
-    expect(last.mapped_resident_bytes).toBeGreaterThan(0.8 * usage.leastUsed);
+    expect(last.mapped_resident_bytes).toBeGreaterThan(25_000_000);
     const parts = ['mapped', 'malloc', 'stack'].map((who) => last[`${who}_resident_bytes`] ?? NaN);
     const sum = parts.reduce((all, part) => all + part, 0);
     expect(sum).toBeLessThan(last.rss_anon_bytes ?? 0);
