@@ -28,6 +28,8 @@
 
 extern "C" {
 
+OLD_SYMBOL(dladdr);
+int old_dladdr(const void* at, void* info);
 OLD_SYMBOL(dlclose);
 int old_dlclose(void* handle);
 OLD_SYMBOL(dlopen);
@@ -36,6 +38,10 @@ OLD_SYMBOL(dlsym);
 void* old_dlsym(void* handle, const char* name);
 OLD_SYMBOL(pthread_attr_getstack);
 int old_pthread_attr_getstack(const pthread_attr_t* attributes, void** low, size_t* bytes);
+OLD_SYMBOL(pthread_key_create);
+int old_pthread_key_create(pthread_key_t* key, void (*destructor)(void*));
+OLD_SYMBOL(pthread_setspecific);
+int old_pthread_setspecific(pthread_key_t key, const void* value);
 OLD_SYMBOL(pthread_mutex_trylock);
 int old_pthread_mutex_trylock(pthread_mutex_t* mutex);
 OLD_SYMBOL(pthread_once);
@@ -58,6 +64,16 @@ int old_pthread_setname_np(pthread_t thread, const char* name);
 
 // dlfcn.h is left out: it would give dlsym other attributes than it has here.
 void* dlsym(void* handle, const char* name) { return old_dlsym(handle, name); }
+
+int dladdr(const void* at, void* info) { return old_dladdr(at, info); }
+
+int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) {
+  return old_pthread_key_create(key, destructor);
+}
+
+int pthread_setspecific(pthread_key_t key, const void* value) {
+  return old_pthread_setspecific(key, value);
+}
 
 int dlclose(void* handle) { return old_dlclose(handle); }
 

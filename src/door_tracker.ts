@@ -30,6 +30,16 @@ export interface NativeTrackerReport {
   stacks_wrong: number;
 }
 
+/** By what RSS had grown since the start at the look at which it was highest. */
+export interface NativeGrowth {
+  atMs: number;
+  fromBytes: number;
+  toBytes: number;
+  /** With `restBytes` they add up to the growth. What shrank is negative. */
+  parts: { cause: string; bytes: number; exactness: 'exact' | 'estimated' }[];
+  restBytes: number;
+}
+
 /** What one pass over a capture's records says; sizes in bytes. */
 export interface NativeCaptureStats {
   events: number;
@@ -44,6 +54,8 @@ export interface NativeCaptureStats {
   fileBytes: number;
   pid: number;
   sampleBytes: number;
+  /** Null: what is resident was never looked up after the start. */
+  rssGrowth: NativeGrowth | null;
   info: string;
   /** Why the rest cannot be read, or null: the capture is whole. */
   damage: string | null;

@@ -18,12 +18,20 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path) {
   totals_.duration_ns = last_ns_ > first_ns_ ? last_ns_ - first_ns_ : 0;
   totals_.file_bytes = reader.fileBytes();
   totals_.damage = reader.damage();
+  totals_.growth = growth_.highest();
+  if (totals_.growth.time_ns != 0)
+    totals_.growth.time_ns -= std::min(first_ns_, totals_.growth.time_ns);
 }
 
 void CaptureAnalysis::onHeader(const CaptureHeader& header) {
   totals_.pid = header.pid;
   totals_.sample_bytes = header.sample_bytes;
   first_ns_ = header.start_monotonic_ns;
+}
+
+void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
+  last_ns_ = memory.time_ns;
+  growth_.add(memory, live_.blockBytes());
 }
 
 void CaptureAnalysis::onEpoch(const EpochPayload& epoch) {

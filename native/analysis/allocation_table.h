@@ -12,6 +12,7 @@
 #include "analysis/code_names.h"
 #include "analysis/elf_symbols.h"
 #include "analysis/live_memory.h"
+#include "analysis/rss_growth.h"
 #include "capture/capture_reader.h"
 
 namespace memdrift {
@@ -25,6 +26,7 @@ struct CaptureTotals {
   uint64_t file_bytes = 0;
   uint32_t pid = 0;
   uint64_t sample_bytes = 0;
+  Growth growth;
   std::string info;    // JSON text about the process
   std::string damage;  // why the rest cannot be read; empty: the capture is whole
 };
@@ -72,7 +74,7 @@ class CaptureAnalysis final : CaptureVisitor {
   void onThread(const ThreadRecord& thread) override;
   void onModule(const ModuleRecord& module) override;
   void onCode(const CodeEvent& event) override { code_[event.number] = event.name; }
-  void onMemory(const MemoryPayload& memory) override { last_ns_ = memory.time_ns; }
+  void onMemory(const MemoryPayload& memory) override;
   void onEpoch(const EpochPayload& epoch) override;
   void onEvent(const Event& event) override { live_.onEvent(event); }
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
@@ -88,6 +90,7 @@ class CaptureAnalysis final : CaptureVisitor {
 
   CaptureTotals totals_;
   LiveMemory live_;
+  RssGrowth growth_;
   std::map<uint32_t, std::string> code_;      // names by number
   std::map<uint64_t, LoadedModule> modules_;  // by start
   std::map<uint32_t, std::string> threads_;   // by stream

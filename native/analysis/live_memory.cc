@@ -99,6 +99,7 @@ uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
 }
 
 void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
+  if (sites_[site].kind == AllocationKind::block) block_bytes_ = wrappingSum(block_bytes_, bytes);
   if (isOfHeap(sites_[site].kind)) {
     heap_.change(site, bytes, count);
   } else {
@@ -154,6 +155,7 @@ void LiveMemory::restoreBlock(const Event& event) {
   if (block.address != event.address || blocks_.find(event.address)) return;
   blocks_.add(block);
   heap_.change(block.site, static_cast<int64_t>(block.bytes), 1);
+  block_bytes_ = wrappingSum(block_bytes_, static_cast<int64_t>(block.bytes));
 }
 
 void LiveMemory::removeRange(uint64_t begin, uint64_t end) {

@@ -64,6 +64,7 @@ class LiveMemory final : public CaptureVisitor {
   // The empty stack where there is no such node: a damaged capture may name any.
   const StackNode& node(uint32_t stream, uint32_t node) const;
   const BlockMap& blocks() const { return blocks_; }
+  uint64_t blockBytes() const { return static_cast<uint64_t>(block_bytes_); }  // of those
   const RangeMap& ranges() const { return ranges_; }
 
  private:
@@ -89,6 +90,7 @@ class LiveMemory final : public CaptureVisitor {
   std::unordered_map<uint32_t, std::vector<StackNode>> streams_;
   std::unordered_map<uint64_t, uint32_t> site_numbers_;
   BlockMap blocks_;
+  int64_t block_bytes_ = 0;
   RangeMap ranges_{[this](const RangeState& state) {
     if (state.is_committed) change(state.site, 0, 1);
   }};

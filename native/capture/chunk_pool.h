@@ -45,6 +45,7 @@ class ChunkPool {
     return *reinterpret_cast<Chunk*>(memory_ + (number - 1) * kChunkBytes);
   }
   uint32_t count() const noexcept { return count_; }
+  const uint8_t* memory() const noexcept { return memory_; }  // of count() chunks
 
  private:
   // The first free chunk in the low half, in the high half how often it changed: a head that was

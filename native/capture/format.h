@@ -137,7 +137,8 @@ inline constexpr uint8_t kCodeKindCount = 3;
   X(mapped_resident_bytes)        \
   X(malloc_resident_bytes)        \
   X(stack_resident_bytes)         \
-  X(store_resident_bytes)
+  X(store_resident_bytes)         \
+  X(own_bytes)
 
 // Fields may be added at the end: a reader takes those that are not there for unknown.
 struct MemoryPayload {
@@ -146,7 +147,7 @@ struct MemoryPayload {
   MEMDRIFT_MEMORY_FIELDS(MEMDRIFT_DECLARE)
 #undef MEMDRIFT_DECLARE
 };
-static_assert(sizeof(MemoryPayload) == 104);
+static_assert(sizeof(MemoryPayload) == 112);
 
 // A stacks frame's payload: threads' stacks of which another part is resident than was said last.
 struct StackResidency {

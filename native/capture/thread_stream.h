@@ -177,6 +177,8 @@ class StreamSet {
   // From now on hooks drop what does not fit into the chunks that they have.
   void discard() noexcept { discards_.store(true, std::memory_order_relaxed); }
 
+  // Where events are kept: address space, of which what is in use is resident.
+  const ChunkPool& pool() const noexcept { return pool_; }
   uint64_t dropped() const noexcept;
   uint32_t streamCount() const noexcept { return opened_.load(std::memory_order_relaxed); }
 

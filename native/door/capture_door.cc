@@ -16,6 +16,26 @@ Napi::Value countOf(Napi::Env env, uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
+// Null: what is resident was never looked up after the start.
+Napi::Value growthToJs(Napi::Env env, const Growth& growth) {
+  if (growth.parts.empty()) return env.Null();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("atMs", static_cast<double>(growth.time_ns) / 1e6);
+  object.Set("fromBytes", countOf(env, growth.from_bytes));
+  object.Set("toBytes", countOf(env, growth.to_bytes));
+  Napi::Array parts = Napi::Array::New(env, growth.parts.size());
+  for (uint32_t i = 0; i < growth.parts.size(); i++) {
+    Napi::Object part = Napi::Object::New(env);
+    part.Set("cause", growth.parts[i].cause);
+    part.Set("bytes", static_cast<double>(growth.parts[i].bytes));
+    part.Set("exactness", growth.parts[i].is_estimated ? "estimated" : "exact");
+    parts.Set(i, part);
+  }
+  object.Set("parts", parts);
+  object.Set("restBytes", static_cast<double>(growth.rest_bytes));
+  return object;
+}
+
 Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("events", countOf(env, totals.counts.events));
@@ -30,6 +50,7 @@ Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   object.Set("fileBytes", countOf(env, totals.file_bytes));
   object.Set("pid", totals.pid);
   object.Set("sampleBytes", countOf(env, totals.sample_bytes));
+  object.Set("rssGrowth", growthToJs(env, totals.growth));
   object.Set("info", totals.info);
   object.Set("damage", totals.damage.empty() ? env.Null() : Napi::String::New(env, totals.damage));
   return object;

@@ -11,6 +11,8 @@
 
 #include "errors.h"
 #include "proc/pagemap.h"
+#include "tracker/page_table.h"
+#include "tracker/session.h"
 
 namespace memdrift {
 
@@ -18,6 +20,7 @@ namespace {
 
 // glibc's HEAP_MAX_SIZE on 64-bit machines: arenas are made of pieces that begin at multiples.
 constexpr uint64_t kArenaBytes = 64 << 20;
+constexpr uint64_t kPageMask = 4095;
 constexpr const char* kStorePrefix = "/dev/shm/memdrift.";
 
 // Where the page that holds the stack of thread `tid` is: the kernel tells a waiting thread's
@@ -45,8 +48,8 @@ uint64_t stackPointerOf(const char* tid) {
 
 }  // namespace
 
-OwnMemory::OwnMemory(MappingLog& log)
-    : log_(log), pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {
+OwnMemory::OwnMemory(MappingLog& log, const ChunkPool& events)
+    : log_(log), events_(events), pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {
   findOlderStacks();
 }
 
@@ -78,6 +81,7 @@ ResidentParts OwnMemory::look(std::vector<StackResidency>& changed) {
   failed_ = pagemap_ < 0;
   keepUp();
   parts.stack_bytes = stackBytes(changed);
+  parts.own_bytes = ownBytes();
   if (log_.isWhole()) parts.mapped_bytes = mappedBytes();
   try {
     addMappings(readMaps(getpid()), parts);
@@ -131,6 +135,17 @@ uint64_t OwnMemory::mappedBytes() {
     to = end;
   });
   return bytes + residentOf(from, to);
+}
+
+uint64_t OwnMemory::ownBytes() {
+  const auto events = reinterpret_cast<uint64_t>(events_.memory());
+  uint64_t bytes = residentOf(events, events + events_.count() * kChunkBytes);
+  bytes += g_table_bytes.load(std::memory_order_relaxed);
+  forEachThreadMemory([&](const void* at, size_t size) {
+    const auto begin = reinterpret_cast<uint64_t>(at);
+    bytes += residentOf(begin, begin + ((size + kPageMask) & ~kPageMask));
+  });
+  return bytes;
 }
 
 uint64_t OwnMemory::stackBytes(std::vector<StackResidency>& changed) {

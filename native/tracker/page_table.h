@@ -4,11 +4,15 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 namespace memdrift {
+
+// Of all tables together.
+inline std::atomic<uint64_t> g_table_bytes{0};
 
 // Keys to numbers. `Key` has hash() and ==. Entries are of a generation; those of another one are
 // as good as not there. A table that cannot grow forgets all: a cache, no more.
@@ -32,7 +36,7 @@ class PageTable {
     used_++;
   }
   void clear() noexcept {
-    if (entries_) munmap(entries_, capacity() * sizeof(Entry));
+    if (entries_) giveBack(entries_, capacity());
     entries_ = nullptr;
     used_ = mask_ = 0;
   }
@@ -48,6 +52,10 @@ class PageTable {
     uint32_t generation;  // 0: empty
   };
 
+  static void giveBack(Entry* entries, size_t count) noexcept {
+    munmap(entries, count * sizeof(Entry));
+    g_table_bytes.fetch_sub(count * sizeof(Entry), std::memory_order_relaxed);
+  }
   size_t capacity() const noexcept { return entries_ ? mask_ + 1 : 0; }
 
   // Takes over what is of `generation` only: old entries leave when there is no room for them.
@@ -62,12 +70,13 @@ class PageTable {
     void* pages = mmap(nullptr, wanted * sizeof(Entry), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) return false;
+    g_table_bytes.fetch_add(wanted * sizeof(Entry), std::memory_order_relaxed);
     entries_ = static_cast<Entry*>(pages);
     mask_ = wanted - 1;
     used_ = 0;
     for (size_t i = 0; i < count && !forgets; i++)
       if (before[i].generation == generation) put(before[i].key, generation, before[i].value);
-    if (before) munmap(before, count * sizeof(Entry));
+    if (before) giveBack(before, count);
     return true;
   }
 

@@ -185,6 +185,13 @@ void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>&
   }
 }
 
+void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback) {
+  const size_t count = g_thread_count.load(std::memory_order_acquire);
+  for (size_t i = 0; i < count && i < kMaxThreads; i++)
+    if (const ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire))
+      callback(thread, sizeof *thread);
+}
+
 void forgetEndedThreads(Session& session) {
   const size_t count = g_thread_count.load(std::memory_order_acquire);
   for (size_t i = 0; i < count && i < kMaxThreads; i++) {

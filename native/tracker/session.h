@@ -98,6 +98,9 @@ void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>&
 // Gives up what ended threads had. One thread at a time, not in hooks.
 void forgetEndedThreads(Session& session);
 
+// Memory that is kept for threads: calls back for each piece.
+void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback);
+
 // In a child process after fork: hooks record nothing from now on.
 void abandonSession() noexcept;
 

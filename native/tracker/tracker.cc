@@ -31,6 +31,7 @@ std::atomic<uint32_t> g_session_count{0};
 constexpr uint64_t kLookIntervalNs = 100'000'000;
 // Looks at what is resident take at most this part of a processor: one in so many.
 constexpr uint64_t kLookCostFactor = 400;
+constexpr double kMostDriftBytes = 1 << 20;
 
 uint64_t bytesOrUnknown(double bytes) {
   return std::isnan(bytes) ? kUnknown : static_cast<uint64_t>(bytes);
@@ -111,7 +112,7 @@ void Tracker::begin() {
   if (options_.sample_bytes != 0) session_.samples = &sampledBlocks();
   prepareThreadStacks();
   addModules();
-  own_memory_ = std::make_unique<OwnMemory>(session_.mappings);
+  own_memory_ = std::make_unique<OwnMemory>(session_.mappings, writer_->streams().pool());
   addMemory();
   // Its callbacks use all of the above.
   writer_->start();
@@ -256,11 +257,18 @@ void Tracker::lookAround(MemoryPayload& payload) {
   if (payload.time_ns < next_residency_ns_) return;
   const uint64_t begin_ns = ownCpuNs();
   std::vector<StackResidency> stacks;
-  const ResidentParts parts = own_memory_->look(stacks);
+  ResidentParts parts = own_memory_->look(stacks);
+  // Pages that came or went meanwhile are in one number and not in the other.
+  const Counters after = readStatus(kSelf, status_text_);
+  const double drift_bytes =
+      std::abs(after.rss_anon_bytes - static_cast<double>(payload.rss_anon_bytes)) +
+      std::abs(after.rss_shmem_bytes - static_cast<double>(payload.rss_shmem_bytes));
+  if (!(drift_bytes <= kMostDriftBytes)) parts = {};
   payload.mapped_resident_bytes = parts.mapped_bytes;
   payload.malloc_resident_bytes = parts.malloc_bytes;
   payload.stack_resident_bytes = parts.stack_bytes;
   payload.store_resident_bytes = parts.store_bytes;
+  payload.own_bytes = parts.own_bytes;
   if (!stacks.empty()) {
     const auto* bytes = reinterpret_cast<const char*>(stacks.data());
     writer_->add(FrameType::stacks, {{}, {bytes, stacks.size() * sizeof stacks[0]}});

@@ -21,7 +21,36 @@ export function statsText(stats: CaptureStats): string {
     line('live at the end', megabytesWithUnit(stats.leakedBytes)),
     line('lost records', count(stats.droppedRecords)),
     line('unknown frees', `${count(stats.unknownFrees)}, of blocks from before the start`),
+    ...growthLines(stats.rssGrowth),
   ].join('\n')}\n`;
+}
+
+const causes: Record<string, string> = {
+  'tracked-blocks': 'blocks that are live',
+  'malloc-freed': 'freed, and still with malloc',
+  'tracked-mappings': "mappings, V8's among them",
+  'thread-stacks': 'stacks of threads',
+  'shared-segment': 'segments of a store',
+  file: 'files',
+  memdrift: 'the tracker itself',
+};
+
+/** RSS now less RSS at the start, by cause. */
+function growthLines(growth: CaptureStats['rssGrowth']): readonly string[] {
+  if (growth === null) return [];
+  const { fromBytes, toBytes, atMs, parts, restBytes } = growth;
+  const row = (name: string, bytes: number, note = ''): string =>
+    `  ${name.padEnd(30)}${megabytesWithUnit(bytes).padStart(12)}${note}`;
+  return [
+    '',
+    `RSS grew from ${megabytesWithUnit(fromBytes)} to ${megabytesWithUnit(toBytes)} ` +
+      `at ${seconds(atMs)}, the highest look, by`,
+    ...parts.map(({ cause, bytes, exactness }) =>
+      row(causes[cause] ?? cause, bytes, exactness === 'estimated' ? '  estimated' : ''),
+    ),
+    row('the rest', restBytes),
+    row('together', toBytes - fromBytes),
+  ];
 }
 
 function recorded(sampleBytes: number): string {

@@ -51,6 +51,33 @@ test('what the server allocates is under its own functions', async () => {
   expect(ours.map((frame) => frame.function)).toContain('live');
 });
 
+test.each([[], ['--trim']])(
+  'the growth of RSS adds up, with nearly no rest %s',
+  async (...flags) => {
+    const folder = mkdtempSync(join(cwd, 'sum-'));
+    run(
+      '--capture-dir',
+      folder,
+      '--rounds',
+      '20',
+      '--array-size',
+      '20000001',
+      '--obj-store-mem',
+      '400000000',
+      ...flags,
+    );
+    for (const name of readdirSync(folder)) {
+      const { rssGrowth } = await readCaptureStats(join(folder, name));
+      const { fromBytes = 0, toBytes = 0, parts = [], restBytes = 0 } = rssGrowth ?? {};
+      const grown = toBytes - fromBytes;
+      expect(parts.reduce((sum, part) => sum + part.bytes, restBytes)).toBe(grown);
+      expect(Math.abs(restBytes), name).toBeLessThanOrEqual(Math.max(0.05 * grown, 8e6));
+      const store = parts.find((part) => part.cause === 'shared-segment')?.bytes ?? 0;
+      if (!name.startsWith('main') && flags.length === 0) expect(store).toBeGreaterThan(20_000_000);
+    }
+  },
+);
+
 test('--no-captures records nothing', () => {
   expect(run('--no-captures').files.captureDir).toBeNull();
 });
