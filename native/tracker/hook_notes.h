@@ -47,9 +47,10 @@ struct Block {
 // is then a jump. The rest comes to noteAlloc.
 inline bool isUnsampled(size_t bytes) noexcept {
   if (!g_samples.load(std::memory_order_relaxed) || !g_maps_unseen) return false;
-  const int64_t left = t_marks.until_sample - static_cast<int64_t>(bytes);
-  if (left <= 0) return false;
-  t_marks.until_sample = left;
+  const int64_t left = t_marks.until_sample;
+  // As it was asked for: a size that nobody can have must not move the clock for good.
+  if (left <= 0 || bytes >= static_cast<uint64_t>(left)) return false;
+  t_marks.until_sample = left - static_cast<int64_t>(bytes);
   return true;
 }
 

@@ -155,6 +155,7 @@ test('samples stand for what was allocated, and are given up when it is freed', 
     const truth = require(process.env.GROUND_TRUTH);
     function held() { return Array.from({ length: 20000 }, () => truth.malloc(5000)); }
     function freed() { for (let i = 0; i < 100000; i++) truth.free(truth.malloc(5000)); }
+    if (truth.malloc(1e19) !== 0) throw new Error('nobody has so much');
     globalThis.kept = held();
     freed();`;
   const run = await truth.run('', { flags: ['--sample-bytes', '65536', '-e', code] });
