@@ -44,16 +44,19 @@
       "native/tracker/got_patch.cc",
       "native/tracker/hooks.cc",
       "native/tracker/isolates.cc",
+      "native/tracker/line_finder.cc",
       "native/tracker/loaded_object.cc",
       "native/tracker/module_table.cc",
       "native/tracker/own_memory.cc",
+      "native/tracker/sample_lines.cc",
       "native/tracker/sampling.cc",
       "native/tracker/session.cc",
       "native/tracker/stack_nodes.cc",
       "native/tracker/stack_walk.cc",
       "native/tracker/thread_stacks.cc",
       "native/tracker/tracker.cc",
-      "native/tracker/v8_api.cc"
+      "native/tracker/v8_api.cc",
+      "native/tracker/v8_profiler.cc"
     ],
     "door_sources": [
       "native/door/addon.cc",

@@ -8,6 +8,8 @@ export interface TrackerHandle {
 export interface NativeTrackerOptions {
   readonly path: string;
   readonly nativeStacks: boolean;
+  /** Exact lines, and functions that were compiled into others. */
+  readonly lines: boolean;
   readonly intervalMs: number;
   /** 0: no limit. */
   readonly maxBytes: number;
@@ -23,6 +25,8 @@ export interface NativeTrackerOptions {
 export interface NativeTrackerReport {
   patchedSlots: number;
   isolates: number;
+  /** Stacks whose lines V8 could not be asked for, or did not tell. */
+  lines_missed: number;
   stacks_new: number;
   stacks_broken: number;
   stacks_deep: number;
@@ -66,6 +70,8 @@ export interface NativeFrame {
   file: string;
   functionLine: number | null;
   column: number | null;
+  line: number | null;
+  inlined: boolean;
   native: boolean;
 }
 

@@ -29,6 +29,13 @@ void CaptureAnalysis::onHeader(const CaptureHeader& header) {
   first_ns_ = header.start_monotonic_ns;
 }
 
+void CaptureAnalysis::onPlaceLines(const PlaceLines& place) {
+  std::vector<Line>& lines = lines_[{place.code, place.offset}];
+  lines.clear();
+  for (const PlaceLine& one : place.lines)
+    lines.push_back({one.line, std::string(one.function), std::string(one.file)});
+}
+
 void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
   last_ns_ = memory.time_ns;
   growth_.add(memory, live_.blockBytes());
@@ -64,7 +71,8 @@ class CaptureAnalysis::Resolver {
     std::vector<uint32_t> frames;
     while (node != 0) {
       const StackNode& one = of_.live_.node(stream, node);
-      frames.push_back(frameNumber(one));
+      const std::vector<uint32_t>& here = frameNumbers(one);
+      frames.insert(frames.end(), here.begin(), here.end());
       node = one.parent;
     }
     return frames;
@@ -73,14 +81,25 @@ class CaptureAnalysis::Resolver {
   const std::vector<StackFrame>& frames() const { return frames_; }
 
  private:
-  uint32_t frameNumber(const StackNode& node) {
+  // More than one where functions were compiled into one another; innermost first.
+  const std::vector<uint32_t>& frameNumbers(const StackNode& node) {
+    const auto lines = of_.lines_.find({node.code, node.place});
+    const bool has_lines = node.code != 0 && lines != of_.lines_.end();
     // Places in the same piece of code are the same function.
-    const std::pair key(node.code, node.code != 0 ? 0 : node.place);
-    const auto known = numbers_.find(key);
-    if (known != numbers_.end()) return known->second;
-    const uint32_t number = add(frameOf(node));
-    numbers_.emplace(key, number);
-    return number;
+    const std::pair key(node.code, node.code == 0 || has_lines ? node.place : 0);
+    const auto [found, is_new] = numbers_.try_emplace(key);
+    if (!is_new) return found->second;
+    StackFrame outer = frameOf(node);
+    if (has_lines) {
+      outer.line = lines->second[0].line;
+      for (size_t i = lines->second.size(); --i > 0;) {
+        const Line& inlined = lines->second[i];
+        found->second.push_back(
+            add({inlined.function, inlined.file, 0, 0, inlined.line, true, false}));
+      }
+    }
+    found->second.push_back(add(std::move(outer)));
+    return found->second;
   }
   uint32_t add(StackFrame frame) {
     const auto [found, is_new] =
@@ -91,24 +110,27 @@ class CaptureAnalysis::Resolver {
   StackFrame frameOf(const StackNode& node) {
     if (node.code != 0) {
       const auto name = of_.code_.find(node.code);
-      if (name == of_.code_.end()) return {"", "", 0, 0, false};
+      if (name == of_.code_.end()) return {};
       const FunctionName known = functionNameOf(name->second);
-      return {known.function, known.file, known.line, known.column, !known.is_js};
+      return {known.function, known.file, known.line, known.column, 0, false, !known.is_js};
     }
-    return node.place == 0 ? StackFrame{"(older frames)", "", 0, 0, true} : nativeFrame(node.place);
+    return node.place == 0 ? nativeFrame("(older frames)", "") : nativeFrameAt(node.place);
   }
-  StackFrame nativeFrame(uint64_t pc) {
+  static StackFrame nativeFrame(const std::string& function, const std::string& object) {
+    return {function, object, 0, 0, 0, false, true};
+  }
+  StackFrame nativeFrameAt(uint64_t pc) {
     auto beyond = of_.modules_.upper_bound(pc - 1);
-    if (beyond == of_.modules_.begin()) return {"", "", 0, 0, true};
+    if (beyond == of_.modules_.begin()) return nativeFrame("", "");
     const auto& [start, module] = *--beyond;
-    if (pc - 1 >= module.end) return {"", "", 0, 0, true};
+    if (pc - 1 >= module.end) return nativeFrame("", "");
     auto& symbols = symbols_[module.path];
     if (!symbols) symbols = std::make_unique<ElfSymbols>(module.path, module.build_id);
-    return {symbols->nameAt(pc - 1 - start + module.file_offset), module.path, 0, 0, true};
+    return nativeFrame(symbols->nameAt(pc - 1 - start + module.file_offset), module.path);
   }
 
   const CaptureAnalysis& of_;
-  std::map<std::pair<uint32_t, uint64_t>, uint32_t> numbers_;
+  std::map<std::pair<uint32_t, uint64_t>, std::vector<uint32_t>> numbers_;
   std::vector<StackFrame> frames_;
   std::map<StackFrame, uint32_t> frame_numbers_;
   std::map<std::string, std::unique_ptr<ElfSymbols>> symbols_;

@@ -36,6 +36,8 @@ struct StackFrame {
   std::string file;      // of JavaScript; of native code the object
   uint32_t function_line = 0;
   uint32_t column = 0;
+  uint32_t line = 0;        // that was executing; 0: not known
+  bool is_inlined = false;  // compiled into the function that called it
   bool is_native = false;
 
   auto operator<=>(const StackFrame&) const = default;
@@ -74,6 +76,7 @@ class CaptureAnalysis final : CaptureVisitor {
   void onThread(const ThreadRecord& thread) override;
   void onModule(const ModuleRecord& module) override;
   void onCode(const CodeEvent& event) override { code_[event.number] = event.name; }
+  void onPlaceLines(const PlaceLines& place) override;
   void onMemory(const MemoryPayload& memory) override;
   void onEpoch(const EpochPayload& epoch) override;
   void onEvent(const Event& event) override { live_.onEvent(event); }
@@ -86,12 +89,19 @@ class CaptureAnalysis final : CaptureVisitor {
     std::string path;
     std::string build_id;
   };
+  struct Line {
+    uint32_t line;
+    std::string function;
+    std::string file;
+  };
   class Resolver;
 
   CaptureTotals totals_;
   LiveMemory live_;
   RssGrowth growth_;
-  std::map<uint32_t, std::string> code_;      // names by number
+  std::map<uint32_t, std::string> code_;  // names by number
+  // Of the functions at a place of code, from without.
+  std::map<std::pair<uint32_t, uint64_t>, std::vector<Line>> lines_;
   std::map<uint64_t, LoadedModule> modules_;  // by start
   std::map<uint32_t, std::string> threads_;   // by stream
   uint64_t first_ns_ = 0;

@@ -7,7 +7,15 @@ namespace memdrift {
 
 namespace {
 
-constexpr std::string_view kFunctionPrefix = "JS:";
+// Of functions, of a script's own code and of what eval() was given.
+constexpr std::string_view kJsPrefixes[] = {"JS:", "Script:", "Eval:"};
+
+// The prefix's length; 0: it is none of JavaScript.
+size_t jsPrefixBytes(std::string_view code_name) {
+  for (const std::string_view prefix : kJsPrefixes)
+    if (code_name.starts_with(prefix)) return prefix.size();
+  return 0;
+}
 
 // Takes ":12" off the end of `text`; false when there is no number there.
 bool takeNumber(std::string_view& text, uint32_t& number) {
@@ -38,13 +46,16 @@ size_t fileStart(std::string_view text) {
 
 FunctionName functionNameOf(std::string_view code_name) {
   FunctionName name;
-  if (!code_name.starts_with(kFunctionPrefix)) {
+  const size_t prefix_bytes = jsPrefixBytes(code_name);
+  if (prefix_bytes == 0) {
     name.function = code_name;
     return name;
   }
   name.is_js = true;
-  std::string_view text = code_name.substr(kFunctionPrefix.size());
+  std::string_view text = code_name.substr(prefix_bytes);
   // The compiler that made it, and since V8 13 whether it was inlined into itself or the like.
+  // Code that a loop was replaced by while it ran has an o before it, since V8 14.
+  if (text.starts_with("o+") || text.starts_with("o*")) text.remove_prefix(1);
   while (!text.empty() && std::string_view("~^+*'").find(text.front()) != std::string_view::npos)
     text.remove_prefix(1);
   std::string_view located = text;

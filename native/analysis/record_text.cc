@@ -73,6 +73,16 @@ void RecordText::onCode(const CodeEvent& event) {
        event.isolate, printable(event.name).c_str());
 }
 
+void RecordText::onPlaceLines(const PlaceLines& place) {
+  std::string text;
+  for (const PlaceLine& at : place.lines) {
+    text += text.empty() ? " line=" : ", inlined " + printable(at.function) + " ";
+    if (!at.file.empty()) text += printable(at.file) + " line=";
+    text += at.line == 0 ? "-" : std::to_string(at.line);
+  }
+  line("lines code=%u+%#x%s", place.code, place.offset, text.c_str());
+}
+
 void RecordText::onMemory(const MemoryPayload& memory) {
   std::string text;
 #define MEMDRIFT_SHOW(name)                                     \

@@ -21,6 +21,7 @@ class RecordText final : CaptureVisitor {
   void onThread(const ThreadRecord& thread) override;
   void onModule(const ModuleRecord& module) override;
   void onCode(const CodeEvent& event) override;
+  void onPlaceLines(const PlaceLines& place) override;
   void onMemory(const MemoryPayload& memory) override;
   void onStackResidency(const StackResidency& stack) override;
   void onMarker(uint64_t time_ns, std::string_view label) override;

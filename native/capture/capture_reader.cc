@@ -117,6 +117,9 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
     case FrameType::code:
       takeCodes(frame.payload, visitor);
       break;
+    case FrameType::lines:
+      takeLines(frame.payload, visitor);
+      break;
     case FrameType::memory:
       is_right = takeMemory(frame, visitor);
       break;
@@ -153,6 +156,16 @@ void CaptureReader::takeCodes(std::string_view payload, CaptureVisitor& visitor)
     CodeEvent event;
     if (const char* problem = takeCode(at, end, event)) return stopAt(problem);
     visitor.onCode(event);
+  }
+}
+
+void CaptureReader::takeLines(std::string_view payload, CaptureVisitor& visitor) {
+  const uint8_t* at = bytesOf(payload);
+  const uint8_t* end = at + payload.size();
+  PlaceLines place;
+  while (at < end) {
+    if (const char* problem = takePlaceLines(at, end, place)) return stopAt(problem);
+    visitor.onPlaceLines(place);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "capture/code_stream.h"
 #include "capture/event_decoder.h"
 #include "capture/format.h"
+#include "capture/line_stream.h"
 
 namespace memdrift {
 
@@ -74,6 +75,7 @@ class CaptureVisitor {
   virtual void onThread(const ThreadRecord&) {}
   virtual void onModule(const ModuleRecord&) {}
   virtual void onCode(const CodeEvent&) {}
+  virtual void onPlaceLines(const PlaceLines&) {}
   virtual void onMemory(const MemoryPayload&) {}
   virtual void onStackResidency(const StackResidency&) {}
   virtual void onMarker(uint64_t /*time_ns*/, std::string_view) {}
@@ -107,6 +109,7 @@ class CaptureReader {
 
   void take(const FrameReader::Frame& frame, CaptureVisitor& visitor);
   void takeCodes(std::string_view payload, CaptureVisitor& visitor);
+  void takeLines(std::string_view payload, CaptureVisitor& visitor);
   // Events of epochs before `epoch`.
   void handOver(uint64_t epoch, CaptureVisitor& visitor);
   Stream* earliest(uint64_t before_epoch);

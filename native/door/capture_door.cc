@@ -66,6 +66,8 @@ Napi::Object frameToJs(Napi::Env env, const StackFrame& frame) {
   object.Set("file", frame.file);
   object.Set("functionLine", lineOf(env, frame.function_line));
   object.Set("column", lineOf(env, frame.column));
+  object.Set("line", lineOf(env, frame.line));
+  object.Set("inlined", frame.is_inlined);
   object.Set("native", frame.is_native);
   return object;
 }

@@ -27,7 +27,7 @@ Tracker& trackerOf(const Napi::CallbackInfo& info) {
   return *fromHandle<Handle>(info[0], Handle::kTag, "tracker").tracker;
 }
 
-// trackerStart({path, info, nativeStacks, intervalMs, maxBytes, sampleBytes, checkEvery}): a
+// trackerStart({path, info, nativeStacks, lines, intervalMs, maxBytes, sampleBytes, checkEvery}): a
 // handle.
 Napi::Value trackerStart(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -37,6 +37,7 @@ Napi::Value trackerStart(const Napi::CallbackInfo& info) {
   options.path = stringArgument(given.Get("path"), "path");
   options.info = stringArgument(given.Get("info"), "info");
   options.native_stacks = given.Get("nativeStacks").ToBoolean();
+  options.lines = given.Get("lines").ToBoolean();
   options.interval_ms =
       static_cast<uint32_t>(integerArgument(given.Get("intervalMs"), "intervalMs"));
   options.max_bytes = static_cast<uint64_t>(integerArgument(given.Get("maxBytes"), "maxBytes"));
@@ -77,6 +78,7 @@ Napi::Value trackerReport(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("patchedSlots", static_cast<double>(report.patched_slots));
   object.Set("isolates", report.isolates);
+  object.Set("lines_missed", static_cast<double>(report.lines_missed));
 #define MEMDRIFT_SET(name) object.Set(#name, static_cast<double>(report.stacks.name));
   MEMDRIFT_STACK_COUNTERS(MEMDRIFT_SET)
 #undef MEMDRIFT_SET

@@ -39,6 +39,15 @@ struct Seen final : CaptureVisitor {
   std::optional<EndPayload> end;
 };
 
+PlaceLines takeBack(const std::string& record) {
+  PlaceLines place;
+  const auto* at = reinterpret_cast<const uint8_t*>(record.data());
+  const uint8_t* end = at + record.size();
+  EXPECT_EQ(takePlaceLines(at, end, place), nullptr);
+  EXPECT_EQ(at, end);
+  return place;
+}
+
 // The reader's damage, or empty.
 std::string read(const std::string& path, Seen& seen) {
   CaptureReader reader(path);
@@ -314,6 +323,29 @@ TEST_F(CaptureTest, CountsWhatItHadNoRoomFor) {
   EXPECT_GE(seen.end->dropped_records, 1000U);
   EXPECT_EQ(kept + seen.end->dropped_records, made);
   EXPECT_EQ(told, seen.end->dropped_records);
+}
+
+TEST(PlaceLines, AreReadAsTheyWereWritten) {
+  std::string record;
+  putPlaceLines({7, 0x1234, {{12, {}, {}}, {3, "inner", "/a folder/x.js"}, {0, "", ""}}}, record);
+  const PlaceLines place = takeBack(record);
+  EXPECT_EQ(place.code, 7U);
+  EXPECT_EQ(place.offset, 0x1234U);
+  ASSERT_EQ(place.lines.size(), 3U);
+  EXPECT_EQ(place.lines[0].line, 12U);
+  EXPECT_EQ(place.lines[1].function, "inner");
+  EXPECT_EQ(place.lines[1].file, "/a folder/x.js");
+  EXPECT_EQ(place.lines[2].line, 0U);
+}
+
+TEST(PlaceLines, AreRefusedWhereverTheyAreCutOff) {
+  std::string record;
+  putPlaceLines({7, 300, {{12, {}, {}}, {3, "inner", "/x.js"}}}, record);
+  for (size_t bytes = 0; bytes < record.size(); bytes++) {
+    PlaceLines place;
+    const auto* at = reinterpret_cast<const uint8_t*>(record.data());
+    EXPECT_NE(takePlaceLines(at, at + bytes, place), nullptr) << bytes;
+  }
 }
 
 }  // namespace memdrift

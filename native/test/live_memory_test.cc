@@ -232,6 +232,10 @@ TEST(FunctionName, IsTakenApartAsV8WritesIt) {
   EXPECT_EQ(functionNameOf("JS:^get size node:buffer:3:4").function, "get size");
   EXPECT_EQ(functionNameOf("JS:~f [eval]:1:11").file, "[eval]");
   EXPECT_EQ(functionNameOf("JS:~lonely").function, "lonely");
+  EXPECT_EQ(functionNameOf("JS:o+looped /x.js:1:1").function, "looped");
+  EXPECT_EQ(functionNameOf("JS:^only /x.js:1:1").function, "only");
+  EXPECT_EQ(functionNameOf("Script:~ /x.js:1:1").file, "/x.js");
+  EXPECT_TRUE(functionNameOf("Eval:~ /x.js:1:1").is_js);
   EXPECT_FALSE(functionNameOf("Builtin:ArrayMap").is_js);
   EXPECT_EQ(functionNameOf("").function, "");
 }

@@ -44,7 +44,7 @@ bool CodeTable::add(const CodeRange& range, CodeKind kind, std::string_view name
   if (known != pieces_.end() && known->second.bytes == range.bytes &&
       names_[known->second.code - 1].text == name)
     return false;
-  names_.push_back({kind, range.isolate, std::string(name)});
+  names_.push_back({kind, range.isolate, std::string(name), functionNameOf(name).is_js});
   // find() has no heap to take from.
   if (used_.capacity() < names_.size()) used_.reserve(names_.capacity());
   return put(range.begin, {range.bytes, static_cast<uint32_t>(names_.size()), range.isolate});
@@ -113,8 +113,13 @@ bool CodeTable::find(uintptr_t pc, CodePlace& place) noexcept {
   Name& name = names_[beyond->second.code - 1];
   if (!name.is_used) used_.push_back(beyond->second.code);
   name.is_used = true;
-  place = {beyond->second.code, static_cast<uint32_t>(offset)};
+  place = {beyond->second.code, static_cast<uint32_t>(offset), name.is_function};
   return true;
+}
+
+FunctionName CodeTable::nameOf(uint32_t code) {
+  const Hold hold(is_held_);
+  return code - 1 < names_.size() ? functionNameOf(names_[code - 1].text) : FunctionName{};
 }
 
 void CodeTable::takeUsed(const std::function<void(const CodeEvent&)>& callback) {

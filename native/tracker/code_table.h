@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/code_names.h"
 #include "capture/code_stream.h"
 
 namespace memdrift {
@@ -23,8 +24,9 @@ struct CodeRange {
 
 // A place in a piece of code.
 struct CodePlace {
-  uint32_t code;    // its number, from 1
-  uint32_t offset;  // of the place, in bytes
+  uint32_t code;             // its number, from 1
+  uint32_t offset;           // of the place, in bytes
+  bool is_function = false;  // of JavaScript, not one of V8's builtins
 };
 
 class CodeTable {
@@ -39,6 +41,9 @@ class CodeTable {
   // In hooks: what calls from `pc`'s place. False when it is no known code, or when the table was
   // being changed for longer than a hook may wait.
   bool find(uintptr_t pc, CodePlace& place) noexcept;
+
+  // Of a number that find() gave. Not in hooks.
+  FunctionName nameOf(uint32_t code);
 
   // Calls back for code that find() has named since the last call, in the order of numbers. One
   // thread; not in hooks.
@@ -57,6 +62,7 @@ class CodeTable {
     CodeKind kind;
     uint32_t isolate;
     std::string text;
+    bool is_function;
     bool is_used = false;
   };
   // Held for moments only; hooks try for a while, others as long as it takes.

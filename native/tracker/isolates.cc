@@ -19,6 +19,7 @@ Isolates& Isolates::instance() {
 void Isolates::start() {
   const std::lock_guard hold(lock_);
   is_on_ = true;
+  for (TrackedIsolate* one : attached_) one->is_told = false;
 }
 
 void Isolates::stop() {
@@ -52,6 +53,7 @@ void Isolates::onInterruptToStop(v8_api::Isolate* isolate, void*) {
     std::erase(self.attached_, found);
   }
   const v8_api::Api* api = v8_api::api();
+  found->lines.stop();
   api->setJitCodeEventHandler(isolate, v8_api::kDefault, nullptr);
   api->removeCleanupHook(isolate, onCleanup, found);
 }
@@ -66,6 +68,8 @@ TrackedIsolate* Isolates::attach(v8_api::Isolate* isolate) {
     const std::lock_guard hold(lock_);
     if (!is_on_) return nullptr;
     one = find(isolate);
+    // V8's own threads have the isolate that they compile for, and ask for it as well.
+    if (one && one->is_told) return one;
     if (!one) {
       is_known = false;
       one = unused();
@@ -73,8 +77,10 @@ TrackedIsolate* Isolates::attach(v8_api::Isolate* isolate) {
       one->number = ++last_number_;
       one->has_numbers.store(false, std::memory_order_relaxed);
       one->is_asked.store(false, std::memory_order_relaxed);
+      one->is_asked_for_lines.store(false, std::memory_order_relaxed);
       attached_.push_back(one);
     }
+    one->is_told = true;
     one->generation.fetch_add(1, std::memory_order_relaxed);
   }
   void* code = nullptr;
@@ -101,6 +107,8 @@ void Isolates::onCleanup(void* data) {
   const NoReentry guard;
   auto* one = static_cast<TrackedIsolate*>(data);
   Isolates& self = instance();
+  self.tellLines(*one);
+  one->lines.stop();
   std::function<void(TrackedIsolate*)> on_end;
   {
     const std::lock_guard hold(self.lock_);
@@ -152,6 +160,56 @@ HeapNumbers Isolates::heapNumbers() const {
     sum.external_bytes += one->external_bytes.load(std::memory_order_relaxed);
   }
   return attached_.empty() ? HeapNumbers{} : sum;
+}
+
+void Isolates::onLines(std::function<void(const std::string&)> callback) {
+  const std::lock_guard hold(lines_lock_);
+  on_lines_ = std::move(callback);
+}
+
+void Isolates::tellLines(TrackedIsolate& isolate) {
+  if (!isolate.lines.hasSamples()) return;
+  const std::lock_guard hold(lines_lock_);
+  if (!on_lines_) return;
+  const std::string records = isolate.lines.take(code_);
+  if (!records.empty()) on_lines_(records);
+}
+
+bool Isolates::askForLines() {
+  const v8_api::Api* api = v8_api::api();
+  if (!api) return true;
+  v8_api::Isolate* own = api->tryGetCurrent();
+  TrackedIsolate* mine = nullptr;
+  bool has_all = true;
+  {
+    const std::lock_guard hold(lock_);
+    for (TrackedIsolate* one : attached_) {
+      if (!one->lines.hasSamples()) continue;
+      if (one->isolate == own) {
+        mine = one;
+        continue;
+      }
+      has_all = false;
+      if (!one->is_asked_for_lines.exchange(true))
+        api->requestInterrupt(one->isolate, onInterruptForLines, one);
+    }
+  }
+  if (mine) tellLines(*mine);
+  return has_all;
+}
+
+void Isolates::onInterruptForLines(v8_api::Isolate* isolate, void* data) {
+  const NoReentry guard;
+  auto* one = static_cast<TrackedIsolate*>(data);
+  one->is_asked_for_lines.store(false);
+  if (one->isolate == isolate) instance().tellLines(*one);
+}
+
+uint64_t Isolates::missedLines() const {
+  const std::lock_guard hold(lock_);
+  uint64_t sum = 0;
+  for (const TrackedIsolate* one : attached_) sum += one->lines.missed();
+  return sum;
 }
 
 uint32_t Isolates::count() const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tracker/code_table.h"
+#include "tracker/line_finder.h"
 #include "tracker/stack_walk.h"
 #include "tracker/v8_api.h"
 
@@ -19,6 +20,7 @@ namespace memdrift {
 struct TrackedIsolate {
   v8_api::Isolate* isolate = nullptr;
   uint32_t number = 0;
+  bool is_told = false;  // since the last start: all of its code
   // Changes when an address may have come to mean other code: stacks that were known are not then.
   std::atomic<uint32_t> generation{1};
   V8Code code;
@@ -30,6 +32,9 @@ struct TrackedIsolate {
   std::atomic<uint64_t> external_bytes{0};
   std::atomic<bool> has_numbers{false};
   std::atomic<bool> is_asked{false};
+  // Of a session that wants them.
+  LineFinder lines;
+  std::atomic<bool> is_asked_for_lines{false};
 };
 
 // Of all isolates that are tracked; kUnknown until each has said it once.
@@ -65,6 +70,13 @@ class Isolates {
   void askForNumbers();
   HeapNumbers heapNumbers() const;
 
+  // Where records of a lines frame go; null: nowhere, and none is on its way when it returns.
+  void onLines(std::function<void(const std::string& records)> callback);
+  // Any thread, not in hooks: has the lines of all isolates told when they next run JavaScript, and
+  // those of the calling thread's at once. True when there are none left to be told.
+  bool askForLines();
+  uint64_t missedLines() const;
+
   uint32_t count() const;
   CodeTable& code() noexcept { return code_; }
 
@@ -74,6 +86,8 @@ class Isolates {
   static void onCleanup(void* data);
   static void onInterruptForNumbers(v8_api::Isolate* isolate, void* data);
   static void onInterruptToStop(v8_api::Isolate* isolate, void* data);
+  static void onInterruptForLines(v8_api::Isolate* isolate, void* data);
+  void tellLines(TrackedIsolate& isolate);
   void addCode(const v8_api::JitCodeEvent& event, TrackedIsolate& isolate);
   TrackedIsolate* find(const v8_api::Isolate* isolate) const;
   TrackedIsolate* unused();
@@ -82,6 +96,8 @@ class Isolates {
   mutable std::mutex lock_;
   bool is_on_ = false;
   std::function<void(TrackedIsolate*)> on_end_;
+  std::mutex lines_lock_;  // held while `on_lines_` runs
+  std::function<void(const std::string&)> on_lines_;
   std::vector<std::unique_ptr<TrackedIsolate>> all_;
   std::vector<TrackedIsolate*> attached_;
   uint32_t last_number_ = 0;

@@ -157,12 +157,17 @@ void Recording::join() noexcept {
 void setThreadIsolate(TrackedIsolate* isolate) noexcept {
   const bool was_inside = t_marks.is_inside;
   t_marks.is_inside = false;
-  if (const Recording recording; recording) {
+  const auto isNew = [&](const Recording& recording) {
+    return recording && (!isolate || recording.thread().isolate != isolate);
+  };
+  if (const Recording recording; isNew(recording)) {
     ThreadTracking& thread = recording.thread();
     thread.isolate = isolate;
     thread.has_asked_for_isolate = isolate != nullptr;
     thread.renew();
     if (isolate) thread.code_generation = isolate->generation.load(std::memory_order_acquire);
+    if (isolate && recording.session().has_lines)
+      isolate->lines.start(isolate->isolate, thread.stack);
   }
   t_marks.is_inside = was_inside;
 }

@@ -19,6 +19,7 @@ struct Session {
   ModuleTable modules;
   uint32_t number = 0;
   bool has_native_stacks = true;
+  bool has_lines = false;
   uint64_t sample_bytes = 0;         // between two samples, on average; 0: all are recorded
   SampledBlocks* samples = nullptr;  // if they are not
   MappingLog mappings;

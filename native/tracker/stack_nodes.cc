@@ -81,15 +81,23 @@ void label(const StackWalker& frames, const WalkContext& context, Labels& labels
 
 class StackBuilder {
  public:
-  explicit StackBuilder(ThreadTracking& thread) : thread_(thread) {}
+  StackBuilder(ThreadTracking& thread, bool has_lines)
+      : thread_(thread), has_lines_(has_lines && thread.isolate) {
+    if (has_lines_) thread.isolate->lines.begin();
+  }
+  // All frames are there: lines of the places that are new are asked for.
+  void end() noexcept {
+    if (has_lines_) thread_.isolate->lines.end(thread_.walker);
+  }
 
   // A frame of code at `pc`, called from what is there already. False when there was no room for
   // the record.
   bool add(uintptr_t pc) noexcept {
     CodePlace place;
-    if (thread_.isolate && Isolates::instance().code().find(pc, place))
-      return addNode({node_, place.code, place.offset});
-    return addNode({node_, 0, pc});
+    if (!thread_.isolate || !Isolates::instance().code().find(pc, place))
+      return addNode({node_, 0, pc});
+    if (has_lines_) thread_.isolate->lines.add(place);
+    return addNode({node_, place.code, place.offset});
   }
   bool addNative(uintptr_t pc) noexcept { return addNode({node_, 0, pc}); }
   uint32_t node() const noexcept { return node_; }
@@ -112,6 +120,7 @@ class StackBuilder {
   }
 
   ThreadTracking& thread_;
+  bool has_lines_;
   uint32_t node_ = 0;
 };
 
@@ -126,7 +135,8 @@ uint32_t buildStack(Recording& recording, const Labels& labels) noexcept {
   ThreadTracking& thread = recording.thread();
   const Session& session = recording.session();
   const StackWalker& frames = thread.walker;
-  StackBuilder stack(thread);
+  // While it collects garbage V8 may not be asked.
+  StackBuilder stack(thread, session.has_lines && labels.is_whole && !js.is_collecting);
   if (!frames.isWhole() && !stack.addNative(kTruncated)) return 0;
   // The walk lost its way: V8's functions as they are, under the native frames that it did find.
   if (!labels.is_whole)
@@ -142,6 +152,7 @@ uint32_t buildStack(Recording& recording, const Labels& labels) noexcept {
     const bool is_native = !is_js && isOfObject(session, pc);
     if (!(is_native ? stack.addNative(pc) : stack.add(pc))) return 0;
   }
+  stack.end();
   return stack.node();
 }
 

@@ -58,6 +58,15 @@ void tellEnd(void*) {
   recording.session().mappings.put(event);
 }
 
+// A thread that the tracker has made, or had made: what it allocates is the tracker's.
+void* beginOwnThread(void* argument) {
+  auto* beginning = static_cast<Beginning*>(argument);
+  const NewThread wanted = beginning->wanted;
+  beginning->is_used.store(false, std::memory_order_release);
+  t_marks.is_inside = true;
+  return wanted.start(wanted.argument);
+}
+
 void* beginThread(void* argument) {
   auto* beginning = static_cast<Beginning*>(argument);
   const NewThread wanted = beginning->wanted;
@@ -83,6 +92,12 @@ void prepareThreadStacks() {
 }
 
 NewThread tellThreadStack(const NewThread& wanted, const void* frame) noexcept {
+  if (t_marks.is_inside) {
+    Beginning* beginning = takeBeginning();
+    if (!beginning) return wanted;
+    beginning->wanted = wanted;
+    return {beginOwnThread, beginning};
+  }
   Recording recording;
   if (!recording) return wanted;
   Beginning* beginning = takeBeginning();
@@ -95,7 +110,7 @@ NewThread tellThreadStack(const NewThread& wanted, const void* frame) noexcept {
 }
 
 void forgetThreadStack(const NewThread& told) noexcept {
-  if (told.start != beginThread) return;
+  if (told.start != beginThread && told.start != beginOwnThread) return;
   static_cast<Beginning*>(told.argument)->is_used.store(false, std::memory_order_release);
 }
 

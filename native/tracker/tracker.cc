@@ -107,6 +107,7 @@ void Tracker::begin() {
   session_.streams = &writer_->streams();
   session_.number = g_session_count.fetch_add(1) + 1;
   session_.has_native_stacks = options_.native_stacks;
+  session_.has_lines = options_.lines;
   session_.check_every = options_.check_every;
   session_.sample_bytes = options_.sample_bytes;
   if (options_.sample_bytes != 0) session_.samples = &sampledBlocks();
@@ -119,6 +120,8 @@ void Tracker::begin() {
   openSession(&session_);
   Isolates& isolates = Isolates::instance();
   isolates.onEnd([](TrackedIsolate*) { endThreadIsolate(); });
+  isolates.onLines(
+      [this](const std::string& records) { writer_->add(FrameType::lines, {{}, records}); });
   isolates.start();
   const v8_api::Api* api = v8_api::api();
   v8_api::Isolate* current = api ? api->tryGetCurrent() : nullptr;
@@ -151,6 +154,8 @@ void Tracker::stop() {
   }
   sumUp();
   closeSession();
+  if (session_.has_lines) takeLines();
+  Isolates::instance().onLines(nullptr);
   // The writer still asks for names of code.
   writer_->stop();
   if (session_.samples) session_.samples->clear();
@@ -159,6 +164,13 @@ void Tracker::stop() {
   own_memory_.reset();
   Isolates::instance().stop();
   g_tracker.store(nullptr);
+}
+
+// What was asked for and not yet told. Threads that do not run JavaScript now are not waited for.
+void Tracker::takeLines() {
+  constexpr int kMostWaits = 100;
+  for (int waits = 0; !Isolates::instance().askForLines() && waits < kMostWaits; waits++)
+    usleep(1000);
 }
 
 void Tracker::mark(const std::string& label) {
@@ -185,6 +197,7 @@ void Tracker::sumUp() {
   report_ = {};
   report_.patched_slots = patch_.slotCount();
   report_.isolates = Isolates::instance().count();
+  report_.lines_missed = Isolates::instance().missedLines();
   forEachThread(session_.number, [this](ThreadTracking& thread) {
 #define MEMDRIFT_ADD(name) report_.stacks.name += thread.counters.name;
     MEMDRIFT_STACK_COUNTERS(MEMDRIFT_ADD)
@@ -202,6 +215,7 @@ void Tracker::tick() {
   if (now_ns < next_look_ns_) return;
   next_look_ns_ = now_ns + kLookIntervalNs;
   forgetEndedThreads(session_);
+  if (session_.has_lines) Isolates::instance().askForLines();
   if (patch_.isStale()) objectsChanged();
 }
 

@@ -17,6 +17,7 @@ struct TrackerOptions {
   std::string path;
   std::string info;  // JSON text about the process
   bool native_stacks = true;
+  bool lines = false;         // exact ones, and inlined functions
   uint32_t interval_ms = 10;  // of the memory series
   uint64_t max_bytes = 0;     // of the capture; 0: no limit
   uint64_t sample_bytes = 0;  // between two samples, on average; 0: every allocation is recorded
@@ -28,6 +29,7 @@ struct TrackerReport {
   StackCounters stacks;
   uint64_t patched_slots = 0;
   uint32_t isolates = 0;
+  uint64_t lines_missed = 0;  // stacks whose lines V8 could not be asked for, or did not tell
 };
 
 // One at a time in a process. All functions on the thread of the environment that made it.
@@ -54,6 +56,7 @@ class Tracker {
   // Also says what is resident by whom, when it is time for it.
   void lookAround(MemoryPayload& payload);
   void sumUp();
+  void takeLines();
   void onEnd(EndReason reason);
   static void objectsChanged();
 

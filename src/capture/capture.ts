@@ -1,6 +1,6 @@
 /** Captures as files: what is in one, read on the pool in bounded memory. */
 import { binding } from '../binding.ts';
-import type { NativeCaptureStats, NativeFrame } from '../door_tracker.ts';
+import type { NativeCaptureStats } from '../door_tracker.ts';
 import { MemdriftError } from '../errors.ts';
 
 /** What `memdrift stats --json` prints; sizes in bytes. */
@@ -29,11 +29,12 @@ export interface Frame {
   readonly file: string;
   /** Where the function's definition begins; null: not known. */
   readonly functionLine: number | null;
-  /** The line that was executing; null: not known. */
+  /** The line that was executing; null: not known, or the capture was made without `lines`. */
   readonly line: number | null;
+  /** Of the function's definition; null: not known. */
   readonly column: number | null;
   readonly native: boolean;
-  /** Compiled into the function that called it. */
+  /** Compiled into the function that called it; only captures with `lines` tell. */
   readonly inlined: boolean;
 }
 
@@ -68,7 +69,7 @@ export async function readCaptureTable(
   options: { readonly leaks?: boolean } = {},
 ): Promise<CaptureTable> {
   const table = await binding().captureTable(checkedPath(path), options.leaks === true);
-  const frames = table.frames.map(frameOf);
+  const frames: readonly Frame[] = table.frames;
   const rows = table.rows.map(({ stack, kind, ...row }) => ({
     ...row,
     kind: kind as AllocationKind,
@@ -76,10 +77,6 @@ export async function readCaptureTable(
   }));
   const { info, ...stats } = table.stats;
   return { totalBytes: table.totalBytes, rows, stats: { ...stats, ...knownInfo(info) } };
-}
-
-function frameOf(frame: NativeFrame): Frame {
-  return { ...frame, line: null, inlined: false };
 }
 
 /** Every record as a line of text, in pieces of about 64 KiB. @throws as readCaptureStats. */

@@ -10,6 +10,7 @@ interface AttachFlags {
   readonly duration?: string;
   readonly sampleBytes?: string;
   readonly nativeStacks: boolean;
+  readonly lines?: true;
   readonly yesOpenInspector?: true;
 }
 
@@ -25,6 +26,7 @@ export function registerAttach(program: Command): void {
     .option('--duration <s>', 'detach after so long (default: memdrift detach ends it)')
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 524288)')
     .option('--no-native-stacks', 'JavaScript frames only')
+    .option('--lines', 'exact lines and inlined functions; about 10 MB more')
     .option('--yes-open-inspector', openInspector)
     .action(async (pid: string, flags: AttachFlags) => attachTo(pidOf(pid), flags));
   program
@@ -46,7 +48,8 @@ async function attachTo(pid: number, flags: AttachFlags): Promise<void> {
   const { nativeStacks } = flags;
   const sampleBytes = flags.sampleBytes === undefined ? {} : { sampleBytes: +flags.sampleBytes };
   const allowed = { yesOpenInspector: flags.yesOpenInspector === true };
-  await attach(pid, { path, nativeStacks, ...sampleBytes, ...allowed });
+  const lines = flags.lines === true;
+  await attach(pid, { path, nativeStacks, lines, ...sampleBytes, ...allowed });
   process.stdout.write(`${path}\n`);
   if (durationMs === null) return;
   const end = performance.now() + durationMs;

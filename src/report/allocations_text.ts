@@ -25,6 +25,7 @@ function rowText(row: TableRow): string {
 function frameText(frame: Frame): string {
   const name = frame.function || (frame.native ? unknown : '(anonymous)');
   if (frame.file === '') return name;
-  const at = frame.functionLine === null ? '' : `:${frame.functionLine}`;
-  return `${name}  ${frame.file}${at}`;
+  const line = frame.line ?? frame.functionLine;
+  const inlined = frame.inlined ? '  (inlined)' : '';
+  return `${name}  ${frame.file}${line === null ? '' : `:${line}`}${inlined}`;
 }

@@ -7,7 +7,8 @@ import { evaluateIn } from './inspector.ts';
 import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
 import { checkTarget, otherUsers } from './target.ts';
 
-export interface AttachOptions extends Pick<TrackerOptions, 'nativeStacks' | 'sampleBytes'> {
+export interface AttachOptions
+  extends Pick<TrackerOptions, 'lines' | 'nativeStacks' | 'sampleBytes'> {
   /** Where the process writes its capture; must not exist. */
   readonly path: string;
   /** The inspector is open for a moment to all users of this machine: do it all the same. */

@@ -30,6 +30,7 @@ function track(order: PreloadOrder): void {
     path: captureFile(order, role),
     info: JSON.stringify(info),
     nativeStacks: order.options.nativeStacks ?? true,
+    lines: order.options.lines ?? false,
     intervalMs: order.options.intervalMs ?? 10,
     maxBytes: order.options.maxBytes ?? 0,
     sampleBytes: order.options.sampleBytes ?? 0,
