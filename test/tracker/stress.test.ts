@@ -1,4 +1,6 @@
 /** A program that does everything at once, tracked: nothing crashes, hangs or is named wrongly. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import { readCaptureStats } from '../../src/capture/capture.ts';
 import { fixture, GroundTruth } from '../ground_truth.ts';
@@ -6,10 +8,12 @@ import { fixture, GroundTruth } from '../ground_truth.ts';
 const truth = new GroundTruth();
 afterAll(() => truth.remove());
 
-test.each([
+const conditions: [string, readonly string[]][] = [
   ['as it is', []],
   ['with code and objects moved at every turn', ['--gc-interval=500', '--stress-compaction']],
-])('%s', { timeout: 120_000 }, async (_name, node) => {
+];
+
+test.each(conditions)('%s', { timeout: 120_000 }, async (_name, node) => {
   const run = await truth.run(fixture('stress.cjs'), { node, args: ['5000'] });
   expect(run.stderr).toMatch(/^memdrift: captures in .*\n$/);
   expect(run.code).toBe(0);
@@ -17,4 +21,18 @@ test.each([
   expect(Math.min(rounds, workers)).toBeGreaterThan(3);
   const [capture = ''] = run.captures;
   expect(await readCaptureStats(capture)).toMatchObject({ damage: null, droppedRecords: 0 });
+});
+
+test.each(conditions)('started and stopped, %s', { timeout: 400_000 }, async (_name, flags) => {
+  // Much longer by hand.
+  const ms = process.env.MEMDRIFT_STRESS_MS ?? '5000';
+  const loader = new URL('../../dist/binding.js', import.meta.url).href;
+  const args = [...flags, fixture('restarted.cjs'), ms, loader, truth.folder];
+  const options = { env: truth.environment, maxBuffer: 1 << 20 };
+  const { stdout } = await promisify(execFile)(process.execPath, args, options);
+  const sums = JSON.parse(stdout) as Record<string, number>;
+  expect(sums).toMatchObject({ droppedRecords: 0, damaged: 0 });
+  expect(sums.trackers).toBeGreaterThan(1);
+  expect(sums.stacks_checked).toBeGreaterThan(100);
+  expect((sums.stacks_wrong ?? 0) / (sums.stacks_checked ?? 0)).toBeLessThanOrEqual(0.001);
 });
