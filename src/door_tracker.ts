@@ -79,7 +79,7 @@ export interface NativeTable {
   totalBytes: number;
   frames: NativeFrame[];
   /** Largest first; `stack` is numbers of frames, innermost first. */
-  rows: { bytes: number; count: number; kind: string; thread: string; stack: Uint32Array }[];
+  rows: { bytes: number; count: number | null; kind: string; thread: string; stack: Uint32Array }[];
   stats: NativeCaptureStats;
 }
 
@@ -91,6 +91,12 @@ export interface CaptureTextHandle {
 /** native/door/tracker_door.cc. One tracker per process. */
 export interface TrackerBinding {
   trackerStart(options: NativeTrackerOptions): TrackerHandle;
+  /**
+   * What V8's sampling heap profiler says now: six numbers per function, callers before callees:
+   * the caller's number from 1 or 0, the places of its name and its file in `texts`, line and
+   * column of its definition, bytes of the objects that it made itself.
+   */
+  trackerJsHeap(tracker: TrackerHandle, texts: readonly string[], numbers: Float64Array): void;
   trackerMark(tracker: TrackerHandle, label: string): void;
   /** Why the capture ended before stop, or null: full disk, the limit of its size. */
   trackerEnded(tracker: TrackerHandle): string | null;

@@ -61,6 +61,13 @@ void CaptureAnalysis::onModule(const ModuleRecord& module) {
                                     std::string(module.path), std::string(module.build_id)};
 }
 
+std::string CaptureAnalysis::mainThread() const {
+  const std::string tid = std::to_string(totals_.pid) + " ";
+  for (const auto& [stream, name] : threads_)
+    if (name.starts_with(tid)) return name;
+  return "";
+}
+
 // Frames of stacks to text.
 class CaptureAnalysis::Resolver {
  public:
@@ -203,6 +210,7 @@ AllocationTable CaptureAnalysis::table(Moment moment) const {
   std::stable_sort(table.rows.begin(), table.rows.end(),
                    [](const TableRow& a, const TableRow& b) { return a.bytes > b.bytes; });
   table.frames = resolver.takeFrames();
+  addJsHeap(table, js_heap_.at(moment, live_.heap().peakBytes()), mainThread());
   return table;
 }
 

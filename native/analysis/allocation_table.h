@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "analysis/allocation_rows.h"
 #include "analysis/code_names.h"
 #include "analysis/elf_symbols.h"
+#include "analysis/js_heap.h"
 #include "analysis/live_memory.h"
 #include "analysis/rss_growth.h"
 #include "capture/capture_reader.h"
@@ -31,35 +33,6 @@ struct CaptureTotals {
   std::string damage;  // why the rest cannot be read; empty: the capture is whole
 };
 
-struct StackFrame {
-  std::string function;  // empty: not known
-  std::string file;      // of JavaScript; of native code the object
-  uint32_t function_line = 0;
-  uint32_t column = 0;
-  uint32_t line = 0;        // that was executing; 0: not known
-  bool is_inlined = false;  // compiled into the function that called it
-  bool is_native = false;
-
-  auto operator<=>(const StackFrame&) const = default;
-};
-
-// Memory of one stack, thread and kind.
-struct TableRow {
-  uint64_t bytes;
-  uint64_t count;
-  std::string kind;  // malloc, buffer, mmap, file, shm, stack
-  std::string thread;
-  std::vector<uint32_t> stack;  // numbers of frames, innermost first
-};
-
-enum class Moment { peak, end };
-
-struct AllocationTable {
-  uint64_t total_bytes = 0;  // of the heap's kinds: what the rows of malloc, buffer, mmap add up to
-  std::vector<StackFrame> frames;
-  std::vector<TableRow> rows;  // largest first
-};
-
 // Everything that one pass over a capture tells. Not for hooks; seconds for 100 M events.
 class CaptureAnalysis final : CaptureVisitor {
  public:
@@ -77,7 +50,11 @@ class CaptureAnalysis final : CaptureVisitor {
   void onModule(const ModuleRecord& module) override;
   void onCode(const CodeEvent& event) override { code_[event.number] = event.name; }
   void onPlaceLines(const PlaceLines& place) override;
+  void onJsHeap(const JsHeapProfile&, std::string_view payload) override {
+    js_heap_.add(payload, live_.heap().peakBytes());
+  }
   void onMemory(const MemoryPayload& memory) override;
+  std::string mainThread() const;
   void onEpoch(const EpochPayload& epoch) override;
   void onEvent(const Event& event) override { live_.onEvent(event); }
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
@@ -99,6 +76,7 @@ class CaptureAnalysis final : CaptureVisitor {
   CaptureTotals totals_;
   LiveMemory live_;
   RssGrowth growth_;
+  JsHeapMoments js_heap_;
   std::map<uint32_t, std::string> code_;  // names by number
   // Of the functions at a place of code, from without.
   std::map<std::pair<uint32_t, uint64_t>, std::vector<Line>> lines_;

@@ -83,6 +83,14 @@ void RecordText::onPlaceLines(const PlaceLines& place) {
   line("lines code=%u+%#x%s", place.code, place.offset, text.c_str());
 }
 
+void RecordText::onJsHeap(const JsHeapProfile& profile, std::string_view) {
+  line("jsheap time=%" PRIu64 " functions=%zu", profile.time_ns, profile.nodes.size());
+  for (const JsHeapNode& node : profile.nodes)
+    line("  %s %s:%u:%u parent=%u bytes=%" PRIu64, printable(profile.texts[node.function]).c_str(),
+         printable(profile.texts[node.file]).c_str(), node.line, node.column, node.parent,
+         node.bytes);
+}
+
 void RecordText::onMemory(const MemoryPayload& memory) {
   std::string text;
 #define MEMDRIFT_SHOW(name)                                     \

@@ -22,6 +22,7 @@ class RecordText final : CaptureVisitor {
   void onModule(const ModuleRecord& module) override;
   void onCode(const CodeEvent& event) override;
   void onPlaceLines(const PlaceLines& place) override;
+  void onJsHeap(const JsHeapProfile& profile, std::string_view payload) override;
   void onMemory(const MemoryPayload& memory) override;
   void onStackResidency(const StackResidency& stack) override;
   void onMarker(uint64_t time_ns, std::string_view label) override;

@@ -120,6 +120,9 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
     case FrameType::lines:
       takeLines(frame.payload, visitor);
       break;
+    case FrameType::js_heap:
+      takeHeap(frame.payload, visitor);
+      break;
     case FrameType::memory:
       is_right = takeMemory(frame, visitor);
       break;
@@ -167,6 +170,12 @@ void CaptureReader::takeLines(std::string_view payload, CaptureVisitor& visitor)
     if (const char* problem = takePlaceLines(at, end, place)) return stopAt(problem);
     visitor.onPlaceLines(place);
   }
+}
+
+void CaptureReader::takeHeap(std::string_view payload, CaptureVisitor& visitor) {
+  JsHeapProfile profile;
+  if (const char* problem = takeJsHeap(payload, profile)) return stopAt(problem);
+  visitor.onJsHeap(profile, payload);
 }
 
 void CaptureReader::handOver(uint64_t epoch, CaptureVisitor& visitor) {

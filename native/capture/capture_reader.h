@@ -11,6 +11,7 @@
 #include "capture/code_stream.h"
 #include "capture/event_decoder.h"
 #include "capture/format.h"
+#include "capture/js_heap_stream.h"
 #include "capture/line_stream.h"
 
 namespace memdrift {
@@ -76,6 +77,8 @@ class CaptureVisitor {
   virtual void onModule(const ModuleRecord&) {}
   virtual void onCode(const CodeEvent&) {}
   virtual void onPlaceLines(const PlaceLines&) {}
+  // `payload`: what the profile was read from.
+  virtual void onJsHeap(const JsHeapProfile&, std::string_view /*payload*/) {}
   virtual void onMemory(const MemoryPayload&) {}
   virtual void onStackResidency(const StackResidency&) {}
   virtual void onMarker(uint64_t /*time_ns*/, std::string_view) {}
@@ -110,6 +113,7 @@ class CaptureReader {
   void take(const FrameReader::Frame& frame, CaptureVisitor& visitor);
   void takeCodes(std::string_view payload, CaptureVisitor& visitor);
   void takeLines(std::string_view payload, CaptureVisitor& visitor);
+  void takeHeap(std::string_view payload, CaptureVisitor& visitor);
   // Events of epochs before `epoch`.
   void handOver(uint64_t epoch, CaptureVisitor& visitor);
   Stream* earliest(uint64_t before_epoch);

@@ -57,7 +57,8 @@ inline constexpr uint32_t kMaxPayloadBytes = 16 << 20;
   X(epoch, 8)              \
   X(end, 9)                \
   X(stacks, 10)            \
-  X(lines, 11)
+  X(lines, 11)             \
+  X(js_heap, 12)
 
 enum class FrameType : uint32_t {
 #define MEMDRIFT_DECLARE(name, number) name = number,

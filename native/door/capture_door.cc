@@ -80,7 +80,7 @@ Napi::Object tableToJs(Napi::Env env, const AllocationTable& table) {
     const TableRow& from = table.rows[i];
     Napi::Object row = Napi::Object::New(env);
     row.Set("bytes", countOf(env, from.bytes));
-    row.Set("count", countOf(env, from.count));
+    row.Set("count", from.kind == kJsHeapKind ? env.Null() : countOf(env, from.count));
     row.Set("kind", from.kind);
     row.Set("thread", from.thread);
     row.Set("stack", toUint32Array(env, from.stack));

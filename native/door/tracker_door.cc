@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The tracker of this process. It belongs to the environment that started it, and ends with it.
+#include <algorithm>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "door/doors.h"
 #include "door/translate.h"
+#include "tracker/reentry.h"
 #include "tracker/tracker.h"
 
 namespace memdrift::door {
@@ -72,6 +76,33 @@ Napi::Value trackerStop(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// trackerJsHeap(tracker, texts, numbers): six numbers per node, as JsHeapNode has them.
+Napi::Value trackerJsHeap(const Napi::CallbackInfo& info) {
+  const NoReentry guard;
+  Tracker& tracker = trackerOf(info);
+  if (!info[1].IsArray() || !info[2].IsTypedArray() ||
+      info[2].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array)
+    throw Error(ErrorCode::ERR_INVALID, "expected an array of texts and a Float64Array");
+  const auto given = info[1].As<Napi::Array>();
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < given.Length(); i++)
+    texts.push_back(stringArgument(given.Get(i), "text"));
+  JsHeapProfile profile;
+  profile.texts.assign(texts.begin(), texts.end());
+  const auto numbers = info[2].As<Napi::Float64Array>();
+  constexpr size_t kNumbers = 6;
+  for (size_t i = 0; i + kNumbers <= numbers.ElementLength(); i += kNumbers) {
+    const double* at = numbers.Data() + i;
+    const auto small = [at](size_t which) {
+      return static_cast<uint32_t>(std::clamp(at[which], 0.0, double{UINT32_MAX}));
+    };
+    profile.nodes.push_back({small(0), small(1), small(2), small(3), small(4),
+                             static_cast<uint64_t>(std::max(at[5], 0.0))});
+  }
+  tracker.addJsHeap(std::move(profile));
+  return info.Env().Undefined();
+}
+
 Napi::Value trackerReport(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const TrackerReport report = trackerOf(info).report();
@@ -89,6 +120,7 @@ Napi::Value trackerReport(const Napi::CallbackInfo& info) {
 
 void exportTracker(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "trackerEnded", trackerEnded);
+  exportFunction(env, exports, "trackerJsHeap", trackerJsHeap);
   exportFunction(env, exports, "trackerMark", trackerMark);
   exportFunction(env, exports, "trackerReport", trackerReport);
   exportFunction(env, exports, "trackerStart", trackerStart);

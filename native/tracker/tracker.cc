@@ -179,6 +179,16 @@ void Tracker::mark(const std::string& label) {
   writer_->add(FrameType::marker, payloadOf(MarkerPayload{monotonicNs()}, label));
 }
 
+void Tracker::addJsHeap(JsHeapProfile profile) {
+  if (!writer_) return;
+  const NoReentry guard;
+  profile.time_ns = monotonicNs();
+  std::string payload;
+  putJsHeap(profile, payload);
+  // Of a heap that is too much for one frame nothing is said.
+  if (payload.size() <= kMaxPayloadBytes) writer_->add(FrameType::js_heap, {{}, payload});
+}
+
 std::string Tracker::ended() const {
   if (!writer_) return ended_;
   const EndReason reason = writer_->ended();

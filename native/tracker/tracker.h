@@ -7,6 +7,7 @@
 #include <string>
 
 #include "capture/capture_writer.h"
+#include "capture/js_heap_stream.h"
 #include "tracker/got_patch.h"
 #include "tracker/own_memory.h"
 #include "tracker/session.h"
@@ -42,6 +43,8 @@ class Tracker {
   ~Tracker();
 
   void mark(const std::string& label);
+  // What V8 said of its heap just now.
+  void addJsHeap(JsHeapProfile profile);
   // Why the capture ended by itself, in words; empty while it goes on.
   std::string ended() const;
   // Every word as it was, the file whole, the thread gone. Again without effect.

@@ -38,13 +38,22 @@ export interface Frame {
   readonly inlined: boolean;
 }
 
-export const allocationKinds = ['malloc', 'buffer', 'mmap', 'file', 'shm', 'stack'] as const;
+export const allocationKinds = [
+  'malloc',
+  'buffer',
+  'mmap',
+  'file',
+  'shm',
+  'stack',
+  'jsheap',
+] as const;
 export type AllocationKind = (typeof allocationKinds)[number];
 
 /** What one stack of one thread held. */
 export interface TableRow {
   readonly bytes: number;
-  readonly count: number;
+  /** Of allocations; null: V8 does not tell how many objects it has (kind jsheap). */
+  readonly count: number | null;
   readonly kind: AllocationKind;
   /** Its id and name. */
   readonly thread: string;

@@ -11,6 +11,7 @@ interface AttachFlags {
   readonly sampleBytes?: string;
   readonly nativeStacks: boolean;
   readonly lines?: true;
+  readonly jsHeap?: true;
   readonly yesOpenInspector?: true;
 }
 
@@ -27,6 +28,7 @@ export function registerAttach(program: Command): void {
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 524288)')
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
+    .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
     .option('--yes-open-inspector', openInspector)
     .action(async (pid: string, flags: AttachFlags) => attachTo(pidOf(pid), flags));
   program
@@ -48,8 +50,8 @@ async function attachTo(pid: number, flags: AttachFlags): Promise<void> {
   const { nativeStacks } = flags;
   const sampleBytes = flags.sampleBytes === undefined ? {} : { sampleBytes: +flags.sampleBytes };
   const allowed = { yesOpenInspector: flags.yesOpenInspector === true };
-  const lines = flags.lines === true;
-  await attach(pid, { path, nativeStacks, lines, ...sampleBytes, ...allowed });
+  const more = { lines: flags.lines === true, jsHeap: flags.jsHeap === true };
+  await attach(pid, { path, nativeStacks, ...more, ...sampleBytes, ...allowed });
   process.stdout.write(`${path}\n`);
   if (durationMs === null) return;
   const end = performance.now() + durationMs;

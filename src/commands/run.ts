@@ -14,6 +14,7 @@ interface RunFlags {
   readonly eval?: string;
   readonly nativeStacks: boolean;
   readonly lines?: true;
+  readonly jsHeap?: true;
   readonly intervalMs?: string;
   readonly maxBytes?: string;
   readonly sampleBytes?: string;
@@ -31,6 +32,7 @@ export function registerRun(program: Command): void {
     .option('-e, --eval <code>', 'run this instead of a script')
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
+    .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
     .option('--interval-ms <ms>', 'between two rows of the memory series (default: 10)')
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 0)')
     .option('--max-bytes <n>', 'close the capture when it has this size (default: no limit)')
@@ -55,6 +57,7 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
   const { role: _role, ...options } = checkedTrackerOptions({
     nativeStacks: flags.nativeStacks,
     lines: flags.lines === true,
+    jsHeap: flags.jsHeap === true,
     ...(flags.intervalMs !== undefined && { intervalMs: Number(flags.intervalMs) }),
     ...(flags.sampleBytes !== undefined && { sampleBytes: Number(flags.sampleBytes) }),
     ...(flags.maxBytes !== undefined && { maxBytes: Number(flags.maxBytes) }),

@@ -16,9 +16,9 @@ export function allocationsText(
 }
 
 function rowText(row: TableRow): string {
-  const count = row.count.toLocaleString('en-US');
+  const count = row.count === null ? '' : `${row.count.toLocaleString('en-US')} of them, `;
   const size = megabytesWithUnit(row.bytes);
-  const head = `${size}  ${row.kind}, ${count} of them, thread ${row.thread}`;
+  const head = `${size}  ${row.kind}, ${count}thread ${row.thread}`;
   return `${[head, ...row.stack.map((frame) => `    ${frameText(frame)}`)].join('\n')}\n`;
 }
 

@@ -1,6 +1,7 @@
 /** Tracking of a process that was not prepared for it: no restart, no debugger, no ptrace. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { bindingFile } from '../binding.ts';
 import { MemdriftError } from '../errors.ts';
 import { evaluateIn } from './inspector.ts';
@@ -8,12 +9,19 @@ import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
 import { checkTarget, otherUsers } from './target.ts';
 
 export interface AttachOptions
-  extends Pick<TrackerOptions, 'lines' | 'nativeStacks' | 'sampleBytes'> {
+  extends Pick<TrackerOptions, 'jsHeap' | 'lines' | 'nativeStacks' | 'sampleBytes'> {
   /** Where the process writes its capture; must not exist. */
   readonly path: string;
   /** The inspector is open for a moment to all users of this machine: do it all the same. */
   readonly yesOpenInspector?: boolean;
 }
+
+/** As it is compiled; the same seen from here and from where this is compiled to. */
+const jsHeapModule = fileURLToPath(new URL('../../dist/tracker/js_heap.cjs', import.meta.url));
+
+/** A module of Node's, in a program of either kind. */
+const getBuiltin =
+  '(process.getBuiltinModule ?? process.mainModule.require.bind(process.mainModule))';
 
 /** Where the process keeps what detach needs. */
 const place = "globalThis[Symbol.for('memdrift.attached')]";
@@ -24,7 +32,9 @@ const place = "globalThis[Symbol.for('memdrift.attached')]";
  */
 export async function attach(pid: number, options: AttachOptions): Promise<void> {
   const { path, yesOpenInspector = false, ...rest } = options;
-  const { role: _role, ...known } = checkedTrackerOptions({ sampleBytes: 512 << 10, ...rest });
+  const all = checkedTrackerOptions({ sampleBytes: 512 << 10, ...rest });
+  const { role: _role, jsHeap, ...known } = all;
+  const heapModule = jsHeap ? jsHeapModule : null;
   const file = resolve(path);
   if (existsSync(file)) {
     throw new MemdriftError('ERR_EXISTS', `${path} exists; name another file with -o`);
@@ -39,8 +49,12 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
     const { argv, execArgv, pid, version: nodeVersion } = process;
     const info = { role: 'attached', pid, argv, execArgv, nodeVersion, startedAtMs: Date.now() };
     const order = ${JSON.stringify(order)};
+    const heap = ${JSON.stringify(heapModule)};
+    const { createRequire } = heap ? (${getBuiltin})('module') : {};
+    const { sampleJsHeap } = heap ? createRequire(heap)(heap) : {};
     const tracker = addon.exports.trackerStart({ ...order, info: JSON.stringify(info) });
-    ${place} = { addon, tracker, path: order.path };
+    const jsHeap = sampleJsHeap?.(addon.exports, tracker);
+    ${place} = { addon, tracker, jsHeap, path: order.path };
     return true;
   })()`;
   await evaluateIn(pid, expression);
@@ -60,6 +74,7 @@ export async function detach(
     const attached = ${place};
     if (!attached) return null;
     ${place} = undefined;
+    attached.jsHeap?.stop();
     attached.addon.exports.trackerStop(attached.tracker);
     return attached.path;
   })()`;

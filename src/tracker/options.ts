@@ -10,6 +10,11 @@ export interface TrackerOptions {
    * about 10 MB, which V8 takes for its own profiler.
    */
   readonly lines?: boolean;
+  /**
+   * Objects of the main thread's JavaScript heap as well, under the functions that made them, by
+   * V8's sampling heap profiler; default false: the heap is the mappings that V8 took for it.
+   */
+  readonly jsHeap?: boolean;
   /** Between two rows of the memory series, in ms; default 10. */
   readonly intervalMs?: number;
   /**
@@ -29,6 +34,7 @@ export interface TrackerOptions {
 export interface KnownTrackerOptions {
   readonly nativeStacks: boolean;
   readonly lines: boolean;
+  readonly jsHeap: boolean;
   readonly intervalMs: number;
   readonly sampleBytes: number;
   readonly maxBytes: number;
@@ -38,6 +44,7 @@ export interface KnownTrackerOptions {
 const defaults: KnownTrackerOptions = {
   nativeStacks: true,
   lines: false,
+  jsHeap: false,
   intervalMs: 10,
   sampleBytes: 0,
   maxBytes: 0,
@@ -51,9 +58,11 @@ export function checkedTrackerOptions(options: TrackerOptions): KnownTrackerOpti
   checkNumber('intervalMs', all.intervalMs, { min: 1, max: 3_600_000 });
   checkNumber('sampleBytes', all.sampleBytes, { min: 0, max: 2 ** 40 });
   checkNumber('maxBytes', all.maxBytes, { min: 0, max: Number.MAX_SAFE_INTEGER });
-  for (const name of ['nativeStacks', 'lines'] as const) {
+  for (const name of ['nativeStacks', 'lines', 'jsHeap'] as const) {
     if (typeof all[name] !== 'boolean') throw invalid(name, all, 'true or false');
   }
+  // By these V8's own mappings are known, which would be counted twice.
+  if (all.jsHeap && !all.nativeStacks) throw invalid('nativeStacks', all, 'true with jsHeap');
   if (typeof all.role !== 'string' || all.role.length > 200) {
     throw invalid('role', all, 'a text of at most 200 characters');
   }

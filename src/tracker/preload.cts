@@ -36,7 +36,12 @@ function track(order: PreloadOrder): void {
     sampleBytes: order.options.sampleBytes ?? 0,
     checkEvery: 0,
   });
-  process.on('exit', () => native.trackerStop(tracker));
+  const { sampleJsHeap } = require('./js_heap.cjs') as import('./js_heap.cts').JsHeapModule;
+  const jsHeap = order.options.jsHeap ? sampleJsHeap(native, tracker) : null;
+  process.on('exit', () => {
+    jsHeap?.stop();
+    native.trackerStop(tracker);
+  });
 }
 
 // A worker is a thread of a process that is tracked already.

@@ -6,6 +6,8 @@ import { type CaptureStats, readCaptureStats } from '../capture/capture.ts';
 import type { TrackerHandle } from '../door_tracker.ts';
 import { MemdriftError } from '../errors.ts';
 import { captureInfo } from './capture_info.ts';
+import type { JsHeapModule, JsHeapSampling } from './js_heap.cts';
+import jsHeap from './js_heap.cts';
 import { checkedTrackerOptions, type KnownTrackerOptions, type TrackerOptions } from './options.ts';
 
 /**
@@ -19,6 +21,7 @@ export class Tracker {
   readonly path: string;
   readonly #options: KnownTrackerOptions;
   #handle: TrackerHandle | null = null;
+  #jsHeap: JsHeapSampling | null = null;
   #isStopped = false;
 
   /**
@@ -47,9 +50,13 @@ export class Tracker {
     if (!isMainThread) {
       throw new MemdriftError('ERR_STATE', 'a Tracker is made in the main thread; it tracks all');
     }
-    const { role, ...rest } = this.#options;
+    const { role, jsHeap: hasJsHeap, ...rest } = this.#options;
     const info = captureInfo(role);
     this.#handle = binding().trackerStart({ path: this.path, info, checkEvery: 0, ...rest });
+    if (hasJsHeap) {
+      const { sampleJsHeap } = jsHeap as unknown as JsHeapModule;
+      this.#jsHeap = sampleJsHeap(binding(), this.#handle);
+    }
   }
 
   /** Writes a named moment into the capture. @throws MemdriftError ERR_STATE when not tracking. */
@@ -78,7 +85,9 @@ export class Tracker {
 
   #stopNow(): void {
     if (this.#isStopped) return;
-    binding().trackerStop(this.#running('stop'));
+    const handle = this.#running('stop');
+    this.#jsHeap?.stop();
+    binding().trackerStop(handle);
     this.#isStopped = true;
   }
 

@@ -113,3 +113,18 @@ describe('what cannot be attached to is said, and goes on', () => {
     await expect(attach(pid, options)).rejects.toMatchObject({ code: 'ERR_EXISTS' });
   });
 });
+
+test('with jsHeap, JavaScript objects from then on', async () => {
+  const program = `globalThis.kept = [];
+    function holds_objects() { for (let i = 0; i < 20_000; i++) kept.push({ i, j: i, k: i }); }
+    console.log('ready'); setTimeout(holds_objects, 1500); setInterval(() => {}, 1000)`;
+  const pid = await start(process.execPath, '-e', program);
+  const path = newFile();
+  await attach(pid, { path, jsHeap: true, ...allowed });
+  await sleep(2500);
+  await detach(pid, allowed);
+  const table = await readCaptureTable(path, { leaks: true });
+  const held = heldUnder(table, 'holds_objects').jsheap ?? 0;
+  expect(held).toBeGreaterThan(600_000);
+  expect(held).toBeLessThan(2_400_000);
+});
