@@ -6,6 +6,7 @@ import { constants, tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MemdriftError } from '../errors.ts';
+import { socketFolder, sweepSockets } from '../socket_folder.ts';
 import { trackedEnvironment } from '../tracker/launch.ts';
 import { checkedTrackerOptions } from '../tracker/options.ts';
 
@@ -15,6 +16,7 @@ interface RunFlags {
   readonly nativeStacks: boolean;
   readonly lines?: true;
   readonly jsHeap?: true;
+  readonly children: boolean;
   readonly intervalMs?: string;
   readonly maxBytes?: string;
   readonly sampleBytes?: string;
@@ -33,6 +35,7 @@ export function registerRun(program: Command): void {
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
     .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
+    .option('--no-children', 'the program alone, not the Node programs that it starts')
     .option('--interval-ms <ms>', 'between two rows of the memory series (default: 10)')
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 0)')
     .option('--max-bytes <n>', 'close the capture when it has this size (default: no limit)')
@@ -58,12 +61,15 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
     nativeStacks: flags.nativeStacks,
     lines: flags.lines === true,
     jsHeap: flags.jsHeap === true,
+    children: flags.children,
     ...(flags.intervalMs !== undefined && { intervalMs: Number(flags.intervalMs) }),
     ...(flags.sampleBytes !== undefined && { sampleBytes: Number(flags.sampleBytes) }),
     ...(flags.maxBytes !== undefined && { maxBytes: Number(flags.maxBytes) }),
   });
   const { file, folder } = captureTarget(flags.output);
-  const order = { folder, file, launcherPid: process.pid, options };
+  await sweepSockets();
+  const launcherPid = process.pid;
+  const order = { folder, file, launcherPid, socketFolder: socketFolder(), options };
   const child = spawn(process.execPath, [...process.execArgv, ...nodeArguments], {
     stdio: 'inherit',
     env: trackedEnvironment(process.env, order),

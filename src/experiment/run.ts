@@ -8,6 +8,7 @@ import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { Sampler } from '../proc/sampler.ts';
 import { Flag } from '../shm/flag.ts';
 import { Store } from '../shm/store.ts';
+import { socketPathFor, sweepSockets } from '../socket_folder.ts';
 import { Captures } from './captures.ts';
 import { Child } from './children.ts';
 import { Failure } from './failure.ts';
@@ -18,7 +19,6 @@ import { OwnMemoryFollower } from './own_memory.ts';
 import { Recorder } from './recorder.ts';
 import { buildReport } from './report_builder.ts';
 import type { ExperimentProgress, ExperimentReport, Look } from './report_model.ts';
-import { socketPathFor, sweepSockets } from './socket_folder.ts';
 
 export interface RunHooks {
   onProgress?(progress: ExperimentProgress): void;

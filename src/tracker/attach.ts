@@ -1,12 +1,13 @@
 /** Tracking of a process that was not prepared for it: no restart, no debugger, no ptrace. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { bindingFile } from '../binding.ts';
 import { MemdriftError } from '../errors.ts';
+import { askTracked } from './control_client.ts';
 import { evaluateIn } from './inspector.ts';
+import { jsHeapModule } from './launch.ts';
 import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
-import { checkTarget, otherUsers } from './target.ts';
+import { checkExists, checkTarget, otherUsers } from './target.ts';
 
 export interface AttachOptions
   extends Pick<TrackerOptions, 'jsHeap' | 'lines' | 'nativeStacks' | 'sampleBytes'> {
@@ -16,9 +17,6 @@ export interface AttachOptions
   readonly yesOpenInspector?: boolean;
 }
 
-/** As it is compiled; the same seen from here and from where this is compiled to. */
-const jsHeapModule = fileURLToPath(new URL('../../dist/tracker/js_heap.cjs', import.meta.url));
-
 /** A module of Node's, in a program of either kind. */
 const getBuiltin =
   '(process.getBuiltinModule ?? process.mainModule.require.bind(process.mainModule))';
@@ -27,20 +25,24 @@ const getBuiltin =
 const place = "globalThis[Symbol.for('memdrift.attached')]";
 
 /**
- * Begins to track the process, with samples of 512 KiB unless told otherwise.
+ * Begins to track the process, by its own socket where `memdrift run` started it and otherwise
+ * through its inspector, with samples of 512 KiB unless told otherwise.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE, ERR_EXISTS, ERR_TIMEOUT.
  */
 export async function attach(pid: number, options: AttachOptions): Promise<void> {
   const { path, yesOpenInspector = false, ...rest } = options;
   const all = checkedTrackerOptions({ sampleBytes: 512 << 10, ...rest });
-  const { role: _role, jsHeap, ...known } = all;
-  const heapModule = jsHeap ? jsHeapModule : null;
+  const { role: _role, children: _children, ...asked } = all;
   const file = resolve(path);
   if (existsSync(file)) {
     throw new MemdriftError('ERR_EXISTS', `${path} exists; name another file with -o`);
   }
+  checkExists(pid);
+  if (await askTracked(pid, { do: 'start', path: file, options: asked })) return;
   checkTarget(pid);
   checkInspector(yesOpenInspector);
+  const { jsHeap, ...known } = asked;
+  const heapModule = jsHeap ? jsHeapModule : null;
   const order = { ...known, path: file, checkEvery: 0 };
   const expression = `(() => {
     if (${place}) throw new Error('process ${pid} is being tracked already');
@@ -61,13 +63,17 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
 }
 
 /**
- * Ends what attach() began; the capture's path.
+ * Ends what attach() or `memdrift run` began; the capture's path.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE (not attached to).
  */
 export async function detach(
   pid: number,
   options: Pick<AttachOptions, 'yesOpenInspector'> = {},
 ): Promise<string> {
+  checkExists(pid);
+  const answer = await askTracked(pid, { do: 'stop' });
+  if (typeof answer?.path === 'string') return answer.path;
+  if (answer !== null) throw notTracked(pid);
   checkTarget(pid);
   checkInspector(options.yesOpenInspector === true);
   const expression = `(() => {
@@ -80,7 +86,12 @@ export async function detach(
   })()`;
   const path = await evaluateIn(pid, expression);
   if (typeof path === 'string') return path;
-  throw new MemdriftError('ERR_STATE', `process ${pid} is not attached to; memdrift attach ${pid}`);
+  throw notTracked(pid);
+}
+
+function notTracked(pid: number): MemdriftError {
+  const what = `process ${pid} is not being tracked; memdrift attach ${pid} begins to`;
+  return new MemdriftError('ERR_STATE', what, { pid });
 }
 
 function checkInspector(isAllowed: boolean): void {

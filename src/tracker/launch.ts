@@ -2,14 +2,23 @@
 import { fileURLToPath } from 'node:url';
 import type { TrackerOptions } from './options.ts';
 
+/** Modules as they are compiled: the same seen from here and from where this is compiled to. */
+const compiled = (name: string): string =>
+  fileURLToPath(new URL(`../../dist/tracker/${name}`, import.meta.url));
+
+/** What a program loads that wants its JavaScript heap in its capture. */
+export const jsHeapModule = compiled('js_heap.cjs');
+
 /** What the preload is told, as JSON in the variable MEMDRIFT_TRACK. */
 export interface PreloadOrder {
   /** Where captures without a name of their own go; absolute. */
   readonly folder: string;
   /** The capture of the program itself; absolute, or null: named like the others. */
   readonly file: string | null;
-  /** Whose child is the program itself; others are its descendants. */
-  readonly launcherPid: number;
+  /** Whose child is the program itself, or null: a program tracks itself and this its children. */
+  readonly launcherPid: number | null;
+  /** Where a tracked program has its socket, checked to be this user's own; null: nowhere. */
+  readonly socketFolder: string | null;
   readonly options: Omit<TrackerOptions, 'role' | 'paused'>;
 }
 
@@ -20,16 +29,37 @@ export function trackedEnvironment(
   environment: NodeJS.ProcessEnv,
   order: PreloadOrder,
 ): NodeJS.ProcessEnv {
+  return { ...environment, ...trackedVariables(environment, order) };
+}
+
+/** Does so to this process's own environment, for its children; what it gives sets it back. */
+export function trackChildren(order: PreloadOrder): () => void {
+  const before = process.env.NODE_OPTIONS;
+  const variables = trackedVariables(process.env, order);
+  Object.assign(process.env, variables);
+  return () => {
+    delete process.env[orderVariable];
+    // Unless the program has set it itself since.
+    if (process.env.NODE_OPTIONS !== variables.NODE_OPTIONS) return;
+    if (before === undefined) delete process.env.NODE_OPTIONS;
+    else process.env.NODE_OPTIONS = before;
+  };
+}
+
+function trackedVariables(
+  environment: NodeJS.ProcessEnv,
+  order: PreloadOrder,
+): Record<string, string> {
   const before = environment.NODE_OPTIONS ? `${environment.NODE_OPTIONS} ` : '';
   return {
-    ...environment,
-    NODE_OPTIONS: `${before}--require ${quoted(preloadPath())}`,
+    NODE_OPTIONS: `${before}${requireOption()}`,
     [orderVariable]: JSON.stringify(order),
   };
 }
 
-function preloadPath(): string {
-  return fileURLToPath(new URL('./preload.cjs', import.meta.url));
+/** What NODE_OPTIONS gets for the preload. */
+function requireOption(): string {
+  return `--require ${quoted(compiled('preload.cjs'))}`;
 }
 
 /** As NODE_OPTIONS wants a path with spaces: in quotes, with quotes and backslashes escaped. */

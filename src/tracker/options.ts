@@ -26,6 +26,11 @@ export interface TrackerOptions {
   readonly maxBytes?: number;
   /** What the process is in its program: main, worker, client 3. Default: main. */
   readonly role?: string;
+  /**
+   * Node programs that this one starts while it is tracked have captures beside its own, named by
+   * role, pid and time; default false.
+   */
+  readonly children?: boolean;
   /** Do not track until start(); default false. */
   readonly paused?: boolean;
 }
@@ -38,6 +43,7 @@ export interface KnownTrackerOptions {
   readonly intervalMs: number;
   readonly sampleBytes: number;
   readonly maxBytes: number;
+  readonly children: boolean;
   readonly role: string;
 }
 
@@ -48,6 +54,7 @@ const defaults: KnownTrackerOptions = {
   intervalMs: 10,
   sampleBytes: 0,
   maxBytes: 0,
+  children: false,
   role: 'main',
 };
 
@@ -58,7 +65,7 @@ export function checkedTrackerOptions(options: TrackerOptions): KnownTrackerOpti
   checkNumber('intervalMs', all.intervalMs, { min: 1, max: 3_600_000 });
   checkNumber('sampleBytes', all.sampleBytes, { min: 0, max: 2 ** 40 });
   checkNumber('maxBytes', all.maxBytes, { min: 0, max: Number.MAX_SAFE_INTEGER });
-  for (const name of ['nativeStacks', 'lines', 'jsHeap'] as const) {
+  for (const name of ['nativeStacks', 'lines', 'jsHeap', 'children'] as const) {
     if (typeof all[name] !== 'boolean') throw invalid(name, all, 'true or false');
   }
   // By these V8's own mappings are known, which would be counted twice.

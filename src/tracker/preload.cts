@@ -3,6 +3,7 @@
  * track, and says nothing. A program must run whatever goes wrong here.
  */
 import type { Binding } from '../door.ts' with { 'resolution-mode': 'import' };
+import type { Control } from './control.cts';
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
 
 const { join } = require('node:path') as typeof import('node:path');
@@ -20,28 +21,62 @@ function captureFile(order: PreloadOrder, role: string): string {
   return join(order.folder, `${role}-${process.pid}-${Date.now()}.mdc`);
 }
 
+type Options = PreloadOrder['options'];
+
+/** Begins a capture of this process; what it gives ends that. */
+function startCapture(native: Binding, path: string, role: string, options: Options): () => void {
+  const { argv, execArgv, pid, version: nodeVersion } = process;
+  const info = { role, pid, argv, execArgv, nodeVersion, startedAtMs: Date.now() };
+  const tracker = native.trackerStart({
+    path,
+    info: JSON.stringify(info),
+    nativeStacks: options.nativeStacks ?? true,
+    lines: options.lines ?? false,
+    intervalMs: options.intervalMs ?? 10,
+    maxBytes: options.maxBytes ?? 0,
+    sampleBytes: options.sampleBytes ?? 0,
+    checkEvery: 0,
+  });
+  const { sampleJsHeap } = require('./js_heap.cjs') as import('./js_heap.cts').JsHeapModule;
+  const jsHeap = options.jsHeap ? sampleJsHeap(native, tracker) : null;
+  return () => {
+    jsHeap?.stop();
+    native.trackerStop(tracker);
+  };
+}
+
 function track(order: PreloadOrder): void {
   const load = require('node-gyp-build') as (root: string) => Binding;
   const native = load(join(__dirname, '../..'));
   const role = roleOf(order);
-  const { argv, execArgv, pid, version: nodeVersion } = process;
-  const info = { role, pid, argv, execArgv, nodeVersion, startedAtMs: Date.now() };
-  const tracker = native.trackerStart({
-    path: captureFile(order, role),
-    info: JSON.stringify(info),
-    nativeStacks: order.options.nativeStacks ?? true,
-    lines: order.options.lines ?? false,
-    intervalMs: order.options.intervalMs ?? 10,
-    maxBytes: order.options.maxBytes ?? 0,
-    sampleBytes: order.options.sampleBytes ?? 0,
-    checkEvery: 0,
-  });
-  const { sampleJsHeap } = require('./js_heap.cjs') as import('./js_heap.cts').JsHeapModule;
-  const jsHeap = order.options.jsHeap ? sampleJsHeap(native, tracker) : null;
-  process.on('exit', () => {
-    jsHeap?.stop();
-    native.trackerStop(tracker);
-  });
+  let path: string | null = captureFile(order, role);
+  let stopCapture = startCapture(native, path, role, order.options);
+  const control: Control = {
+    start(to, options) {
+      if (path !== null) throw new Error('it is tracked already');
+      stopCapture = startCapture(native, to, role, options);
+      path = to;
+    },
+    stop() {
+      const stopped = path;
+      if (path !== null) stopCapture();
+      path = null;
+      return stopped;
+    },
+  };
+  if (order.options.children === false) forgetOrder();
+  process.on('exit', control.stop);
+  if (order.socketFolder === null) return;
+  const { serveControl } = require('./control.cjs') as import('./control.cts').ControlModule;
+  serveControl(order.socketFolder, control);
+}
+
+/** Children of this process are not tracked: neither variable is theirs. */
+function forgetOrder(): void {
+  delete process.env.MEMDRIFT_TRACK;
+  const before = process.env.NODE_OPTIONS?.replace(/ ?--require "[^"]*preload\.cjs"$/, '');
+  if (before) process.env.NODE_OPTIONS = before;
+  else delete process.env.NODE_OPTIONS;
 }
 
 // A worker is a thread of a process that is tracked already.

@@ -5,6 +5,11 @@ import { MemdriftError } from '../errors.ts';
 /** The bit of SIGUSR1 in the masks of /proc/PID/status. */
 const signalBit = 1n << 9n;
 
+/** @throws MemdriftError ERR_GONE. */
+export function checkExists(pid: number): void {
+  statusOf(pid);
+}
+
 /**
  * Checks that `pid` is a process of this user that catches SIGUSR1, which ends one that does not.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, with what to do instead.

@@ -1,5 +1,6 @@
 /** Records every allocation of this process, under the stack that made it, into a capture. */
-import { basename, resolve } from 'node:path';
+import { createRequire } from 'node:module';
+import { basename, dirname, resolve } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { binding } from '../binding.ts';
 import { type CaptureStats, readCaptureStats } from '../capture/capture.ts';
@@ -7,7 +8,7 @@ import type { TrackerHandle } from '../door_tracker.ts';
 import { MemdriftError } from '../errors.ts';
 import { captureInfo } from './capture_info.ts';
 import type { JsHeapModule, JsHeapSampling } from './js_heap.cts';
-import jsHeap from './js_heap.cts';
+import { jsHeapModule, trackChildren } from './launch.ts';
 import { checkedTrackerOptions, type KnownTrackerOptions, type TrackerOptions } from './options.ts';
 
 /**
@@ -22,6 +23,7 @@ export class Tracker {
   readonly #options: KnownTrackerOptions;
   #handle: TrackerHandle | null = null;
   #jsHeap: JsHeapSampling | null = null;
+  #followNoMore = (): void => {};
   #isStopped = false;
 
   /**
@@ -50,13 +52,14 @@ export class Tracker {
     if (!isMainThread) {
       throw new MemdriftError('ERR_STATE', 'a Tracker is made in the main thread; it tracks all');
     }
-    const { role, jsHeap: hasJsHeap, ...rest } = this.#options;
+    const { role, jsHeap: hasJsHeap, children, ...rest } = this.#options;
     const info = captureInfo(role);
     this.#handle = binding().trackerStart({ path: this.path, info, checkEvery: 0, ...rest });
     if (hasJsHeap) {
-      const { sampleJsHeap } = jsHeap as unknown as JsHeapModule;
+      const { sampleJsHeap } = createRequire(jsHeapModule)(jsHeapModule) as JsHeapModule;
       this.#jsHeap = sampleJsHeap(binding(), this.#handle);
     }
+    if (children) this.#followNoMore = this.#follow();
   }
 
   /** Writes a named moment into the capture. @throws MemdriftError ERR_STATE when not tracking. */
@@ -86,9 +89,16 @@ export class Tracker {
   #stopNow(): void {
     if (this.#isStopped) return;
     const handle = this.#running('stop');
+    this.#followNoMore();
     this.#jsHeap?.stop();
     binding().trackerStop(handle);
     this.#isStopped = true;
+  }
+
+  #follow(): () => void {
+    const { role: _role, ...options } = this.#options;
+    const folder = dirname(this.path);
+    return trackChildren({ folder, file: null, launcherPid: null, socketFolder: null, options });
   }
 
   #running(what: string): TrackerHandle {

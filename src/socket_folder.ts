@@ -1,18 +1,19 @@
 /**
- * Where the Unix socket of a run lives: a folder of this user alone, so that nobody else can
- * connect or put a link in the way, with a path short enough for a socket (108 bytes with its end).
+ * Where Unix sockets live, those of experiments and those of tracked programs: a folder of this
+ * user alone, so that nobody else can connect or put a link in the way, with a path short enough
+ * for a socket (108 bytes with its end).
  */
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MemdriftError } from '../errors.ts';
+import { MemdriftError } from './errors.ts';
 
 const maxSocketPathBytes = 107;
 
-/** A path for the socket of this run, in a folder that was checked or made. */
-export function socketPathFor(runName: string): string {
-  const path = join(socketFolder(), `${runName}.sock`);
+/** A path for the socket of that name, in a folder that was checked or made. */
+export function socketPathFor(name: string): string {
+  const path = join(socketFolder(), `${name}.sock`);
   if (Buffer.byteLength(path) > maxSocketPathBytes) {
     throw new MemdriftError(
       'ERR_TOO_LARGE',
@@ -24,14 +25,15 @@ export function socketPathFor(runName: string): string {
   return path;
 }
 
-/** Removes sockets of runs that were killed: those that nobody listens on any more. */
+/** Removes sockets of processes that were killed: those that nobody listens on any more. */
 export async function sweepSockets(): Promise<void> {
   const folder = socketFolder();
   const names = readdirSync(folder).filter((name) => name.endsWith('.sock'));
   await Promise.all(names.map((name) => removeIfRefused(join(folder, name))));
 }
 
-function socketFolder(): string {
+/** @throws MemdriftError ERR_DENIED where others could enter it. */
+export function socketFolder(): string {
   const runtime = process.env.XDG_RUNTIME_DIR;
   const usable = runtime !== undefined && runtime !== '' && isOwnFolder(runtime);
   const folder = usable ? join(runtime, 'memdrift') : join(tmpdir(), `memdrift-${userId()}`);

@@ -1,0 +1,79 @@
+/**
+ * The socket of a program that `memdrift run` started: by it the same user ends its capture, or
+ * begins another one, without the inspector. One line of JSON is asked, one is answered.
+ */
+import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
+
+const { rmSync } = require('node:fs') as typeof import('node:fs');
+const { createServer } = require('node:net') as typeof import('node:net');
+const { join } = require('node:path') as typeof import('node:path');
+
+/** What is done when it is asked for. */
+export interface Control {
+  /** @throws where a capture is written already. */
+  start(path: string, options: PreloadOrder['options']): void;
+  /** The path of the capture that is whole now; null: there was none. */
+  stop(): string | null;
+}
+
+export interface ControlRequest {
+  readonly do: 'start' | 'stop';
+  readonly path?: string;
+  readonly options?: PreloadOrder['options'];
+}
+
+export interface ControlAnswer {
+  readonly path?: string | null;
+  readonly error?: string;
+}
+
+/** A request is never larger. */
+const maxRequestBytes = 64 << 10;
+const maxSocketPathBytes = 107;
+
+/** Listens until the process ends, without keeping it. Where that cannot be, it does not. */
+function serveControl(folder: string, control: Control): void {
+  const path = join(folder, `tracked-${process.pid}-${Date.now()}.sock`);
+  if (Buffer.byteLength(path) > maxSocketPathBytes) return;
+  const server = createServer((socket) => {
+    let request = '';
+    socket.on('error', () => {});
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => {
+      request += text;
+      if (request.endsWith('\n')) socket.end(`${JSON.stringify(answerTo(control, request))}\n`);
+      else if (request.length > maxRequestBytes) socket.destroy();
+    });
+    // A client that waits does not keep the program either.
+    socket.unref();
+  });
+  server.on('error', () => {});
+  const mask = process.umask(0o177);
+  try {
+    // Exclusive, or the main process of a cluster would listen for its workers.
+    server.listen({ path, exclusive: true });
+  } finally {
+    process.umask(mask);
+  }
+  server.unref();
+  process.on('exit', () => rmSync(path, { force: true }));
+}
+
+function answerTo(control: Control, text: string): ControlAnswer {
+  try {
+    const request = JSON.parse(text) as ControlRequest;
+    if (request.do === 'stop') return { path: control.stop() };
+    if (request.do !== 'start' || request.path === undefined) return { error: 'not understood' };
+    control.start(request.path, request.options ?? {});
+    return { path: request.path };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+module.exports = { serveControl };
+
+/** What this module is to who loads it. */
+export interface ControlModule {
+  readonly serveControl: typeof serveControl;
+}
