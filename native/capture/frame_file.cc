@@ -37,7 +37,8 @@ CaptureHeader sealHeader(CaptureHeader header) noexcept {
 FrameFile::FrameFile(int fd, uint64_t max_bytes)
     : fd_(fd),
       max_bytes_(max_bytes),
-      buffer_(std::make_unique_for_overwrite<char[]>(kBufferBytes + kMaxPayloadBytes)) {}
+      pages_(kBufferBytes + kMaxPayloadBytes),
+      buffer_(pages_.as<char>()) {}
 
 FrameFile::~FrameFile() { close(fd_); }
 

@@ -4,11 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "capture/format.h"
+#include "capture/own_pages.h"
 
 namespace memdrift {
 
@@ -67,7 +67,8 @@ class FrameFile {
   size_t used_ = 0;
   int error_number_ = 0;
   bool is_full_ = false;
-  std::unique_ptr<char[]> buffer_;
+  OwnPages pages_;
+  char* buffer_;
 };
 
 }  // namespace memdrift

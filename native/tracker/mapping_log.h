@@ -6,8 +6,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "capture/event_decoder.h"
+#include "capture/own_pages.h"
 
 namespace memdrift {
 
@@ -49,7 +51,7 @@ class MappingLog {
   bool isWhole() const noexcept { return is_whole_.load(std::memory_order_relaxed); }
 
   MappingLog() {
-    for (size_t i = 0; i < kEntries; i++) entries_[i].turn.store(i, std::memory_order_relaxed);
+    for (size_t i = 0; i < kEntries; i++) new (&entries_[i]) Entry{i, {}};
   }
 
  private:
@@ -61,7 +63,8 @@ class MappingLog {
   std::atomic<uint64_t> next_{0};
   std::atomic<bool> is_whole_{true};
   uint64_t taken_ = 0;
-  Entry entries_[kEntries];
+  OwnPages pages_{kEntries * sizeof(Entry)};
+  Entry* entries_ = pages_.as<Entry>();
 };
 
 }  // namespace memdrift

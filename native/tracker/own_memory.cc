@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "capture/own_pages.h"
 #include "errors.h"
 #include "proc/pagemap.h"
 #include "tracker/page_table.h"
@@ -141,10 +142,12 @@ uint64_t OwnMemory::ownBytes() {
   const auto events = reinterpret_cast<uint64_t>(events_.memory());
   uint64_t bytes = residentOf(events, events + events_.count() * kChunkBytes);
   bytes += g_table_bytes.load(std::memory_order_relaxed);
-  forEachThreadMemory([&](const void* at, size_t size) {
+  const auto add = [&](const void* at, size_t size) {
     const auto begin = reinterpret_cast<uint64_t>(at);
     bytes += residentOf(begin, begin + ((size + kPageMask) & ~kPageMask));
-  });
+  };
+  forEachThreadMemory(add);
+  OwnPages::forEach(add);
   return bytes;
 }
 

@@ -104,20 +104,20 @@ void Tracker::begin() {
   };
   capture.on_end = [this](EndReason reason) { onEnd(reason); };
   writer_ = std::make_unique<CaptureWriter>(std::move(capture));
-  session_.streams = &writer_->streams();
-  session_.number = g_session_count.fetch_add(1) + 1;
-  session_.has_native_stacks = options_.native_stacks;
-  session_.has_lines = options_.lines;
-  session_.check_every = options_.check_every;
-  session_.sample_bytes = options_.sample_bytes;
-  if (options_.sample_bytes != 0) session_.samples = &sampledBlocks();
+  session_->streams = &writer_->streams();
+  session_->number = g_session_count.fetch_add(1) + 1;
+  session_->has_native_stacks = options_.native_stacks;
+  session_->has_lines = options_.lines;
+  session_->check_every = options_.check_every;
+  session_->sample_bytes = options_.sample_bytes;
+  if (options_.sample_bytes != 0) session_->samples = &sampledBlocks();
   prepareThreadStacks();
   addModules();
-  own_memory_ = std::make_unique<OwnMemory>(session_.mappings, writer_->streams().pool());
+  own_memory_ = std::make_unique<OwnMemory>(session_->mappings, writer_->streams().pool());
   addMemory();
   // Its callbacks use all of the above.
   writer_->start();
-  openSession(&session_);
+  openSession(session_.get());
   Isolates& isolates = Isolates::instance();
   isolates.onEnd([](TrackedIsolate*) { endThreadIsolate(); });
   isolates.onLines(
@@ -127,7 +127,8 @@ void Tracker::begin() {
   v8_api::Isolate* current = api ? api->tryGetCurrent() : nullptr;
   if (TrackedIsolate* own = isolates.attach(current)) {
     setThreadIsolate(own);
-    if (ThreadTracking* thread = t_marks.tracking) checkWalk(*own, thread->stack, session_.modules);
+    if (ThreadTracking* thread = t_marks.tracking)
+      checkWalk(*own, thread->stack, session_->modules);
   }
   onObjectsChanged(objectsChanged);
   patch_.apply();
@@ -138,8 +139,10 @@ Tracker::~Tracker() {
     stop();
     return;
   }
-  // The thread of the parent is not here to be joined.
+  // The thread of the parent is not here to be joined, nor to give up a lock that it held.
   (void)writer_.release();
+  (void)own_memory_.release();
+  (void)session_.release();
 }
 
 void Tracker::stop() {
@@ -154,15 +157,17 @@ void Tracker::stop() {
   }
   sumUp();
   closeSession();
-  if (session_.has_lines) takeLines();
+  if (session_->has_lines) takeLines();
   Isolates::instance().onLines(nullptr);
   // The writer still asks for names of code.
   writer_->stop();
-  if (session_.samples) session_.samples->clear();
+  if (session_->samples) session_->samples->clear();
   ended_ = ended();
   writer_.reset();
   own_memory_.reset();
   Isolates::instance().stop();
+  // No hook is in it any more, and the tracker may live until V8 collects its handle.
+  session_.reset();
   g_tracker.store(nullptr);
 }
 
@@ -208,7 +213,7 @@ void Tracker::sumUp() {
   report_.patched_slots = patch_.slotCount();
   report_.isolates = Isolates::instance().count();
   report_.lines_missed = Isolates::instance().missedLines();
-  forEachThread(session_.number, [this](ThreadTracking& thread) {
+  forEachThread(session_->number, [this](ThreadTracking& thread) {
 #define MEMDRIFT_ADD(name) report_.stacks.name += thread.counters.name;
     MEMDRIFT_STACK_COUNTERS(MEMDRIFT_ADD)
 #undef MEMDRIFT_ADD
@@ -224,8 +229,8 @@ void Tracker::tick() {
   const uint64_t now_ns = monotonicNs();
   if (now_ns < next_look_ns_) return;
   next_look_ns_ = now_ns + kLookIntervalNs;
-  forgetEndedThreads(session_);
-  if (session_.has_lines) Isolates::instance().askForLines();
+  forgetEndedThreads(*session_);
+  if (session_->has_lines) Isolates::instance().askForLines();
   if (patch_.isStale()) objectsChanged();
 }
 
@@ -240,7 +245,7 @@ void Tracker::objectsChanged() {
 }
 
 void Tracker::addModules() {
-  session_.modules.update([this](const Module& module) {
+  session_->modules.update([this](const Module& module) {
     ModulePayload payload = {};
     payload.start_address = module.text.begin;
     payload.end_address = module.text.end;

@@ -65,7 +65,7 @@ class Tracker {
 
   TrackerOptions options_;
   GotPatch patch_;
-  Session session_;
+  std::unique_ptr<Session> session_ = std::make_unique<Session>();  // while it runs
   std::unique_ptr<CaptureWriter> writer_;
   uint64_t next_look_ns_ = 0;
   std::unique_ptr<OwnMemory> own_memory_;  // the writer's

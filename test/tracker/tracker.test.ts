@@ -41,7 +41,7 @@ test('tracks from its construction to the end of `using`', () => {
     }
     globalThis.after = truth.malloc(900_003);
     const { rows, stats } = await readCaptureTable(path + 'a.mdc', { leaks: true });
-    print({ sizes: rows.map((row) => row.bytes).filter((n) => n > 900_000), ...stats });`);
+    print({ sizes: rows.map((row) => row.bytes).filter((n) => n > 900_000 && n < 900_010), ...stats });`);
   expect(seen).toMatchObject({ sizes: [900_002], role: 'mine', damage: null, droppedRecords: 0 });
   expect(seen.unknownFrees).toBeGreaterThanOrEqual(1);
 });
@@ -129,4 +129,19 @@ test('a thread that forks while others allocate, 300 times', () => {
     const stats = await tracker.stop();
     print({ bad, damage: stats.damage });`);
   expect(seen).toEqual({ bad: 0, damage: null });
+});
+
+test('a hundred trackers, one after another, keep no memory each', () => {
+  const { before, after } = inProgram(`
+    const rssBytes = () =>
+      1024 * Number(/VmRSS:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+    let before = 0;
+    for (let i = 0; i < 140; i++) {
+      if (i === 40) before = rssBytes();
+      await new Tracker(path + i + '.mdc').stop();
+    }
+    print({ before, after: rssBytes() });
+  `) as { before: number; after: number };
+  expect(before).toBeGreaterThan(20 << 20);
+  expect(after - before).toBeLessThan(15 << 20);
 });
