@@ -2,6 +2,7 @@
 import { binding } from '../binding.ts';
 import type { NativeCaptureStats } from '../door_tracker.ts';
 import { MemdriftError } from '../errors.ts';
+import { SourceMaps } from './source_maps.ts';
 
 /** What `memdrift stats --json` prints; sizes in bytes. */
 export interface CaptureStats extends Omit<NativeCaptureStats, 'info'> {
@@ -70,7 +71,8 @@ export interface CaptureTable {
 }
 
 /**
- * What stacks held at the peak or, with `leaks`, at the end of the capture.
+ * What stacks held at the peak or, with `leaks`, at the end of the capture. Places in scripts that
+ * have a source map are places in the source.
  * @throws as readCaptureStats.
  */
 export async function readCaptureTable(
@@ -78,7 +80,8 @@ export async function readCaptureTable(
   options: { readonly leaks?: boolean } = {},
 ): Promise<CaptureTable> {
   const table = await binding().captureTable(checkedPath(path), options.leaks === true);
-  const frames: readonly Frame[] = table.frames;
+  const maps = new SourceMaps();
+  const frames: readonly Frame[] = table.frames.map((frame) => maps.apply(frame));
   const rows = table.rows.map(({ stack, kind, ...row }) => ({
     ...row,
     kind: kind as AllocationKind,
