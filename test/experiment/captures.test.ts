@@ -47,7 +47,7 @@ test('what the server allocates is under its own functions', async () => {
   const server = readdirSync(folder).find((name) => name.startsWith('server')) ?? '';
   const { rows } = await readCaptureTable(join(folder, server));
   const frames = rows.flatMap(({ stack }) => stack);
-  const ours = frames.filter(({ file }) => file.endsWith('/dist/experiment/child.js'));
+  const ours = frames.filter(({ file }) => file.endsWith('/src/experiment/child.ts'));
   expect(ours.map((frame) => frame.function)).toContain('live');
 });
 
