@@ -120,6 +120,14 @@ export async function run(context) {
     row({ rival: rival?.plain ?? null, rivalName: 'memray, Python stacks only' });
     row({ rival: rival?.native ?? null, rivalName: 'memray --native' });
     row({ rival: heaptrack(context, place), rivalName: 'heaptrack' });
+    context.row({
+      what: 'an event, hooks and record alone',
+      ours: perEvent(load(place, 'hooks')),
+      rival: rival?.plain ?? null,
+      rivalName: 'memray, Python stacks only',
+      unit: 'ns',
+      budget: { atMost: 12 },
+    });
     manyStacks(context, place, rival);
     threads(context, place);
     server(context, place);

@@ -34,6 +34,8 @@ const works = {
   // The same, under 64 stacks of 5 to 40 functions, one after another.
   many: () => roundRobin(1000),
   // ns per pair of all threads together.
+  // A thread without JavaScript and, as turns() has it, without native stacks.
+  hooks: () => truth.inThreads(1, perPair, 64) / perPair,
   thread: () => truth.inThreads(1, perPair, 64) / perPair,
   threads: () => truth.inThreads(2, perPair, 64) / perPair / 2,
 };
@@ -49,7 +51,7 @@ async function turns(work) {
     plain.push(await work());
     const path = join(folder, `${kind}.mdc`);
     rmSync(path, { force: true });
-    const tracker = new Tracker(path);
+    const tracker = new Tracker(path, { nativeStacks: kind !== 'hooks' });
     await work();
     tracked.push(await work());
     stats = await tracker.stop();

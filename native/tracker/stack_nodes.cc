@@ -129,7 +129,9 @@ bool isOfObject(const Session& session, uintptr_t pc) noexcept {
   return !session.modules.executableText().contains(pc) && session.modules.find(pc);
 }
 
-// From the outermost frame inwards; 0 when there was no room.
+constexpr uint32_t kNoRoom = UINT32_MAX;
+
+// From the outermost frame inwards; 0 is the empty stack.
 uint32_t buildStack(Recording& recording, const Labels& labels) noexcept {
   const JsFrames& js = labels.js;
   ThreadTracking& thread = recording.thread();
@@ -137,11 +139,11 @@ uint32_t buildStack(Recording& recording, const Labels& labels) noexcept {
   const StackWalker& frames = thread.walker;
   // While it collects garbage V8 may not be asked.
   StackBuilder stack(thread, session.has_lines && labels.is_whole && !js.is_collecting);
-  if (!frames.isWhole() && !stack.addNative(kTruncated)) return 0;
+  if (!frames.isWhole() && !stack.addNative(kTruncated)) return kNoRoom;
   // The walk lost its way: V8's functions as they are, under the native frames that it did find.
   if (!labels.is_whole)
     for (size_t i = js.count; i-- > 0;)
-      if (!stack.add(reinterpret_cast<uintptr_t>(js.pcs[i]))) return 0;
+      if (!stack.add(reinterpret_cast<uintptr_t>(js.pcs[i]))) return kNoRoom;
   for (unsigned i = frames.count(); i-- > 0;) {
     const WalkedFrame& frame = frames.frame(i);
     const FrameKind kind = labels.kinds[i];
@@ -150,7 +152,7 @@ uint32_t buildStack(Recording& recording, const Labels& labels) noexcept {
     if (!is_js && !session.has_native_stacks) continue;
     const uintptr_t pc = is_js && frame.bytecode != 0 ? frame.bytecode : frame.pc;
     const bool is_native = !is_js && isOfObject(session, pc);
-    if (!(is_native ? stack.addNative(pc) : stack.add(pc))) return 0;
+    if (!(is_native ? stack.addNative(pc) : stack.add(pc))) return kNoRoom;
   }
   stack.end();
   return stack.node();
@@ -193,9 +195,9 @@ struct NewStack {
   if (!thread.walker.isWhole()) thread.counters.stacks_deep++;
   if (!labels.is_whole)
     thread.counters.stacks_broken++;
-  else if (node != 0)
+  else if (node != kNoRoom)
     thread.stacks.put({stack.key}, thread.generation, {node, sumOf(labels.js)});
-  return node;
+  return node == kNoRoom ? 0 : node;
 }
 
 [[gnu::noinline]] void checkStack(Recording& recording, const KnownStack& known,
@@ -229,6 +231,11 @@ constexpr V8Code kNoCode;
 uint32_t currentStack(Recording& recording, const void* frame) noexcept {
   ThreadTracking& thread = recording.thread();
   Session& session = recording.session();
+  if (!session.has_native_stacks && !thread.isolate) [[unlikely]] {
+    // All that could be in its stack is not wanted.
+    if (!thread.has_asked_for_isolate && !thread.isolate_has_ended) askForIsolate(thread);
+    if (!thread.isolate) return 0;
+  }
   keepUp(thread, session);
   const WalkContext context = {thread.rules, session.modules, session.modules.executableText(),
                                thread.isolate ? thread.isolate->code : kNoCode};
