@@ -78,6 +78,7 @@
       "native/old_glibc.cc"
     ],
     "test_sources": [
+      "native/test/capture_answers_test.cc",
       "native/test/capture_test.cc",
       "native/test/code_table_test.cc",
       "native/test/counters_test.cc",
@@ -88,6 +89,7 @@
       "native/test/js_heap_test.cc",
       "native/test/live_memory_test.cc",
       "native/test/mapping_log_test.cc",
+      "native/test/memory_series_test.cc",
       "native/test/pattern_test.cc",
       "native/test/placement_test.cc",
       "native/test/residency_test.cc",

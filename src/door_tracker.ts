@@ -81,6 +81,25 @@ export interface NativeTable {
   /** Largest first; `stack` is numbers of frames, innermost first. */
   rows: { bytes: number; count: number | null; kind: string; thread: string; stack: Uint32Array }[];
   stats: NativeCaptureStats;
+  /** Columns by name, of equal length: `timeMs`, `tracked_bytes` and the fields of format.h. */
+  series: Record<string, Float64Array>;
+  /** Null without intervals. Four numbers per change: moment, row, bytes, count. */
+  timeline: { moments: NativeMoment[]; changes: Float64Array } | null;
+}
+
+export interface NativeMoment {
+  timeMs: number;
+  /** Of a mark; else empty. */
+  label: string;
+  isPeak: boolean;
+}
+
+export interface NativeTableOptions {
+  moment: 'peak' | 'end' | 'temporary';
+  /** For `temporary`; 0: nothing is. */
+  temporaryThreshold: number;
+  /** Of the timeline; 0: there is none. */
+  intervals: number;
 }
 
 declare const captureTextBrand: unique symbol;
@@ -108,8 +127,7 @@ export interface TrackerBinding {
 /** native/door/capture_door.cc. Works on files, on the pool. */
 export interface CaptureBinding {
   captureStats(path: string): Promise<NativeCaptureStats>;
-  /** What stacks held at the peak, or at the end. */
-  captureTable(path: string, atEnd: boolean): Promise<NativeTable>;
+  captureTable(path: string, options: NativeTableOptions): Promise<NativeTable>;
   captureTextOpen(path: string): CaptureTextHandle;
   /** The next records as lines of text, about 64 KiB; null at the end. */
   captureTextNext(text: CaptureTextHandle): Promise<string | null>;

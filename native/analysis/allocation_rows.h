@@ -28,15 +28,26 @@ struct TableRow {
   std::string kind;  // malloc, buffer, mmap, file, shm, stack, jsheap
   std::string thread;
   std::vector<uint32_t> stack;  // numbers of frames, innermost first
+  std::vector<uint32_t> sites = {};
 };
 
-enum class Moment { peak, end };
+// Of a capture: when it held the most, its end, or all blocks that were freed soon.
+enum class Moment { peak, end, temporary };
+
+// By how much a row changed since the moment before.
+struct RowChange {
+  uint32_t moment;
+  uint32_t row;
+  int64_t bytes;
+  int64_t count;
+};
 
 struct AllocationTable {
   // What the rows of the heap's kinds (malloc, buffer, mmap, jsheap) add up to.
   uint64_t total_bytes = 0;
   std::vector<StackFrame> frames;
-  std::vector<TableRow> rows;  // largest first
+  std::vector<TableRow> rows;      // largest first
+  std::vector<RowChange> changes;  // of the timeline, where it was asked for
 };
 
 }  // namespace memdrift

@@ -7,20 +7,45 @@
 
 namespace memdrift {
 
-CaptureAnalysis::CaptureAnalysis(const std::string& path) {
+CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions& options)
+    : live_(options.temporary_threshold) {
+  if (options.intervals != 0) planTimeline(path, options.intervals);
   CaptureReader reader(path);
   reader.readAll(*this);
   live_.finish();
+  series_.finish();
+  if (timeline_) timeline_->finish(live_.heap());
   totals_.counts = live_.counts();
   totals_.peak_bytes = static_cast<uint64_t>(live_.heap().peakBytes());
   totals_.leaked_bytes = static_cast<uint64_t>(live_.heap().totalBytes());
   totals_.dropped_records = std::max(totals_.dropped_records, live_.counts().lost_records);
+  totals_.start_ns = first_ns_;
   totals_.duration_ns = last_ns_ > first_ns_ ? last_ns_ - first_ns_ : 0;
   totals_.file_bytes = reader.fileBytes();
   totals_.damage = reader.damage();
   totals_.growth = growth_.highest();
   if (totals_.growth.time_ns != 0)
     totals_.growth.time_ns -= std::min(first_ns_, totals_.growth.time_ns);
+}
+
+// When the peak is, and when the end, is known after a pass only.
+void CaptureAnalysis::planTimeline(const std::string& path, uint32_t intervals) {
+  const CaptureAnalysis first(path);
+  Timeline::Plan plan;
+  plan.start_ns = first.first_ns_;
+  plan.end_ns = first.first_ns_ + first.totals_.duration_ns;
+  plan.intervals = intervals;
+  plan.peak_change = first.live_.heap().peakChange();
+  timeline_ = std::make_unique<Timeline>(plan);
+  live_.follow(timeline_.get());
+}
+
+std::vector<TimelineMoment> CaptureAnalysis::moments() const {
+  return timeline_ ? timeline_->moments() : std::vector<TimelineMoment>{};
+}
+
+void CaptureAnalysis::onMarker(uint64_t time_ns, std::string_view label) {
+  if (timeline_) timeline_->mark(time_ns, std::string(label), live_.heap());
 }
 
 void CaptureAnalysis::onHeader(const CaptureHeader& header) {
@@ -39,6 +64,8 @@ void CaptureAnalysis::onPlaceLines(const PlaceLines& place) {
 void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
   last_ns_ = memory.time_ns;
   growth_.add(memory, live_.blockBytes());
+  series_.add({memory, static_cast<uint64_t>(std::max<int64_t>(live_.heap().totalBytes(), 0))});
+  if (timeline_) timeline_->advance(memory.time_ns, live_.heap());
 }
 
 void CaptureAnalysis::onEpoch(const EpochPayload& epoch) {
@@ -170,6 +197,31 @@ const char* kindName(AllocationKind kind) {
 
 }  // namespace
 
+const SiteTotal& CaptureAnalysis::totalOf(const SiteTotals& totals, uint32_t site,
+                                          Moment moment) const {
+  static constexpr SiteTotal kNothing = {};
+  if (moment == Moment::peak) return totals.atPeak(site);
+  if (moment == Moment::end) return totals.now(site);
+  const std::vector<SiteTotal>& temporary = live_.temporary();
+  return &totals == &live_.heap() && site < temporary.size() ? temporary[site] : kNothing;
+}
+
+// The sites' changes as those of the rows that they are in.
+void CaptureAnalysis::addChanges(AllocationTable& table) const {
+  std::vector<uint32_t> rows(live_.sites().size(), UINT32_MAX);
+  for (uint32_t row = 0; row < table.rows.size(); row++)
+    for (const uint32_t site : table.rows[row].sites) rows[site] = row;
+  std::map<std::pair<uint32_t, uint32_t>, SiteTotal> sums;
+  for (const SiteChange& change : timeline_->changes()) {
+    if (rows[change.site] == UINT32_MAX) continue;
+    SiteTotal& sum = sums[{change.moment, rows[change.site]}];
+    sum.bytes = wrappingSum(sum.bytes, change.bytes);
+    sum.count += change.count;
+  }
+  for (const auto& [key, sum] : sums)
+    table.changes.push_back({key.first, key.second, sum.bytes, sum.count});
+}
+
 AllocationTable CaptureAnalysis::table(Moment moment) const {
   struct Held {
     uint32_t site;
@@ -178,10 +230,13 @@ AllocationTable CaptureAnalysis::table(Moment moment) const {
   std::vector<Held> held;
   Resolver resolver(*this);
   AllocationTable table;
+  std::vector<bool> has_changes(live_.sites().size());
+  if (timeline_)
+    for (const SiteChange& change : timeline_->changes()) has_changes[change.site] = true;
   const auto collect = [&](const SiteTotals& totals, bool is_heap) {
     for (uint32_t site = 0; site < totals.siteCount(); site++) {
-      const SiteTotal& total = moment == Moment::peak ? totals.atPeak(site) : totals.now(site);
-      if (total.bytes <= 0 && total.count <= 0) continue;
+      const SiteTotal& total = totalOf(totals, site, moment);
+      if (total.bytes <= 0 && total.count <= 0 && !(is_heap && has_changes[site])) continue;
       held.push_back({site, total});
       if (is_heap) table.total_bytes += static_cast<uint64_t>(total.bytes);
     }
@@ -189,7 +244,11 @@ AllocationTable CaptureAnalysis::table(Moment moment) const {
   collect(live_.heap(), true);
   collect(live_.beside(), false);
   // Stacks that differ by address only read the same.
-  std::map<std::tuple<std::vector<uint32_t>, std::string, std::string>, SiteTotal> rows;
+  struct Row {
+    SiteTotal total;
+    std::vector<uint32_t> sites;
+  };
+  std::map<std::tuple<std::vector<uint32_t>, std::string, std::string>, Row> rows;
   for (const Held& one : held) {
     const Site& site = live_.sites()[one.site];
     auto stack = resolver.stack(site.stream, site.node);
@@ -198,18 +257,25 @@ AllocationTable CaptureAnalysis::table(Moment moment) const {
     const bool is_of_buffer =
         site.kind == AllocationKind::block && std::any_of(stack.begin(), inner, is_buffer);
     const auto thread = threads_.find(site.stream);
-    SiteTotal& row = rows[{std::move(stack), is_of_buffer ? "buffer" : kindName(site.kind),
-                           thread == threads_.end() ? "" : thread->second}];
-    row.bytes += one.total.bytes;
-    row.count += one.total.count;
+    Row& row = rows[{std::move(stack), is_of_buffer ? "buffer" : kindName(site.kind),
+                     thread == threads_.end() ? "" : thread->second}];
+    row.total.bytes += one.total.bytes;
+    row.total.count += one.total.count;
+    if (timeline_) row.sites.push_back(one.site);
   }
-  for (const auto& [key, total] : rows)
-    table.rows.push_back({static_cast<uint64_t>(std::max<int64_t>(total.bytes, 0)),
-                          static_cast<uint64_t>(std::max<int64_t>(total.count, 0)),
-                          std::get<1>(key), std::get<2>(key), std::get<0>(key)});
+  for (auto& [key, row] : rows)
+    table.rows.push_back({static_cast<uint64_t>(std::max<int64_t>(row.total.bytes, 0)),
+                          static_cast<uint64_t>(std::max<int64_t>(row.total.count, 0)),
+                          std::get<1>(key), std::get<2>(key), std::get<0>(key),
+                          std::move(row.sites)});
   std::stable_sort(table.rows.begin(), table.rows.end(),
                    [](const TableRow& a, const TableRow& b) { return a.bytes > b.bytes; });
   table.frames = resolver.takeFrames();
+  if (timeline_) {
+    addChanges(table);
+    return table;
+  }
+  if (moment == Moment::temporary) return table;
   addJsHeap(table, js_heap_.at(moment, live_.heap().peakBytes()), mainThread());
   return table;
 }

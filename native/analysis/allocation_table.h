@@ -14,7 +14,9 @@
 #include "analysis/elf_symbols.h"
 #include "analysis/js_heap.h"
 #include "analysis/live_memory.h"
+#include "analysis/memory_series.h"
 #include "analysis/rss_growth.h"
+#include "analysis/timeline.h"
 #include "capture/capture_reader.h"
 
 namespace memdrift {
@@ -29,17 +31,26 @@ struct CaptureTotals {
   uint32_t pid = 0;
   uint64_t sample_bytes = 0;
   Growth growth;
+  uint64_t start_ns = 0;
   std::string info;    // JSON text about the process
   std::string damage;  // why the rest cannot be read; empty: the capture is whole
+};
+
+struct AnalysisOptions {
+  uint32_t temporary_threshold = 0;  // see LiveMemory
+  uint32_t intervals = 0;            // of the timeline; 0: there is none. A second pass
 };
 
 // Everything that one pass over a capture tells. Not for hooks; seconds for 100 M events.
 class CaptureAnalysis final : CaptureVisitor {
  public:
   // Throws as CaptureReader.
-  explicit CaptureAnalysis(const std::string& path);
+  explicit CaptureAnalysis(const std::string& path, const AnalysisOptions& options = {});
 
   const CaptureTotals& totals() const { return totals_; }
+  const MemorySeries& series() const { return series_; }
+  // Empty without a timeline.
+  std::vector<TimelineMoment> moments() const;
   // Reads the symbols of the objects that the stacks name.
   AllocationTable table(Moment moment) const;
 
@@ -54,6 +65,7 @@ class CaptureAnalysis final : CaptureVisitor {
     js_heap_.add(payload, live_.heap().peakBytes());
   }
   void onMemory(const MemoryPayload& memory) override;
+  void onMarker(uint64_t time_ns, std::string_view label) override;
   std::string mainThread() const;
   void onEpoch(const EpochPayload& epoch) override;
   void onEvent(const Event& event) override { live_.onEvent(event); }
@@ -73,8 +85,14 @@ class CaptureAnalysis final : CaptureVisitor {
   };
   class Resolver;
 
+  void planTimeline(const std::string& path, uint32_t intervals);
+  const SiteTotal& totalOf(const SiteTotals& totals, uint32_t site, Moment moment) const;
+  void addChanges(AllocationTable& table) const;
+
   CaptureTotals totals_;
   LiveMemory live_;
+  MemorySeries series_;
+  std::unique_ptr<Timeline> timeline_;
   RssGrowth growth_;
   JsHeapMoments js_heap_;
   std::map<uint32_t, std::string> code_;  // names by number

@@ -12,6 +12,7 @@ struct LiveBlock {
   uint64_t address;  // 0: an empty place
   uint64_t bytes;
   uint32_t site;
+  uint32_t ordinal = 0;  // among the allocations of its thread; 0 where nobody asks
 };
 
 // Open addressing without marks for what was removed: what comes behind moves up instead, so that

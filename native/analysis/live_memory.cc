@@ -101,6 +101,7 @@ uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
 void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
   if (sites_[site].kind == AllocationKind::block) block_bytes_ = wrappingSum(block_bytes_, bytes);
   if (isOfHeap(sites_[site].kind)) {
+    if (timeline_) timeline_->beforeChange(heap_);
     heap_.change(site, bytes, count);
   } else {
     beside_.followPeak(heap_.peakNumber());
@@ -113,6 +114,7 @@ void LiveMemory::addBlock(const Event& event) {
   counts_.allocations++;
   if (event.address == 0) return;  // no allocator gives it out
   const uint32_t site = siteOf(event, AllocationKind::block);
+  const uint32_t ordinal = temporary_threshold_ == 0 ? 0 : ++ordinals_[event.stream];
   if (LiveBlock* before = blocks_.find(event.address)) {
     // Its free was dropped, or is in another thread's order and comes a little later.
     counts_.closed_by_reuse++;
@@ -120,8 +122,9 @@ void LiveMemory::addBlock(const Event& event) {
     change(before->site, -static_cast<int64_t>(before->bytes), -1);
     before->bytes = event.weight;
     before->site = site;
+    before->ordinal = ordinal;
   } else {
-    blocks_.add({event.address, event.weight, site});
+    blocks_.add({event.address, event.weight, site, ordinal});
   }
   change(site, static_cast<int64_t>(event.weight), 1);
 }
@@ -143,8 +146,18 @@ void LiveMemory::freeBlock(const Event& event) {
   }
   if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray)
     last_freed_[event.stream] = *block;
+  if (temporary_threshold_ != 0) noteFree(*block);
   change(block->site, -static_cast<int64_t>(block->bytes), -1);
   blocks_.remove(block);
+}
+
+void LiveMemory::noteFree(const LiveBlock& block) {
+  const uint32_t made_since = ordinals_[sites_[block.site].stream] - block.ordinal;
+  if (made_since > temporary_threshold_) return;
+  if (block.site >= temporary_.size()) temporary_.resize(block.site + 1);
+  SiteTotal& total = temporary_[block.site];
+  total.bytes = wrappingSum(total.bytes, static_cast<int64_t>(block.bytes));
+  total.count++;
 }
 
 void LiveMemory::restoreBlock(const Event& event) {
@@ -154,6 +167,7 @@ void LiveMemory::restoreBlock(const Event& event) {
   const LiveBlock block = found->second;
   if (block.address != event.address || blocks_.find(event.address)) return;
   blocks_.add(block);
+  if (timeline_) timeline_->beforeChange(heap_);
   heap_.change(block.site, static_cast<int64_t>(block.bytes), 1);
   block_bytes_ = wrappingSum(block_bytes_, static_cast<int64_t>(block.bytes));
 }

@@ -9,6 +9,7 @@
 #include "analysis/block_map.h"
 #include "analysis/range_map.h"
 #include "analysis/site_totals.h"
+#include "analysis/timeline.h"
 #include "capture/capture_reader.h"
 
 namespace memdrift {
@@ -47,19 +48,26 @@ struct EventCounts {
 
 class LiveMemory final : public CaptureVisitor {
  public:
-  LiveMemory() = default;
+  // A block is temporary that is freed before its thread has made more than so many others; 0:
+  // none is.
+  explicit LiveMemory(uint32_t temporary_threshold = 0)
+      : temporary_threshold_(temporary_threshold) {}
   LiveMemory(const LiveMemory&) = delete;
   LiveMemory& operator=(const LiveMemory&) = delete;
 
   void onEvent(const Event& event) override;
   void onEpoch(const EpochPayload& epoch) override;
   void onStackResidency(const StackResidency& stack) override;
+  // Takes what is held at moments; before the first event.
+  void follow(Timeline* timeline) { timeline_ = timeline; }
   // After the last event; the totals hold then.
   void finish();
 
   const EventCounts& counts() const { return counts_; }
   const SiteTotals& heap() const { return heap_; }      // block, mapping
   const SiteTotals& beside() const { return beside_; }  // file, shared, stack
+  // By site: all that were temporary.
+  const std::vector<SiteTotal>& temporary() const { return temporary_; }
   const std::vector<Site>& sites() const { return sites_; }
   // The empty stack where there is no such node: a damaged capture may name any.
   const StackNode& node(uint32_t stream, uint32_t node) const;
@@ -77,6 +85,7 @@ class LiveMemory final : public CaptureVisitor {
   void adviseRange(const Event& event);
   void moveRange(const Event& event);
   void removeRange(uint64_t begin, uint64_t end);
+  void noteFree(const LiveBlock& block);
   void addStack(const Event& event);
   void removeStack(uint64_t address);
   uint32_t siteOf(const Event& event, AllocationKind kind);
@@ -104,6 +113,10 @@ class LiveMemory final : public CaptureVisitor {
   // may come yet. By address, until the end of the epoch after.
   std::unordered_map<uint64_t, uint64_t> owed_frees_;
   uint64_t epoch_ = 0;
+  uint32_t temporary_threshold_;
+  std::unordered_map<uint32_t, uint32_t> ordinals_;  // by stream, where something is temporary
+  std::vector<SiteTotal> temporary_;
+  Timeline* timeline_ = nullptr;
 };
 
 }  // namespace memdrift

@@ -17,6 +17,10 @@ constexpr int64_t wrappingSum(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
 }
 
+constexpr int64_t wrappingDifference(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+}
+
 // One addition per event: a site's part of the peak is put down when the site next changes, so
 // that a new peak costs nothing.
 class SiteTotals {
@@ -24,10 +28,8 @@ class SiteTotals {
   void change(uint32_t site, int64_t bytes, int64_t count) {
     if (site >= sites_.size()) sites_.resize(site + 1);
     // A peak is known to be one when something is freed.
-    if (bytes < 0 && total_ > peak_ && !follows_) {
-      peak_ = total_;
-      peak_number_++;
-    }
+    if (bytes < 0 && total_ > peak_ && !follows_) setPeak();
+    changes_++;
     Site& one = sites_[site];
     keep(one);
     one.now.bytes = wrappingSum(one.now.bytes, bytes);
@@ -41,16 +43,16 @@ class SiteTotals {
   }
   // After the last event.
   void finish() {
-    if (total_ > peak_ && !follows_) {
-      peak_ = total_;
-      peak_number_++;
-    }
+    if (total_ > peak_ && !follows_) setPeak();
     for (Site& one : sites_) keep(one);
   }
 
   int64_t totalBytes() const { return total_; }
   // Also before finish().
   int64_t peakBytes() const { return total_ > peak_ ? total_ : peak_; }
+  uint64_t changes() const { return changes_; }
+  // Changes until the peak, after finish().
+  uint64_t peakChange() const { return peak_change_; }
   uint64_t peakNumber() const { return peak_number_; }
   uint32_t siteCount() const { return static_cast<uint32_t>(sites_.size()); }
   const SiteTotal& now(uint32_t site) const { return sites_[site].now; }
@@ -63,6 +65,11 @@ class SiteTotals {
     uint64_t peak_number = 0;  // that at_peak is of
   };
 
+  void setPeak() {
+    peak_ = total_;
+    peak_number_++;
+    peak_change_ = changes_;
+  }
   void keep(Site& one) const {
     if (one.peak_number == peak_number_) return;
     one.at_peak = one.now;
@@ -73,6 +80,8 @@ class SiteTotals {
   int64_t total_ = 0;
   int64_t peak_ = 0;
   uint64_t peak_number_ = 0;
+  uint64_t changes_ = 0;
+  uint64_t peak_change_ = 0;
   bool follows_ = false;
 };
 

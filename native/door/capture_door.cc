@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Captures as files: read on the pool, in bounded memory.
+#include <limits>
 #include <memory>
 #include <mutex>
 
@@ -72,6 +73,55 @@ Napi::Object frameToJs(Napi::Env env, const StackFrame& frame) {
   return object;
 }
 
+// Null where it is not known.
+double known(uint64_t bytes) {
+  return bytes == kUnknown ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(bytes);
+}
+
+// Columns by name, NaN for what is not known.
+Napi::Object seriesToJs(Napi::Env env, const std::vector<SeriesRow>& rows, uint64_t start_ns) {
+  Napi::Object object = Napi::Object::New(env);
+  const auto add = [&](const char* name, auto&& value) {
+    std::vector<double> column;
+    column.reserve(rows.size());
+    for (const SeriesRow& row : rows) column.push_back(value(row));
+    object.Set(name, toFloat64Array(env, column));
+  };
+  add("timeMs", [&](const SeriesRow& row) {
+    return static_cast<double>(static_cast<int64_t>(row.memory.time_ns - start_ns)) / 1e6;
+  });
+  add("tracked_bytes", [](const SeriesRow& row) { return static_cast<double>(row.tracked_bytes); });
+#define MEMDRIFT_ADD(name) add(#name, [](const SeriesRow& row) { return known(row.memory.name); });
+  MEMDRIFT_MEMORY_FIELDS(MEMDRIFT_ADD)
+#undef MEMDRIFT_ADD
+  return object;
+}
+
+// Moments, and four numbers per change: moment, row, bytes, count.
+Napi::Value timelineToJs(Napi::Env env, const std::vector<TimelineMoment>& moments,
+                         const std::vector<RowChange>& changes, uint64_t start_ns) {
+  if (moments.empty()) return env.Null();
+  Napi::Array list = Napi::Array::New(env, moments.size());
+  for (uint32_t i = 0; i < moments.size(); i++) {
+    Napi::Object moment = Napi::Object::New(env);
+    const auto since_ns = static_cast<int64_t>(moments[i].time_ns - start_ns);
+    moment.Set("timeMs", static_cast<double>(since_ns) / 1e6);
+    moment.Set("label", moments[i].label);
+    moment.Set("isPeak", moments[i].is_peak);
+    list.Set(i, moment);
+  }
+  std::vector<double> numbers;
+  numbers.reserve(changes.size() * 4);
+  for (const RowChange& change : changes)
+    for (const double number :
+         {double(change.moment), double(change.row), double(change.bytes), double(change.count)})
+      numbers.push_back(number);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("moments", list);
+  object.Set("changes", toFloat64Array(env, numbers));
+  return object;
+}
+
 Napi::Object tableToJs(Napi::Env env, const AllocationTable& table) {
   Napi::Array frames = Napi::Array::New(env, table.frames.size());
   for (uint32_t i = 0; i < table.frames.size(); i++) frames.Set(i, frameToJs(env, table.frames[i]));
@@ -102,24 +152,42 @@ Napi::Value captureStats(const Napi::CallbackInfo& info) {
       [=](Napi::Env env) { return totalsToJs(env, *totals); });
 }
 
-// captureTable(path, atEnd): a promise.
+Moment momentOf(const std::string& name) {
+  if (name == "peak") return Moment::peak;
+  if (name == "end") return Moment::end;
+  if (name == "temporary") return Moment::temporary;
+  throw Error(ErrorCode::ERR_INVALID, "moment is " + name + "; it is peak, end or temporary");
+}
+
+// captureTable(path, {moment, temporaryThreshold, intervals}): a promise.
 Napi::Value captureTable(const Napi::CallbackInfo& info) {
   const std::string path = stringArgument(info[0], "path");
-  const Moment moment = info[1].ToBoolean().Value() ? Moment::end : Moment::peak;
+  const auto given = info[1].As<Napi::Object>();
+  const Moment moment = momentOf(stringArgument(given.Get("moment"), "moment"));
+  const auto numberOf = [&](const char* name) {
+    return static_cast<uint32_t>(integerArgument(given.Get(name), name));
+  };
+  const AnalysisOptions options = {numberOf("temporaryThreshold"), numberOf("intervals")};
   struct Result {
     CaptureTotals totals;
     AllocationTable table;
+    std::vector<SeriesRow> series;
+    std::vector<TimelineMoment> moments;
   };
   auto result = std::make_shared<Result>();
   return runOffThread(
       info.Env(),
       [=] {
-        const CaptureAnalysis analysis(path);
-        *result = {analysis.totals(), analysis.table(moment)};
+        const CaptureAnalysis analysis(path, options);
+        *result = {analysis.totals(), analysis.table(moment), analysis.series().rows(),
+                   analysis.moments()};
       },
       [=](Napi::Env env) -> Napi::Value {
         Napi::Object object = tableToJs(env, result->table);
+        const uint64_t start_ns = result->totals.start_ns;
         object.Set("stats", totalsToJs(env, result->totals));
+        object.Set("series", seriesToJs(env, result->series, start_ns));
+        object.Set("timeline", timelineToJs(env, result->moments, result->table.changes, start_ns));
         return object;
       });
 }
