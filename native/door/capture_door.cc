@@ -97,22 +97,29 @@ Napi::Object seriesToJs(Napi::Env env, const std::vector<SeriesRow>& rows, uint6
   return object;
 }
 
+struct Reported {
+  CaptureTotals totals;
+  AllocationTable table;
+  std::vector<SeriesRow> series;
+  std::vector<TimelineMoment> moments;
+};
+
 // Moments, and four numbers per change: moment, row, bytes, count.
-Napi::Value timelineToJs(Napi::Env env, const std::vector<TimelineMoment>& moments,
-                         const std::vector<RowChange>& changes, uint64_t start_ns) {
-  if (moments.empty()) return env.Null();
-  Napi::Array list = Napi::Array::New(env, moments.size());
-  for (uint32_t i = 0; i < moments.size(); i++) {
+Napi::Value timelineToJs(Napi::Env env, const Reported& reported) {
+  if (reported.moments.empty()) return env.Null();
+  Napi::Array list = Napi::Array::New(env, reported.moments.size());
+  for (uint32_t i = 0; i < reported.moments.size(); i++) {
+    const TimelineMoment& from = reported.moments[i];
     Napi::Object moment = Napi::Object::New(env);
-    const auto since_ns = static_cast<int64_t>(moments[i].time_ns - start_ns);
+    const auto since_ns = static_cast<int64_t>(from.time_ns - reported.totals.start_ns);
     moment.Set("timeMs", static_cast<double>(since_ns) / 1e6);
-    moment.Set("label", moments[i].label);
-    moment.Set("isPeak", moments[i].is_peak);
+    moment.Set("label", from.label);
+    moment.Set("isPeak", from.is_peak);
     list.Set(i, moment);
   }
   std::vector<double> numbers;
-  numbers.reserve(changes.size() * 4);
-  for (const RowChange& change : changes)
+  numbers.reserve(reported.table.changes.size() * 4);
+  for (const RowChange& change : reported.table.changes)
     for (const double number :
          {double(change.moment), double(change.row), double(change.bytes), double(change.count)})
       numbers.push_back(number);
@@ -168,13 +175,7 @@ Napi::Value captureTable(const Napi::CallbackInfo& info) {
     return static_cast<uint32_t>(integerArgument(given.Get(name), name));
   };
   const AnalysisOptions options = {numberOf("temporaryThreshold"), numberOf("intervals")};
-  struct Result {
-    CaptureTotals totals;
-    AllocationTable table;
-    std::vector<SeriesRow> series;
-    std::vector<TimelineMoment> moments;
-  };
-  auto result = std::make_shared<Result>();
+  auto result = std::make_shared<Reported>();
   return runOffThread(
       info.Env(),
       [=] {
@@ -184,10 +185,9 @@ Napi::Value captureTable(const Napi::CallbackInfo& info) {
       },
       [=](Napi::Env env) -> Napi::Value {
         Napi::Object object = tableToJs(env, result->table);
-        const uint64_t start_ns = result->totals.start_ns;
         object.Set("stats", totalsToJs(env, result->totals));
-        object.Set("series", seriesToJs(env, result->series, start_ns));
-        object.Set("timeline", timelineToJs(env, result->moments, result->table.changes, start_ns));
+        object.Set("series", seriesToJs(env, result->series, result->totals.start_ns));
+        object.Set("timeline", timelineToJs(env, *result));
         return object;
       });
 }
