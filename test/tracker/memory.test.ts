@@ -46,7 +46,7 @@ describe('a program that holds memory of every kind', async () => {
 
   test('threads that are older than the capture have stacks too', () => {
     const older = table.rows.filter((row) => row.kind === 'stack' && row.stack.length === 0);
-    const count = older.reduce((sum, row) => sum + row.count, 0);
+    const count = older.reduce((sum, row) => sum + (row.count ?? 0), 0);
     // The four of V8's pool, at least.
     expect(count).toBeGreaterThanOrEqual(4);
   });
