@@ -61,7 +61,10 @@ function buildEnvironment() {
 
 function prepare() {
   const tsc = resolved('typescript/bin/tsc');
-  if (tsc) return run(tsc, ['-p', 'tsconfig.json'], {});
+  if (tsc) {
+    const status = run(tsc, ['-p', 'tsconfig.json'], {});
+    return status !== 0 ? status : run(join(__dirname, 'src/page/bundle.cjs'), [], {});
+  }
   if (existsSync(join(__dirname, 'dist/index.js'))) return 0;
   process.stderr.write(
     'memdrift: dist/ is not built, because typescript is not installed; ' +

@@ -2,10 +2,12 @@
   "variables": {
     "core_sources": [
       "native/analysis/allocation_table.cc",
+      "native/analysis/call_tree.cc",
       "native/analysis/code_names.cc",
       "native/analysis/elf_symbols.cc",
       "native/analysis/js_heap.cc",
       "native/analysis/live_memory.cc",
+      "native/analysis/program_code.cc",
       "native/analysis/record_text.cc",
       "native/analysis/rss_growth.cc",
       "native/capture/capture_reader.cc",

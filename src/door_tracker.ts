@@ -78,13 +78,29 @@ export interface NativeFrame {
 export interface NativeTable {
   totalBytes: number;
   frames: NativeFrame[];
-  /** Largest first; `stack` is numbers of frames, innermost first. */
-  rows: { bytes: number; count: number | null; kind: string; thread: string; stack: Uint32Array }[];
+  /** Callers before callees; 0 is the empty stack. */
+  stacks: { parent: Uint32Array; frame: Uint32Array };
+  threads: string[];
+  kinds: string[];
+  /** Columns of equal length, the largest first. `count` is NaN where it is not known. */
+  rows: NativeRows;
   stats: NativeCaptureStats;
   /** Columns by name, of equal length: `timeMs`, `tracked_bytes` and the fields of format.h. */
   series: Record<string, Float64Array>;
   /** Null without intervals. Four numbers per change: moment, row, bytes, count. */
   timeline: { moments: NativeMoment[]; changes: Float64Array } | null;
+}
+
+export interface NativeRows {
+  bytes: Float64Array;
+  count: Float64Array;
+  everBytes: Float64Array;
+  everCount: Float64Array;
+  node: Uint32Array;
+  /** Of `threads`. */
+  thread: Uint32Array;
+  /** Of `kinds`. */
+  kind: Uint32Array;
 }
 
 export interface NativeMoment {
@@ -98,6 +114,8 @@ export interface NativeTableOptions {
   moment: 'peak' | 'end' | 'temporary';
   /** For `temporary`; 0: nothing is. */
   temporaryThreshold: number;
+  /** Also rows of what is not held at that moment. */
+  all: boolean;
   /** Of the timeline; 0: there is none. */
   intervals: number;
 }

@@ -1,15 +1,26 @@
 /** The public API of memdrift. Named exports only; everything else is internal. */
+
+export { onlyKinds, stackAt, tableRows } from './analysis/report_rows.ts';
+export {
+  captureText,
+  readCaptureReport,
+  readCaptureStats,
+  readCaptureTable,
+} from './capture/capture.ts';
 export {
   type AllocationKind,
   allocationKinds,
+  type CaptureReport,
   type CaptureStats,
   type CaptureTable,
-  captureText,
   type Frame,
-  readCaptureStats,
-  readCaptureTable,
+  type MemorySeries,
+  type Moment,
+  type ReportOptions,
+  type RowColumns,
+  type StackTree,
   type TableRow,
-} from './capture/capture.ts';
+} from './capture/capture_model.ts';
 export {
   type ErrorCode,
   type ErrorDetails,

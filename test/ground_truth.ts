@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CaptureTable, readCaptureTable, type TableRow } from '../src/capture/capture.ts';
+import { readCaptureTable } from '../src/capture/capture.ts';
+import type { CaptureTable, TableRow } from '../src/capture/capture_model.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = join(root, 'dist/cli.js');

@@ -21,14 +21,30 @@ struct StackFrame {
   auto operator<=>(const StackFrame&) const = default;
 };
 
+// Stacks with their common callers once. Node 0 is the empty stack; a node comes after its caller.
+struct StackTree {
+  std::vector<uint32_t> parents{0};
+  std::vector<uint32_t> frames{0};  // number of the function; of node 0 nothing
+};
+
+// What memory is of, in reports. jsheap: objects that V8 says are there.
+#define MEMDRIFT_ROW_KINDS(X) X(malloc) X(buffer) X(mmap) X(file) X(shm) X(stack) X(jsheap)
+
+enum class RowKind : uint8_t {
+#define MEMDRIFT_KIND(name) k_##name,
+  MEMDRIFT_ROW_KINDS(MEMDRIFT_KIND)
+#undef MEMDRIFT_KIND
+};
+
 // Memory of one stack, thread and kind.
 struct TableRow {
-  uint64_t bytes;
-  uint64_t count;    // 0: not known
-  std::string kind;  // malloc, buffer, mmap, file, shm, stack, jsheap
-  std::string thread;
-  std::vector<uint32_t> stack;  // numbers of frames, innermost first
-  std::vector<uint32_t> sites = {};
+  uint64_t bytes = 0;
+  uint64_t count = 0;  // of allocations; 0: not known
+  RowKind kind = RowKind::k_malloc;
+  uint32_t thread = 0;      // in the table's list
+  uint32_t node = 0;        // of the table's stacks
+  uint64_t ever_bytes = 0;  // allocated at any time
+  uint64_t ever_count = 0;
 };
 
 // Of a capture: when it held the most, its end, or all blocks that were freed soon.
@@ -46,8 +62,10 @@ struct AllocationTable {
   // What the rows of the heap's kinds (malloc, buffer, mmap, jsheap) add up to.
   uint64_t total_bytes = 0;
   std::vector<StackFrame> frames;
-  std::vector<TableRow> rows;      // largest first
-  std::vector<RowChange> changes;  // of the timeline, where it was asked for
+  StackTree stacks;
+  std::vector<std::string> threads;  // id and name
+  std::vector<TableRow> rows;        // largest first
+  std::vector<RowChange> changes;    // of the timeline, where it was asked for
 };
 
 }  // namespace memdrift

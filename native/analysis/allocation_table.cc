@@ -2,13 +2,16 @@
 #include "analysis/allocation_table.h"
 
 #include <algorithm>
-#include <set>
+#include <numeric>
+#include <string_view>
 #include <unordered_map>
+
+#include "analysis/call_tree.h"
 
 namespace memdrift {
 
 CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions& options)
-    : live_(options.temporary_threshold) {
+    : live_(options.temporary_threshold), has_all_(options.has_all) {
   if (options.intervals != 0) planTimeline(path, options.intervals);
   CaptureReader reader(path);
   reader.readAll(*this);
@@ -54,13 +57,6 @@ void CaptureAnalysis::onHeader(const CaptureHeader& header) {
   first_ns_ = header.start_monotonic_ns;
 }
 
-void CaptureAnalysis::onPlaceLines(const PlaceLines& place) {
-  std::vector<Line>& lines = lines_[{place.code, place.offset}];
-  lines.clear();
-  for (const PlaceLine& one : place.lines)
-    lines.push_back({one.line, std::string(one.function), std::string(one.file)});
-}
-
 void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
   last_ns_ = memory.time_ns;
   growth_.add(memory, live_.blockBytes());
@@ -83,11 +79,6 @@ void CaptureAnalysis::onThread(const ThreadRecord& thread) {
   threads_[thread.stream] = std::to_string(thread.tid) + " " + std::string(thread.name);
 }
 
-void CaptureAnalysis::onModule(const ModuleRecord& module) {
-  modules_[module.start_address] = {module.end_address, module.file_offset,
-                                    std::string(module.path), std::string(module.build_id)};
-}
-
 std::string CaptureAnalysis::mainThread() const {
   const std::string tid = std::to_string(totals_.pid) + " ";
   for (const auto& [stream, name] : threads_)
@@ -95,104 +86,110 @@ std::string CaptureAnalysis::mainThread() const {
   return "";
 }
 
-// Frames of stacks to text.
-class CaptureAnalysis::Resolver {
- public:
-  explicit Resolver(const CaptureAnalysis& of) : of_(of) {}
-
-  // Numbers of frames, innermost first.
-  std::vector<uint32_t> stack(uint32_t stream, uint32_t node) {
-    std::vector<uint32_t> frames;
-    while (node != 0) {
-      const StackNode& one = of_.live_.node(stream, node);
-      const std::vector<uint32_t>& here = frameNumbers(one);
-      frames.insert(frames.end(), here.begin(), here.end());
-      node = one.parent;
-    }
-    return frames;
-  }
-  std::vector<StackFrame> takeFrames() { return std::move(frames_); }
-  const std::vector<StackFrame>& frames() const { return frames_; }
-
- private:
-  // More than one where functions were compiled into one another; innermost first.
-  const std::vector<uint32_t>& frameNumbers(const StackNode& node) {
-    const auto lines = of_.lines_.find({node.code, node.place});
-    const bool has_lines = node.code != 0 && lines != of_.lines_.end();
-    // Places in the same piece of code are the same function.
-    const std::pair key(node.code, node.code == 0 || has_lines ? node.place : 0);
-    const auto [found, is_new] = numbers_.try_emplace(key);
-    if (!is_new) return found->second;
-    StackFrame outer = frameOf(node);
-    if (has_lines) {
-      outer.line = lines->second[0].line;
-      for (size_t i = lines->second.size(); --i > 0;) {
-        const Line& inlined = lines->second[i];
-        found->second.push_back(
-            add({inlined.function, inlined.file, 0, 0, inlined.line, true, false}));
-      }
-    }
-    found->second.push_back(add(std::move(outer)));
-    return found->second;
-  }
-  uint32_t add(StackFrame frame) {
-    const auto [found, is_new] =
-        frame_numbers_.try_emplace(frame, static_cast<uint32_t>(frames_.size()));
-    if (is_new) frames_.push_back(std::move(frame));
-    return found->second;
-  }
-  StackFrame frameOf(const StackNode& node) {
-    if (node.code != 0) {
-      const auto name = of_.code_.find(node.code);
-      if (name == of_.code_.end()) return {};
-      const FunctionName known = functionNameOf(name->second);
-      return {known.function, known.file, known.line, known.column, 0, false, !known.is_js};
-    }
-    return node.place == 0 ? nativeFrame("(older frames)", "") : nativeFrameAt(node.place);
-  }
-  static StackFrame nativeFrame(const std::string& function, const std::string& object) {
-    return {function, object, 0, 0, 0, false, true};
-  }
-  StackFrame nativeFrameAt(uint64_t pc) {
-    auto beyond = of_.modules_.upper_bound(pc - 1);
-    if (beyond == of_.modules_.begin()) return nativeFrame("", "");
-    const auto& [start, module] = *--beyond;
-    if (pc - 1 >= module.end) return nativeFrame("", "");
-    auto& symbols = symbols_[module.path];
-    if (!symbols) symbols = std::make_unique<ElfSymbols>(module.path, module.build_id);
-    return nativeFrame(symbols->nameAt(pc - 1 - start + module.file_offset), module.path);
-  }
-
-  const CaptureAnalysis& of_;
-  std::map<std::pair<uint32_t, uint64_t>, std::vector<uint32_t>> numbers_;
-  std::vector<StackFrame> frames_;
-  std::map<StackFrame, uint32_t> frame_numbers_;
-  std::map<std::string, std::unique_ptr<ElfSymbols>> symbols_;
-};
-
 namespace {
 
-// True for a frame of what Node and V8 take the memory behind Buffers and ArrayBuffers from.
-bool makesBuffers(const StackFrame& frame) {
-  return frame.is_native && frame.function.find("ArrayBufferAllocator::") != std::string::npos;
-}
-
+// What Node and V8 take the memory behind Buffers and ArrayBuffers from.
+constexpr std::string_view kBufferAllocator = "ArrayBufferAllocator::";
 // It calls malloc itself, or through a function or two: what has it further out is about a buffer.
 constexpr size_t kAllocatorFrames = 4;
 
-const char* kindName(AllocationKind kind) {
+RowKind rowKindOf(AllocationKind kind) {
   switch (kind) {
     case AllocationKind::block:
-      return "malloc";
+      return RowKind::k_malloc;
     case AllocationKind::mapping:
-      return "mmap";
+      return RowKind::k_mmap;
     case AllocationKind::file:
-      return "file";
+      return RowKind::k_file;
     case AllocationKind::shared:
-      return "shm";
+      return RowKind::k_shm;
     default:
-      return "stack";
+      return RowKind::k_stack;
   }
+}
+
+constexpr uint32_t kNoRow = UINT32_MAX;
+
+// Rows by what they are told by: stack, kind and thread.
+class Rows {
+ public:
+  uint32_t of(uint32_t node, RowKind kind, uint32_t thread) {
+    const uint64_t what = static_cast<uint64_t>(thread) << 8 | static_cast<uint64_t>(kind);
+    const auto [found, is_new] =
+        numbers_.try_emplace({node, what}, static_cast<uint32_t>(all_.size()));
+    if (is_new) all_.push_back({0, 0, kind, thread, node, 0, 0});
+    return found->second;
+  }
+  std::vector<TableRow>& all() { return all_; }
+
+ private:
+  struct Key {
+    uint32_t node;
+    uint64_t what;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    size_t operator()(const Key& key) const noexcept {
+      return (key.what << 32 ^ key.what >> 32 ^ key.node) * 0x9e3779b97f4a7c15U >> 7;
+    }
+  };
+
+  std::unordered_map<Key, uint32_t, Hash> numbers_;
+  std::vector<TableRow> all_;
+};
+
+// Names by number, each once.
+class ThreadNames {
+ public:
+  explicit ThreadNames(const std::map<uint32_t, std::string>& by_stream) : by_stream_(by_stream) {}
+
+  uint32_t of(const std::string& name) {
+    const auto [found, is_new] = numbers_.try_emplace(name, static_cast<uint32_t>(all_.size()));
+    if (is_new) all_.push_back(name);
+    return found->second;
+  }
+  uint32_t ofStream(uint32_t stream) {
+    const auto thread = by_stream_.find(stream);
+    return of(thread == by_stream_.end() ? "" : thread->second);
+  }
+  std::vector<std::string> take() { return std::move(all_); }
+
+ private:
+  const std::map<uint32_t, std::string>& by_stream_;
+  std::map<std::string, uint32_t> numbers_;
+  std::vector<std::string> all_;
+};
+
+void addTo(TableRow& row, const SiteTotal& total, const SiteTotal& ever) {
+  row.bytes += static_cast<uint64_t>(total.bytes);
+  row.count += static_cast<uint64_t>(total.count);
+  row.ever_bytes += static_cast<uint64_t>(ever.bytes);
+  row.ever_count += static_cast<uint64_t>(ever.count);
+}
+
+uint64_t notNegative(uint64_t sum) { return static_cast<int64_t>(sum) < 0 ? 0 : sum; }
+
+// Largest first. `rows_of_sites` follows them.
+void sortRows(std::vector<TableRow>& rows, std::vector<uint32_t>& rows_of_sites) {
+  // A damaged capture can give more back than there was.
+  for (TableRow& row : rows) {
+    row.bytes = notNegative(row.bytes);
+    row.count = notNegative(row.count);
+  }
+  std::vector<uint32_t> order(rows.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return rows[a].bytes > rows[b].bytes; });
+  std::vector<TableRow> sorted;
+  sorted.reserve(rows.size());
+  std::vector<uint32_t> places(rows.size());
+  for (const uint32_t row : order) {
+    places[row] = static_cast<uint32_t>(sorted.size());
+    sorted.push_back(rows[row]);
+  }
+  rows = std::move(sorted);
+  for (uint32_t& row : rows_of_sites)
+    if (row != kNoRow) row = places[row];
 }
 
 }  // namespace
@@ -206,15 +203,29 @@ const SiteTotal& CaptureAnalysis::totalOf(const SiteTotals& totals, uint32_t sit
   return &totals == &live_.heap() && site < temporary.size() ? temporary[site] : kNothing;
 }
 
+// Sites that a table of that moment has rows for.
+std::vector<bool> CaptureAnalysis::wantedSites(Moment moment) const {
+  std::vector<bool> wanted(live_.sites().size());
+  const auto add = [&](const SiteTotals& totals) {
+    for (uint32_t site = 0; site < totals.siteCount(); site++) {
+      const SiteTotal& total = totalOf(totals, site, moment);
+      const bool has_been = has_all_ && totals.ever(site).count > 0;
+      if (total.bytes > 0 || total.count > 0 || has_been) wanted[site] = true;
+    }
+  };
+  add(live_.heap());
+  add(live_.beside());
+  if (timeline_)
+    for (const SiteChange& change : timeline_->changes()) wanted[change.site] = true;
+  return wanted;
+}
+
 // The sites' changes as those of the rows that they are in.
-void CaptureAnalysis::addChanges(AllocationTable& table) const {
-  std::vector<uint32_t> rows(live_.sites().size(), UINT32_MAX);
-  for (uint32_t row = 0; row < table.rows.size(); row++)
-    for (const uint32_t site : table.rows[row].sites) rows[site] = row;
+void CaptureAnalysis::addChanges(AllocationTable& table,
+                                 const std::vector<uint32_t>& rows_of_sites) const {
   std::map<std::pair<uint32_t, uint32_t>, SiteTotal> sums;
   for (const SiteChange& change : timeline_->changes()) {
-    if (rows[change.site] == UINT32_MAX) continue;
-    SiteTotal& sum = sums[{change.moment, rows[change.site]}];
+    SiteTotal& sum = sums[{change.moment, rows_of_sites[change.site]}];
     sum.bytes = wrappingSum(sum.bytes, change.bytes);
     sum.count += change.count;
   }
@@ -223,60 +234,36 @@ void CaptureAnalysis::addChanges(AllocationTable& table) const {
 }
 
 AllocationTable CaptureAnalysis::table(Moment moment) const {
-  struct Held {
-    uint32_t site;
-    SiteTotal total;
-  };
-  std::vector<Held> held;
-  Resolver resolver(*this);
   AllocationTable table;
-  std::vector<bool> has_changes(live_.sites().size());
+  CallTree tree(live_, code_);
+  FramesNamed buffer_allocators(tree, kBufferAllocator);
+  ThreadNames threads(threads_);
+  Rows rows;
+  std::vector<uint32_t> rows_of_sites(live_.sites().size(), kNoRow);
+  const std::vector<bool> wanted = wantedSites(moment);
+  for (uint32_t number = 0; number < wanted.size(); number++) {
+    if (!wanted[number]) continue;
+    const Site& site = live_.sites()[number];
+    const bool is_heap = isOfHeap(site.kind);
+    const SiteTotals& totals = is_heap ? live_.heap() : live_.beside();
+    const SiteTotal& total = totalOf(totals, number, moment);
+    const uint32_t node = tree.nodeOf(site.stream, site.node);
+    const bool is_of_buffer = site.kind == AllocationKind::block &&
+                              buffer_allocators.isAmongInnermost(kAllocatorFrames, node);
+    const RowKind kind = is_of_buffer ? RowKind::k_buffer : rowKindOf(site.kind);
+    rows_of_sites[number] = rows.of(node, kind, threads.ofStream(site.stream));
+    addTo(rows.all()[rows_of_sites[number]], total, totals.ever(number));
+    if (is_heap) table.total_bytes += static_cast<uint64_t>(total.bytes);
+  }
+  table.rows = std::move(rows.all());
+  sortRows(table.rows, rows_of_sites);
   if (timeline_)
-    for (const SiteChange& change : timeline_->changes()) has_changes[change.site] = true;
-  const auto collect = [&](const SiteTotals& totals, bool is_heap) {
-    for (uint32_t site = 0; site < totals.siteCount(); site++) {
-      const SiteTotal& total = totalOf(totals, site, moment);
-      if (total.bytes <= 0 && total.count <= 0 && !(is_heap && has_changes[site])) continue;
-      held.push_back({site, total});
-      if (is_heap) table.total_bytes += static_cast<uint64_t>(total.bytes);
-    }
-  };
-  collect(live_.heap(), true);
-  collect(live_.beside(), false);
-  // Stacks that differ by address only read the same.
-  struct Row {
-    SiteTotal total;
-    std::vector<uint32_t> sites;
-  };
-  std::map<std::tuple<std::vector<uint32_t>, std::string, std::string>, Row> rows;
-  for (const Held& one : held) {
-    const Site& site = live_.sites()[one.site];
-    auto stack = resolver.stack(site.stream, site.node);
-    const auto is_buffer = [&](uint32_t frame) { return makesBuffers(resolver.frames()[frame]); };
-    const auto inner = stack.begin() + static_cast<long>(std::min(stack.size(), kAllocatorFrames));
-    const bool is_of_buffer =
-        site.kind == AllocationKind::block && std::any_of(stack.begin(), inner, is_buffer);
-    const auto thread = threads_.find(site.stream);
-    Row& row = rows[{std::move(stack), is_of_buffer ? "buffer" : kindName(site.kind),
-                     thread == threads_.end() ? "" : thread->second}];
-    row.total.bytes += one.total.bytes;
-    row.total.count += one.total.count;
-    if (timeline_) row.sites.push_back(one.site);
-  }
-  for (auto& [key, row] : rows)
-    table.rows.push_back({static_cast<uint64_t>(std::max<int64_t>(row.total.bytes, 0)),
-                          static_cast<uint64_t>(std::max<int64_t>(row.total.count, 0)),
-                          std::get<1>(key), std::get<2>(key), std::get<0>(key),
-                          std::move(row.sites)});
-  std::stable_sort(table.rows.begin(), table.rows.end(),
-                   [](const TableRow& a, const TableRow& b) { return a.bytes > b.bytes; });
-  table.frames = resolver.takeFrames();
-  if (timeline_) {
-    addChanges(table);
-    return table;
-  }
-  if (moment == Moment::temporary) return table;
-  addJsHeap(table, js_heap_.at(moment, live_.heap().peakBytes()), mainThread());
+    addChanges(table, rows_of_sites);
+  else if (moment != Moment::temporary)
+    addJsHeap(table, tree,
+              {js_heap_.at(moment, live_.heap().peakBytes()), threads.of(mainThread())});
+  tree.moveTo(table);
+  table.threads = threads.take();
   return table;
 }
 

@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "analysis/allocation_rows.h"
-#include "analysis/code_names.h"
-#include "analysis/elf_symbols.h"
 #include "analysis/js_heap.h"
 #include "analysis/live_memory.h"
 #include "analysis/memory_series.h"
+#include "analysis/program_code.h"
 #include "analysis/rss_growth.h"
 #include "analysis/timeline.h"
 #include "capture/capture_reader.h"
@@ -38,6 +37,7 @@ struct CaptureTotals {
 
 struct AnalysisOptions {
   uint32_t temporary_threshold = 0;  // see LiveMemory
+  bool has_all = false;              // also rows of what is not held at the moment asked for
   uint32_t intervals = 0;            // of the timeline; 0: there is none. A second pass
 };
 
@@ -58,9 +58,9 @@ class CaptureAnalysis final : CaptureVisitor {
   void onHeader(const CaptureHeader& header) override;
   void onInfo(std::string_view text) override { totals_.info = text; }
   void onThread(const ThreadRecord& thread) override;
-  void onModule(const ModuleRecord& module) override;
-  void onCode(const CodeEvent& event) override { code_[event.number] = event.name; }
-  void onPlaceLines(const PlaceLines& place) override;
+  void onModule(const ModuleRecord& module) override { code_.add(module); }
+  void onCode(const CodeEvent& event) override { code_.add(event); }
+  void onPlaceLines(const PlaceLines& place) override { code_.add(place); }
   void onJsHeap(const JsHeapProfile&, std::string_view payload) override {
     js_heap_.add(payload, live_.heap().peakBytes());
   }
@@ -72,34 +72,20 @@ class CaptureAnalysis final : CaptureVisitor {
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
   void onEnd(const EndPayload& end) override;
 
-  struct LoadedModule {
-    uint64_t end;
-    uint64_t file_offset;
-    std::string path;
-    std::string build_id;
-  };
-  struct Line {
-    uint32_t line;
-    std::string function;
-    std::string file;
-  };
-  class Resolver;
-
   void planTimeline(const std::string& path, uint32_t intervals);
   const SiteTotal& totalOf(const SiteTotals& totals, uint32_t site, Moment moment) const;
-  void addChanges(AllocationTable& table) const;
+  std::vector<bool> wantedSites(Moment moment) const;
+  void addChanges(AllocationTable& table, const std::vector<uint32_t>& rows_of_sites) const;
 
   CaptureTotals totals_;
   LiveMemory live_;
   MemorySeries series_;
+  bool has_all_;
   std::unique_ptr<Timeline> timeline_;
   RssGrowth growth_;
   JsHeapMoments js_heap_;
-  std::map<uint32_t, std::string> code_;  // names by number
-  // Of the functions at a place of code, from without.
-  std::map<std::pair<uint32_t, uint64_t>, std::vector<Line>> lines_;
-  std::map<uint64_t, LoadedModule> modules_;  // by start
-  std::map<uint32_t, std::string> threads_;   // by stream
+  ProgramCode code_;
+  std::map<uint32_t, std::string> threads_;  // by stream
   uint64_t first_ns_ = 0;
   uint64_t last_ns_ = 0;
 };

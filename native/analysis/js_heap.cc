@@ -15,36 +15,21 @@ namespace {
 constexpr std::string_view kV8Allocator = "v8::internal::MemoryAllocator::";
 constexpr size_t kAllocatorFrames = 6;
 
-bool isOfV8(const AllocationTable& table, const TableRow& row) {
-  if (row.kind != "mmap") return false;
-  const auto inner =
-      row.stack.begin() + static_cast<long>(std::min(row.stack.size(), kAllocatorFrames));
-  return std::any_of(row.stack.begin(), inner, [&](uint32_t number) {
-    const StackFrame& frame = table.frames[number];
-    return frame.is_native && frame.function.find(kV8Allocator) != std::string::npos;
-  });
-}
-
-// The table's frames, and those of the heap's functions beside them.
+// The tree's functions, and those of the heap beside them.
 class Frames {
  public:
-  explicit Frames(std::vector<StackFrame>& all) : all_(all) {
-    for (uint32_t i = 0; i < all.size(); i++) {
-      numbers_.emplace(all[i], i);
-      if (!all[i].is_native) files_.insert(all[i].file);
-    }
+  explicit Frames(CallTree& tree) : tree_(tree) {
+    for (const StackFrame& frame : tree.frames())
+      if (!frame.is_native) files_.insert(frame.file);
   }
   uint32_t number(StackFrame frame) {
     // A module's name is its URL in stacks, and a script's is its path.
     if (files_.count("file://" + frame.file) != 0) frame.file = "file://" + frame.file;
-    const auto [found, is_new] = numbers_.try_emplace(frame, static_cast<uint32_t>(all_.size()));
-    if (is_new) all_.push_back(std::move(frame));
-    return found->second;
+    return tree_.frameNumber(std::move(frame));
   }
 
  private:
-  std::vector<StackFrame>& all_;
-  std::map<StackFrame, uint32_t> numbers_;
+  CallTree& tree_;
   std::set<std::string> files_;
 };
 
@@ -58,14 +43,28 @@ StackFrame frameOf(const JsHeapProfile& profile, const JsHeapNode& node) {
 }
 
 // What was taken out of the table.
-uint64_t takeV8Mappings(AllocationTable& table) {
+uint64_t takeV8Mappings(AllocationTable& table, const CallTree& tree) {
+  FramesNamed allocators(tree, kV8Allocator);
   uint64_t bytes = 0;
   std::erase_if(table.rows, [&](const TableRow& row) {
-    const bool is_of_v8 = isOfV8(table, row);
-    if (is_of_v8) bytes += row.bytes;
-    return is_of_v8;
+    if (row.kind != RowKind::k_mmap || !allocators.isAmongInnermost(kAllocatorFrames, row.node))
+      return false;
+    bytes += row.bytes;
+    return true;
   });
   return bytes;
+}
+
+// Of each function of the profile its stack; a caller comes before those that it calls.
+std::vector<uint32_t> stacksOf(const JsHeapProfile& profile, CallTree& tree) {
+  Frames frames(tree);
+  std::vector<uint32_t> stacks;
+  stacks.reserve(profile.nodes.size());
+  for (const JsHeapNode& node : profile.nodes) {
+    const uint32_t caller = node.parent == 0 ? 0 : stacks[node.parent - 1];
+    stacks.push_back(tree.child(caller, frames.number(frameOf(profile, node))));
+  }
+  return stacks;
 }
 
 }  // namespace
@@ -81,31 +80,28 @@ const std::string& JsHeapMoments::at(Moment moment, int64_t peak_bytes) const {
   return moment == Moment::end || peak_bytes > peak_bytes_ ? last_ : after_peak_;
 }
 
-void addJsHeap(AllocationTable& table, const std::string& payload, const std::string& thread) {
+void addJsHeap(AllocationTable& table, CallTree& tree, const JsHeapSource& source) {
   JsHeapProfile profile;
-  if (payload.empty() || takeJsHeap(payload, profile)) return;
-  const uint64_t mapped_bytes = takeV8Mappings(table);
-  Frames frames(table.frames);
-  std::map<std::vector<uint32_t>, TableRow> rows;
+  if (source.payload.empty() || takeJsHeap(source.payload, profile)) return;
+  const uint64_t mapped_bytes = takeV8Mappings(table, tree);
+  const std::vector<uint32_t> stacks = stacksOf(profile, tree);
+  std::map<uint32_t, uint64_t> bytes_of_stacks;
   uint64_t sampled_bytes = 0;
-  for (const JsHeapNode& node : profile.nodes) {
-    if (node.bytes == 0) continue;
-    sampled_bytes += node.bytes;
-    std::vector<uint32_t> stack = {frames.number(frameOf(profile, node))};
-    for (uint32_t at = node.parent; at != 0; at = profile.nodes[at - 1].parent)
-      stack.push_back(frames.number(frameOf(profile, profile.nodes[at - 1])));
-    TableRow& row =
-        rows.try_emplace(stack, TableRow{0, 0, kJsHeapKind, thread, stack}).first->second;
-    row.bytes += node.bytes;
+  for (size_t i = 0; i < stacks.size(); i++) {
+    sampled_bytes += profile.nodes[i].bytes;
+    if (profile.nodes[i].bytes != 0) bytes_of_stacks[stacks[i]] += profile.nodes[i].bytes;
   }
-  for (auto& [stack, row] : rows) table.rows.push_back(std::move(row));
+  const auto add = [&](uint32_t stack, uint64_t bytes) {
+    table.rows.push_back({bytes, 0, RowKind::k_jsheap, source.thread, stack});
+  };
+  for (const auto& [stack, bytes] : bytes_of_stacks) add(stack, bytes);
   uint64_t rest_bytes = 0;
   if (mapped_bytes > sampled_bytes) {
     rest_bytes = mapped_bytes - sampled_bytes;
     StackFrame rest;
     rest.function = "(V8's heap: free, of workers, or older than the capture)";
     rest.is_native = true;
-    table.rows.push_back({rest_bytes, 0, kJsHeapKind, thread, {frames.number(rest)}});
+    add(tree.child(0, tree.frameNumber(rest)), rest_bytes);
   }
   table.total_bytes += sampled_bytes + rest_bytes - mapped_bytes;
   std::stable_sort(table.rows.begin(), table.rows.end(),

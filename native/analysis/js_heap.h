@@ -8,10 +8,9 @@
 #include <string_view>
 
 #include "analysis/allocation_rows.h"
+#include "analysis/call_tree.h"
 
 namespace memdrift {
-
-inline constexpr const char* kJsHeapKind = "jsheap";
 
 // What V8 said of its heap, at the peak and at the end. An estimate: V8 samples, and was asked
 // about once a second.
@@ -28,8 +27,13 @@ class JsHeapMoments {
   int64_t peak_bytes_ = -1;
 };
 
-// Puts rows of kind jsheap into `table`, of `thread`, and takes V8's own mappings out of it; what
-// these have beyond the objects is one row. Without effect on an empty payload.
-void addJsHeap(AllocationTable& table, const std::string& payload, const std::string& thread);
+struct JsHeapSource {
+  const std::string& payload;  // empty: V8 was not asked
+  uint32_t thread;             // of the table, that the objects are of
+};
+
+// Puts rows of kind jsheap into `table`, whose stacks are those of `tree`, and takes V8's own
+// mappings out of it; what these have beyond the objects is one row.
+void addJsHeap(AllocationTable& table, CallTree& tree, const JsHeapSource& source);
 
 }  // namespace memdrift

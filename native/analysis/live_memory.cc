@@ -89,6 +89,11 @@ const StackNode& LiveMemory::node(uint32_t stream, uint32_t node) const {
   return nodes != streams_.end() && node < nodes->second.size() ? nodes->second[node] : kNone;
 }
 
+size_t LiveMemory::nodeCount(uint32_t stream) const {
+  const auto nodes = streams_.find(stream);
+  return nodes == streams_.end() ? 1 : nodes->second.size();
+}
+
 uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
   static_assert(static_cast<unsigned>(AllocationKind::stack) < 8);
   const uint64_t key = static_cast<uint64_t>(event.stream) << 35 |

@@ -71,6 +71,7 @@ class LiveMemory final : public CaptureVisitor {
   const std::vector<Site>& sites() const { return sites_; }
   // The empty stack where there is no such node: a damaged capture may name any.
   const StackNode& node(uint32_t stream, uint32_t node) const;
+  size_t nodeCount(uint32_t stream) const;  // with the empty stack
   const BlockMap& blocks() const { return blocks_; }
   uint64_t blockBytes() const { return static_cast<uint64_t>(block_bytes_); }  // of those
   const RangeMap& ranges() const { return ranges_; }

@@ -34,6 +34,8 @@ class SiteTotals {
     keep(one);
     one.now.bytes = wrappingSum(one.now.bytes, bytes);
     one.now.count += count;
+    if (bytes > 0) one.ever.bytes = wrappingSum(one.ever.bytes, bytes);
+    if (count > 0) one.ever.count += count;
     total_ = wrappingSum(total_, bytes);
   }
   // The peak is that of other totals from now on, with this number; before every change.
@@ -56,12 +58,15 @@ class SiteTotals {
   uint64_t peakNumber() const { return peak_number_; }
   uint32_t siteCount() const { return static_cast<uint32_t>(sites_.size()); }
   const SiteTotal& now(uint32_t site) const { return sites_[site].now; }
+  // All that it ever allocated.
+  const SiteTotal& ever(uint32_t site) const { return sites_[site].ever; }
   const SiteTotal& atPeak(uint32_t site) const { return sites_[site].at_peak; }
 
  private:
   struct Site {
     SiteTotal now;
     SiteTotal at_peak;
+    SiteTotal ever;
     uint64_t peak_number = 0;  // that at_peak is of
   };
 

@@ -129,24 +129,55 @@ Napi::Value timelineToJs(Napi::Env env, const Reported& reported) {
   return object;
 }
 
+template <typename Array, typename Number, typename Value>
+Array columnOf(Napi::Env env, const std::vector<TableRow>& rows, Value&& value) {
+  Array column = Array::New(env, rows.size());
+  Number* to = column.Data();
+  for (const TableRow& row : rows) *to++ = static_cast<Number>(value(row));
+  return column;
+}
+
+// By column: a capture can have a million rows.
+Napi::Object rowsToJs(Napi::Env env, const std::vector<TableRow>& rows) {
+  Napi::Object object = Napi::Object::New(env);
+  const auto addDouble = [&](const char* name, auto&& value) {
+    object.Set(name, columnOf<Napi::Float64Array, double>(env, rows, value));
+  };
+  const auto addNumber = [&](const char* name, auto&& value) {
+    object.Set(name, columnOf<Napi::Uint32Array, uint32_t>(env, rows, value));
+  };
+  addDouble("bytes", [](const TableRow& row) { return row.bytes; });
+  addDouble("count", [](const TableRow& row) {
+    return row.kind == RowKind::k_jsheap ? std::numeric_limits<double>::quiet_NaN()
+                                         : static_cast<double>(row.count);
+  });
+  addDouble("everBytes", [](const TableRow& row) { return row.ever_bytes; });
+  addDouble("everCount", [](const TableRow& row) { return row.ever_count; });
+  addNumber("node", [](const TableRow& row) { return row.node; });
+  addNumber("thread", [](const TableRow& row) { return row.thread; });
+  addNumber("kind", [](const TableRow& row) { return static_cast<uint32_t>(row.kind); });
+  return object;
+}
+
 Napi::Object tableToJs(Napi::Env env, const AllocationTable& table) {
   Napi::Array frames = Napi::Array::New(env, table.frames.size());
   for (uint32_t i = 0; i < table.frames.size(); i++) frames.Set(i, frameToJs(env, table.frames[i]));
-  Napi::Array rows = Napi::Array::New(env, table.rows.size());
-  for (uint32_t i = 0; i < table.rows.size(); i++) {
-    const TableRow& from = table.rows[i];
-    Napi::Object row = Napi::Object::New(env);
-    row.Set("bytes", countOf(env, from.bytes));
-    row.Set("count", from.kind == kJsHeapKind ? env.Null() : countOf(env, from.count));
-    row.Set("kind", from.kind);
-    row.Set("thread", from.thread);
-    row.Set("stack", toUint32Array(env, from.stack));
-    rows.Set(i, row);
-  }
+  Napi::Array threads = Napi::Array::New(env, table.threads.size());
+  for (uint32_t i = 0; i < table.threads.size(); i++) threads.Set(i, table.threads[i]);
+  Napi::Array kinds = Napi::Array::New(env);
+#define MEMDRIFT_KIND(name) kinds.Set(kinds.Length(), #name);
+  MEMDRIFT_ROW_KINDS(MEMDRIFT_KIND)
+#undef MEMDRIFT_KIND
+  Napi::Object stacks = Napi::Object::New(env);
+  stacks.Set("parent", toUint32Array(env, table.stacks.parents));
+  stacks.Set("frame", toUint32Array(env, table.stacks.frames));
   Napi::Object object = Napi::Object::New(env);
   object.Set("totalBytes", countOf(env, table.total_bytes));
   object.Set("frames", frames);
-  object.Set("rows", rows);
+  object.Set("stacks", stacks);
+  object.Set("threads", threads);
+  object.Set("kinds", kinds);
+  object.Set("rows", rowsToJs(env, table.rows));
   return object;
 }
 
@@ -174,7 +205,8 @@ Napi::Value captureTable(const Napi::CallbackInfo& info) {
   const auto numberOf = [&](const char* name) {
     return static_cast<uint32_t>(integerArgument(given.Get(name), name));
   };
-  const AnalysisOptions options = {numberOf("temporaryThreshold"), numberOf("intervals")};
+  const AnalysisOptions options = {numberOf("temporaryThreshold"), given.Get("all").ToBoolean(),
+                                   numberOf("intervals")};
   auto result = std::make_shared<Reported>();
   return runOffThread(
       info.Env(),

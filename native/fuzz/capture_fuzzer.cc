@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) abort();
   const std::string path = "/proc/self/fd/" + std::to_string(fd);
   try {
-    const memdrift::CaptureAnalysis analysis(path, {3, 10});
+    const memdrift::CaptureAnalysis analysis(path, {3, true, 10});
     analysis.table(memdrift::Moment::peak);
     analysis.table(memdrift::Moment::end);
     analysis.table(memdrift::Moment::temporary);

@@ -32,22 +32,36 @@ StackFrame native(const char* function) {
 }
 
 // 100 kB that V8 mapped, 30 kB that an addon mapped, 20 kB of malloc.
-AllocationTable tableWithV8() {
-  AllocationTable table;
-  table.frames = {native("mmap"), native("v8::internal::MemoryAllocator::AllocatePage"),
-                  native("addon"), native("malloc")};
-  table.rows = {{100'000, 1, "mmap", "1 node", {0, 1}},
-                {30'000, 1, "mmap", "1 node", {0, 2}},
-                {20'000, 2, "malloc", "1 node", {3, 1}}};
-  table.total_bytes = 150'000;
-  return table;
-}
+struct TableWithV8 {
+  TableWithV8() {
+    const auto under = [&](const char* outer, const char* inner) {
+      return tree.child(tree.child(0, tree.frameNumber(native(outer))),
+                        tree.frameNumber(native(inner)));
+    };
+    const char* v8 = "v8::internal::MemoryAllocator::AllocatePage";
+    table.rows = {{100'000, 1, RowKind::k_mmap, 0, under(v8, "mmap")},
+                  {30'000, 1, RowKind::k_mmap, 0, under("addon", "mmap")},
+                  {20'000, 2, RowKind::k_malloc, 0, under(v8, "malloc")}};
+    table.total_bytes = 150'000;
+  }
+  uint64_t bytesOf(RowKind kind) const {
+    uint64_t bytes = 0;
+    for (const TableRow& row : table.rows) bytes += row.kind == kind ? row.bytes : 0;
+    return bytes;
+  }
+  // Innermost first.
+  std::vector<std::string> functionsOf(const TableRow& row) const {
+    std::vector<std::string> functions;
+    for (uint32_t node = row.node; node != 0; node = tree.stacks().parents[node])
+      functions.push_back(tree.frames()[tree.stacks().frames[node]].function);
+    return functions;
+  }
 
-uint64_t bytesOf(const AllocationTable& table, const std::string& kind) {
-  uint64_t bytes = 0;
-  for (const TableRow& row : table.rows) bytes += row.kind == kind ? row.bytes : 0;
-  return bytes;
-}
+  LiveMemory live;
+  ProgramCode code;
+  CallTree tree{live, code};
+  AllocationTable table;
+};
 
 TEST(JsHeapStream, WhatWasPutIsTaken) {
   const std::string payload = payloadOf(1, 1ULL << 40);
@@ -83,30 +97,28 @@ TEST(JsHeapStream, ANodeMayOnlyNameWhatIsBeforeIt) {
 }
 
 TEST(JsHeap, TakesThePlaceOfV8sMappingsAndOfNothingElse) {
-  AllocationTable table = tableWithV8();
-  addJsHeap(table, payloadOf(10'000, 50'000), "1 node");
-  EXPECT_EQ(bytesOf(table, kJsHeapKind), 100'000U);
-  EXPECT_EQ(bytesOf(table, "mmap"), 30'000U);
-  EXPECT_EQ(bytesOf(table, "malloc"), 20'000U);
-  EXPECT_EQ(table.total_bytes, 150'000U);
-  EXPECT_EQ(table.rows[0].bytes, 50'000U);
-  ASSERT_EQ(table.rows[0].stack.size(), 2U);
-  EXPECT_EQ(table.frames[table.rows[0].stack[0]].function, "inner");
-  EXPECT_EQ(table.frames[table.rows[0].stack[1]].function, "outer");
+  TableWithV8 of;
+  addJsHeap(of.table, of.tree, {payloadOf(10'000, 50'000), 0});
+  EXPECT_EQ(of.bytesOf(RowKind::k_jsheap), 100'000U);
+  EXPECT_EQ(of.bytesOf(RowKind::k_mmap), 30'000U);
+  EXPECT_EQ(of.bytesOf(RowKind::k_malloc), 20'000U);
+  EXPECT_EQ(of.table.total_bytes, 150'000U);
+  EXPECT_EQ(of.table.rows[0].bytes, 50'000U);
+  EXPECT_EQ(of.functionsOf(of.table.rows[0]), (std::vector<std::string>{"inner", "outer"}));
 }
 
 TEST(JsHeap, ObjectsOlderThanTheCaptureMakeTheTotalLarger) {
-  AllocationTable table = tableWithV8();
-  addJsHeap(table, payloadOf(0, 160'000), "1 node");
-  EXPECT_EQ(bytesOf(table, kJsHeapKind), 160'000U);
-  EXPECT_EQ(table.total_bytes, 210'000U);
+  TableWithV8 of;
+  addJsHeap(of.table, of.tree, {payloadOf(0, 160'000), 0});
+  EXPECT_EQ(of.bytesOf(RowKind::k_jsheap), 160'000U);
+  EXPECT_EQ(of.table.total_bytes, 210'000U);
 }
 
 TEST(JsHeap, WithoutItTheTableStays) {
-  AllocationTable table = tableWithV8();
-  addJsHeap(table, "", "1 node");
-  EXPECT_EQ(table.rows.size(), 3U);
-  EXPECT_EQ(bytesOf(table, "mmap"), 130'000U);
+  TableWithV8 of;
+  addJsHeap(of.table, of.tree, {"", 0});
+  EXPECT_EQ(of.table.rows.size(), 3U);
+  EXPECT_EQ(of.bytesOf(RowKind::k_mmap), 130'000U);
 }
 
 TEST(JsHeapMoments, ThePeakIsToldByTheFirstLookBehindIt) {

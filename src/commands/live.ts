@@ -1,7 +1,8 @@
 /** `memdrift live`: what a running program holds now, and under which stacks. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { type CaptureTable, readCaptureTable } from '../capture/capture.ts';
+import { readCaptureTable } from '../capture/capture.ts';
+import type { CaptureTable } from '../capture/capture_model.ts';
 import { captureOfProcess, isRunning } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { allocationsText } from '../report/allocations_text.ts';
@@ -38,7 +39,11 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
     const table = await readCaptureTable(file, { leaks: true });
     // A capture that is whole has ended; one that is cut is of a program that runs, or was killed.
     const runs = table.stats.damage !== null && isRunning(table.stats.pid);
-    const text = `${headOf(table, runs)}\n${allocationsText(table, { count, when: 'now' })}`;
+    const rows = table.rows.slice(0, count);
+    const left = table.rows.length - rows.length;
+    const { totalBytes } = table;
+    const body = allocationsText({ totalBytes, rows }, { what: 'live now', left });
+    const text = `${headOf(table, runs)}\n${body}`;
     process.stdout.write(isOnce ? text : clearScreen + text);
     if (isOnce || !runs) return;
     const tookMs = performance.now() - start;

@@ -6,6 +6,9 @@ import { isMemdriftError } from '../errors.ts';
 /** What a command line ended with; the numbers are a contract with scripts. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
 
+/** Of what `--json` prints, of all commands. */
+export const schemaVersion = 1;
+
 /** Makes `command` and those below it fail by throwing, with messages in one form. */
 export function configureProgram(command: Command): Command {
   return command

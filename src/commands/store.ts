@@ -4,14 +4,13 @@ import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { type StoreView, storeListText, storeStatsText } from '../report/store_text.ts';
 import { Segment } from '../shm/segment.ts';
 import { Store } from '../shm/store.ts';
-import { wantsColor } from './program.ts';
+import { schemaVersion, wantsColor } from './program.ts';
 
 interface JsonFlag {
   readonly json?: boolean;
 }
 
 const nameHelp = 'the store; may be left away when there is exactly one';
-const schemaVersion = 1;
 
 /** Adds `store` with its subcommands to `program`. */
 export function addStore(program: Command): void {

@@ -1,5 +1,5 @@
 /** `memdrift stats`: the totals of a capture as text. */
-import type { CaptureStats } from '../capture/capture.ts';
+import type { CaptureStats } from '../capture/capture_model.ts';
 import { megabytesWithUnit, seconds, unknown } from './units.ts';
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */

@@ -1,6 +1,7 @@
 /** Captures with `jsHeap`: objects of JavaScript under the functions that made them. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { type CaptureTable, readCaptureTable } from '../../src/capture/capture.ts';
+import { readCaptureTable } from '../../src/capture/capture.ts';
+import type { CaptureTable } from '../../src/capture/capture_model.ts';
 import { checkedTrackerOptions } from '../../src/tracker/options.ts';
 import { fixture, GroundTruth, heldUnder, leaksOf, rowsOf } from '../ground_truth.ts';
 

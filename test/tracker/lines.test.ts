@@ -1,6 +1,6 @@
 /** Captures with `lines`: at which line a function was, and which were compiled into it. */
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Frame } from '../../src/capture/capture.ts';
+import type { Frame } from '../../src/capture/capture_model.ts';
 import { fixture, GroundTruth, leaksOf, rowsOf } from '../ground_truth.ts';
 
 const truth = new GroundTruth();

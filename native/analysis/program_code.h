@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// The code that a capture's stacks are in: what V8 made, by name, and native objects, by the
+// symbols of their files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "analysis/allocation_rows.h"
+#include "analysis/elf_symbols.h"
+#include "analysis/live_memory.h"
+#include "capture/capture_reader.h"
+
+namespace memdrift {
+
+class ProgramCode {
+ public:
+  void add(const CodeEvent& event) { names_[event.number] = event.name; }
+  void add(const ModuleRecord& module);
+  void add(const PlaceLines& place);
+
+  // Nodes with the same key are the same functions.
+  struct Key {
+    uint32_t code;
+    uint64_t place;
+    bool operator==(const Key&) const = default;
+  };
+  Key keyOf(const StackNode& node) const;
+
+  // The functions at that place, innermost first: more than one where functions were compiled into
+  // one another. Reads the symbols of the object at its first place.
+  std::vector<StackFrame> framesAt(const StackNode& node) const;
+
+ private:
+  struct Module {
+    uint64_t end;
+    uint64_t file_offset;
+    std::string path;
+    std::string build_id;
+  };
+  struct Line {
+    uint32_t line;
+    std::string function;
+    std::string file;
+  };
+
+  const std::vector<Line>* linesAt(const StackNode& node) const;
+  StackFrame frameOf(const StackNode& node) const;
+  StackFrame nativeFrameAt(uint64_t pc) const;
+
+  std::unordered_map<uint32_t, std::string> names_;  // by number
+  // By code and place; the functions from without.
+  std::map<std::pair<uint32_t, uint64_t>, std::vector<Line>> lines_;
+  std::map<uint64_t, Module> modules_;  // by start
+  mutable std::map<std::string, std::unique_ptr<ElfSymbols>> symbols_;
+};
+
+}  // namespace memdrift

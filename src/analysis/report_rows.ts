@@ -1,0 +1,80 @@
+/** Rows of a report: one by one, or fewer of them. */
+import {
+  type AllocationKind,
+  type CaptureReport,
+  type Frame,
+  heapKinds,
+  numbersPerChange,
+  type RowColumns,
+  type TableRow,
+} from '../capture/capture_model.ts';
+
+/** Rows with their stacks, the largest first; at most `most` of those that hold something. */
+export function tableRows(report: CaptureReport, most = Number.POSITIVE_INFINITY): TableRow[] {
+  const { rows, kinds, threads } = report;
+  const made: TableRow[] = [];
+  for (let i = 0; i < rows.bytes.length && made.length < most; i++) {
+    const count = rows.count[i] as number;
+    if (rows.bytes[i] === 0 && count === 0) continue;
+    made.push({
+      bytes: rows.bytes[i] as number,
+      count: Number.isNaN(count) ? null : count,
+      kind: kinds[rows.kind[i] as number] as AllocationKind,
+      thread: threads[rows.thread[i] as number] as string,
+      stack: stackAt(report, rows.node[i] as number),
+    });
+  }
+  return made;
+}
+
+/** The functions of a stack, innermost first. */
+export function stackAt({ stacks, frames }: CaptureReport, node: number): readonly Frame[] {
+  const stack: Frame[] = [];
+  for (let at = node; at !== 0; at = stacks.parent[at] as number) {
+    stack.push(frames[stacks.frame[at] as number] as Frame);
+  }
+  return stack;
+}
+
+/** The same report with the rows of these kinds only, and a total of theirs. */
+export function onlyKinds(report: CaptureReport, kinds: readonly AllocationKind[]): CaptureReport {
+  const isWanted = report.kinds.map((kind) => kinds.includes(kind));
+  const isOfHeap = report.kinds.map((kind) => heapKinds.includes(kind));
+  const { rows } = report;
+  const places = new Int32Array(rows.kind.length).fill(-1);
+  let count = 0;
+  let totalBytes = 0;
+  rows.kind.forEach((kind, row) => {
+    if (!isWanted[kind]) return;
+    places[row] = count++;
+    // Where other kinds are asked for alone, their sum is what the question is about.
+    if (isOfHeap[kind] || !kinds.some((one) => heapKinds.includes(one))) {
+      totalBytes += rows.bytes[row] as number;
+    }
+  });
+  return { ...report, totalBytes, rows: rowsAt(rows, places), changes: changesAt(report, places) };
+}
+
+/** The rows that have a place, which are in order. */
+function rowsAt(rows: RowColumns, places: Int32Array): RowColumns {
+  const isKept = (_: number, row: number): boolean => (places[row] as number) >= 0;
+  return {
+    bytes: rows.bytes.filter(isKept),
+    count: rows.count.filter(isKept),
+    everBytes: rows.everBytes.filter(isKept),
+    everCount: rows.everCount.filter(isKept),
+    node: rows.node.filter(isKept),
+    thread: rows.thread.filter(isKept),
+    kind: rows.kind.filter(isKept),
+  };
+}
+
+function changesAt({ changes }: CaptureReport, places: Int32Array): Float64Array {
+  const kept: number[] = [];
+  for (let i = 0; i < changes.length; i += numbersPerChange) {
+    const place = places[changes[i + 1] as number] as number;
+    if (place < 0) continue;
+    kept.push(changes[i] as number, place, changes[i + 2] as number, changes[i + 3] as number);
+  }
+  return Float64Array.from(kept);
+}

@@ -1,0 +1,138 @@
+/** What captures say, as types. Sizes in bytes, times in ms since the capture began. */
+import type { NativeCaptureStats } from '../door_tracker.ts';
+
+/** What `memdrift stats --json` prints. */
+export interface CaptureStats extends Omit<NativeCaptureStats, 'info'> {
+  /** What the process was in its program; null: the capture does not say. */
+  readonly role: string | null;
+  readonly nodeVersion: string | null;
+  /** When the capture began, since 1970; null: the capture does not say. */
+  readonly startedAtMs: number | null;
+  readonly argv: readonly string[] | null;
+}
+
+/** One function of a stack. */
+export interface Frame {
+  readonly function: string;
+  /** Of JavaScript the script, as V8 names it; of native code the object, or the source. */
+  readonly file: string;
+  /** Where the function's definition begins; null: not known. */
+  readonly functionLine: number | null;
+  /** The line that was executing; null: not known, or the capture was made without `lines`. */
+  readonly line: number | null;
+  /** Of the function's definition; null: not known. */
+  readonly column: number | null;
+  readonly native: boolean;
+  /** Compiled into the function that called it. */
+  readonly inlined: boolean;
+}
+
+export const allocationKinds = [
+  'malloc',
+  'buffer',
+  'mmap',
+  'file',
+  'shm',
+  'stack',
+  'jsheap',
+] as const;
+export type AllocationKind = (typeof allocationKinds)[number];
+
+/** The kinds that are of the process alone: their rows add up to a table's total. */
+export const heapKinds: readonly AllocationKind[] = ['malloc', 'buffer', 'mmap', 'jsheap'];
+
+/** What one stack of one thread held. */
+export interface TableRow {
+  readonly bytes: number;
+  /** Of allocations; null: V8 does not tell how many objects it has (kind jsheap). */
+  readonly count: number | null;
+  readonly kind: AllocationKind;
+  /** Its id and name. */
+  readonly thread: string;
+  /** Innermost first. */
+  readonly stack: readonly Frame[];
+}
+
+export interface CaptureTable {
+  /** Of malloc, buffer, mmap and jsheap: their rows add up to it. */
+  readonly totalBytes: number;
+  /** Largest first. */
+  readonly rows: readonly TableRow[];
+  readonly stats: CaptureStats;
+}
+
+/** Stacks with common callers once: 0 is the empty stack, and a node's caller is before it. */
+export interface StackTree {
+  readonly parent: Uint32Array;
+  /** Of the report's frames; of node 0 nothing. */
+  readonly frame: Uint32Array;
+}
+
+/** Columns of equal length, the largest row first: a capture can have a million of them. */
+export interface RowColumns {
+  readonly bytes: Float64Array;
+  /** Of allocations; NaN: not known. */
+  readonly count: Float64Array;
+  /** Allocated at any time, freed or not; of jsheap 0: V8 does not tell. */
+  readonly everBytes: Float64Array;
+  readonly everCount: Float64Array;
+  /** The stack. */
+  readonly node: Uint32Array;
+  /** Of the report's threads. */
+  readonly thread: Uint32Array;
+  /** Of the report's kinds. */
+  readonly kind: Uint32Array;
+}
+
+/** A moment of a timeline: at equal distances, at a mark, or the peak. */
+export interface Moment {
+  readonly timeMs: number;
+  readonly label: string | null;
+  readonly isPeak: boolean;
+}
+
+/** Columns of equal length, a row per look at the process; NaN: not known. */
+export interface MemorySeries {
+  readonly timeMs: Float64Array;
+  readonly rssAnon: Float64Array;
+  readonly rssFile: Float64Array;
+  readonly rssShmem: Float64Array;
+  readonly heapTotal: Float64Array;
+  readonly heapUsed: Float64Array;
+  readonly external: Float64Array;
+  /** Of private mappings that were made while tracked, what is resident. */
+  readonly mappedResident: Float64Array;
+  /** Live, of what is tracked; of mappings what was made usable. */
+  readonly tracked: Float64Array;
+}
+
+/** Numbers of a change in `CaptureReport.changes`: moment, row, bytes, count. */
+export const numbersPerChange = 4;
+
+export interface CaptureReport {
+  /** Of the heap's kinds: their rows add up to it. */
+  readonly totalBytes: number;
+  readonly frames: readonly Frame[];
+  readonly stacks: StackTree;
+  /** Id and name of each. */
+  readonly threads: readonly string[];
+  readonly kinds: readonly AllocationKind[];
+  readonly rows: RowColumns;
+  readonly stats: CaptureStats;
+  readonly series: MemorySeries;
+  /** Empty where no intervals were asked for. */
+  readonly moments: readonly Moment[];
+  /** By how much which row changed since the moment before; four numbers per change. */
+  readonly changes: Float64Array;
+}
+
+export interface ReportOptions {
+  /** The peak, the end, or all that was freed soon; default peak. */
+  readonly moment?: 'peak' | 'end' | 'temporary';
+  /** Temporary is what is freed before its thread has made more than so many others; default 1. */
+  readonly temporaryThreshold?: number;
+  /** Rows of what is not held at that moment as well, with 0 bytes; default false. */
+  readonly all?: boolean;
+  /** Moments of the timeline beside marks and the peak, which costs a second pass; default 0. */
+  readonly intervals?: number;
+}

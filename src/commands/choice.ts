@@ -1,0 +1,102 @@
+/** What all commands on captures share: which part of one is shown, and where the result goes. */
+import { existsSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { onlyKinds } from '../analysis/report_rows.ts';
+import { readCaptureReport } from '../capture/capture.ts';
+import {
+  type AllocationKind,
+  allocationKinds,
+  type CaptureReport,
+  type ReportOptions,
+} from '../capture/capture_model.ts';
+import { MemdriftError } from '../errors.ts';
+import { exitCodes, writeError } from './program.ts';
+
+/** Options that choose what of a capture is shown. */
+export interface ChoiceFlags {
+  readonly leaks?: true;
+  readonly temporaryAllocations?: true;
+  readonly temporaryAllocationThreshold?: number;
+  readonly kind?: readonly AllocationKind[];
+}
+
+/** Adds to `command` what chooses what of a capture is shown. */
+export function withChoice(command: Command): Command {
+  return command
+    .option('--leaks', 'what is live at the end, instead of at the peak')
+    .option('--temporary-allocations', 'what was freed before its thread allocated twice again')
+    .addOption(
+      new Option(
+        '--temporary-allocation-threshold <n>',
+        'what was freed before its thread made more than N other allocations',
+      ).argParser(numberFrom1),
+    )
+    .addOption(new Option('--kind <kind...>', 'these kinds only').choices([...allocationKinds]));
+}
+
+/** The value of an option that takes a whole number from 1. */
+export function numberFrom1(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value < 2 ** 31) return value;
+  throw new InvalidArgumentError('It takes a whole number from 1.');
+}
+
+export type Moment = NonNullable<ReportOptions['moment']>;
+
+/** What rows are, in a sentence. */
+export const momentTexts: Record<Moment, string> = {
+  peak: 'live at the peak',
+  end: 'live at the end',
+  temporary: 'freed soon after, in all',
+};
+
+/** @throws MemdriftError ERR_INVALID for flags that exclude each other. */
+export function momentOf(flags: ChoiceFlags): Moment {
+  const isTemporary =
+    flags.temporaryAllocations === true || flags.temporaryAllocationThreshold !== undefined;
+  if (isTemporary && flags.leaks) {
+    throw new MemdriftError(
+      'ERR_INVALID',
+      '--leaks is what was never freed, and temporary what soon was: give one of them',
+    );
+  }
+  return isTemporary ? 'temporary' : flags.leaks ? 'end' : 'peak';
+}
+
+/** What the flags choose of a capture; a damaged one is read up to the damage, which is told. */
+export async function readChosen(
+  file: string,
+  flags: ChoiceFlags,
+  more: Pick<ReportOptions, 'all' | 'intervals'> = {},
+): Promise<CaptureReport> {
+  const report = await readCaptureReport(file, {
+    ...more,
+    moment: momentOf(flags),
+    temporaryThreshold: flags.temporaryAllocationThreshold ?? 1,
+  });
+  tellDamage(file, report.stats.damage);
+  return flags.kind === undefined ? report : onlyKinds(report, flags.kind);
+}
+
+/** One line on stderr, and the exit code 2; nothing for a capture that is whole. */
+export function tellDamage(file: string, damage: string | null): void {
+  if (damage === null) return;
+  writeError(`${file} can be read up to here only: ${damage}`);
+  process.exitCode = exitCodes.usage;
+}
+
+export interface OutputFlags {
+  readonly output?: string;
+  readonly force?: true;
+}
+
+/** @throws MemdriftError ERR_EXISTS for a file that is there and shall not be replaced. */
+export function checkFree(to: string, flags: OutputFlags): void {
+  if (flags.force || !existsSync(to)) return;
+  throw new MemdriftError('ERR_EXISTS', `${to} exists; replace it with --force, or name another`);
+}
+
+/** The capture's path with another ending. */
+export function besideCapture(file: string, ending: string): string {
+  return `${file.replace(/\.mdc$/, '')}.${ending}`;
+}

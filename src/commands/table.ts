@@ -1,0 +1,44 @@
+/** `memdrift table`: the stacks that held the most. */
+import type { Command } from 'commander';
+import { tableRows } from '../analysis/report_rows.ts';
+import { tableOf } from '../capture/capture.ts';
+import { allocationsText } from '../report/allocations_text.ts';
+import {
+  type ChoiceFlags,
+  momentOf,
+  momentTexts,
+  numberFrom1,
+  readChosen,
+  withChoice,
+} from './choice.ts';
+import { schemaVersion } from './program.ts';
+
+interface TableFlags extends ChoiceFlags {
+  readonly rows: number;
+  readonly json?: true;
+}
+
+/** Adds `memdrift table`. */
+export function registerTable(program: Command): void {
+  withChoice(program.command('table'))
+    .description('which stacks held how much at the peak')
+    .argument('<file>', 'a capture')
+    .option('-n, --rows <count>', 'this many of the largest', numberFrom1, 10)
+    .option('--json', 'one JSON object on stdout, with all rows; sizes in bytes')
+    .action(table);
+}
+
+async function table(file: string, flags: TableFlags): Promise<void> {
+  const report = await readChosen(file, flags);
+  if (flags.json) {
+    const { json: _, rows: __, ...options } = flags;
+    const whole = { schemaVersion, options: { file, ...options }, ...tableOf(report) };
+    process.stdout.write(`${JSON.stringify(whole, null, 2)}\n`);
+    return;
+  }
+  const rows = tableRows(report, flags.rows);
+  const left = report.rows.bytes.filter((bytes) => bytes > 0).length - rows.length;
+  const what = momentTexts[momentOf(flags)];
+  const { totalBytes } = report;
+  process.stdout.write(allocationsText({ totalBytes, rows }, { what, left }));
+}

@@ -1,0 +1,14 @@
+/** Data into the page that was built for it. */
+import type { IndexData, PageData } from './page_model.ts';
+
+/** Where the page's own script looks for what it shows. */
+const place = '<script id="data" type="application/json"></script>';
+
+/** `template`: dist/page/capture.html or index.html. One file, which needs no network. */
+export function pageHtml(template: string, data: PageData | IndexData): string {
+  // A "<" in a name may not end the script it is in.
+  const json = JSON.stringify(data).replaceAll('<', '\\u003c');
+  const [before, after] = template.split(place);
+  if (before === undefined || after === undefined) throw new Error('no place for data in the page');
+  return `${before}${place.replace('><', `>${json}<`)}${after}`;
+}
