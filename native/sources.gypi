@@ -84,6 +84,7 @@
       "native/test/capture_test.cc",
       "native/test/code_table_test.cc",
       "native/test/counters_test.cc",
+      "native/test/crc32c_test.cc",
       "native/test/errors_test.cc",
       "native/test/event_codec_test.cc",
       "native/test/flag_test.cc",

@@ -69,6 +69,7 @@ class CaptureAnalysis final : CaptureVisitor {
   std::string mainThread() const;
   void onEpoch(const EpochPayload& epoch) override;
   void onEvent(const Event& event) override { live_.onEvent(event); }
+  void onBlocks(const BlockEvents& events) override { live_.onBlocks(events); }
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
   void onEnd(const EndPayload& end) override;
 

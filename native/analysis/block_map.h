@@ -28,11 +28,19 @@ class BlockMap {
       if (places_[at].address == 0) return nullptr;
     }
   }
-  // An address that is not there.
-  void add(const LiveBlock& block) {
-    if (++count_ * 4 > places_.size() * 3) grow();
-    put(block);
+  // Where the block is, or where it belongs: empty then, and to be filled by put(), or left.
+  LiveBlock& placeOf(uint64_t address) {
+    if ((count_ + 1) * 4 > places_.size() * 3) grow();
+    size_t at = home(address);
+    while (places_[at].address != 0 && places_[at].address != address) at = (at + 1) & mask_;
+    return places_[at];
   }
+  void put(LiveBlock& place, const LiveBlock& block) noexcept {
+    count_++;
+    place = block;
+  }
+  // Into the processor's cache.
+  void fetch(uint64_t address) const noexcept { __builtin_prefetch(&places_[home(address)]); }
   void remove(LiveBlock* block) noexcept {
     count_--;
     size_t hole = static_cast<size_t>(block - places_.data());
@@ -58,17 +66,16 @@ class BlockMap {
   size_t home(uint64_t address) const noexcept {
     return (address >> 4) * 0x9e3779b97f4a7c15U >> 20 & mask_;
   }
-  void put(const LiveBlock& block) noexcept {
-    size_t at = home(block.address);
-    while (places_[at].address != 0) at = (at + 1) & mask_;
-    places_[at] = block;
-  }
   void grow() {
     std::vector<LiveBlock> before(places_.size() * 2);
     before.swap(places_);
     mask_ = places_.size() - 1;
-    for (const LiveBlock& block : before)
-      if (block.address != 0) put(block);
+    for (const LiveBlock& block : before) {
+      if (block.address == 0) continue;
+      size_t at = home(block.address);
+      while (places_[at].address != 0) at = (at + 1) & mask_;
+      places_[at] = block;
+    }
   }
 
   std::vector<LiveBlock> places_;

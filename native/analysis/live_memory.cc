@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+
 namespace memdrift {
 
 namespace {
@@ -39,12 +41,13 @@ void LiveMemory::onEvent(const Event& event) {
     default:
       break;
   }
+  if (event.type == EventType::alloc || event.type == EventType::free) {
+    const BlockEvent block = {event.address, event.bytes, event.weight,
+                              event.node,    event.hook,  event.type == EventType::free};
+    return onBlocks({event.stream, event.epoch, {&block, 1}});
+  }
   counts_.events++;
   switch (event.type) {
-    case EventType::alloc:
-      return addBlock(event);
-    case EventType::free:
-      return freeBlock(event);
     case EventType::restore:
       return restoreBlock(event);
     case EventType::map:
@@ -66,6 +69,22 @@ void LiveMemory::onEvent(const Event& event) {
   }
 }
 
+void LiveMemory::onBlocks(const BlockEvents& events) {
+  // Blocks are all over memory, and so are their places here: they are fetched some events ahead.
+  constexpr size_t kAhead = 8;
+  Stream& stream = streams_[events.stream];
+  const std::span<const BlockEvent> blocks = events.blocks;
+  counts_.events += blocks.size();
+  for (size_t i = 0; i < std::min(kAhead, blocks.size()); i++) blocks_.fetch(blocks[i].address);
+  for (size_t i = 0; i < blocks.size(); i++) {
+    if (i + kAhead < blocks.size()) blocks_.fetch(blocks[i + kAhead].address);
+    if (blocks[i].is_free)
+      freeBlock(stream, blocks[i]);
+    else
+      addBlock(events.stream, stream, blocks[i]);
+  }
+}
+
 void LiveMemory::onEpoch(const EpochPayload& epoch) {
   std::erase_if(owed_frees_, [&](const auto& owed) { return owed.second < epoch_; });
   epoch_ = epoch.number;
@@ -78,29 +97,35 @@ void LiveMemory::finish() {
 }
 
 void LiveMemory::addNode(const Event& event) {
-  auto& nodes = streams_[event.stream];
+  auto& nodes = streams_[event.stream].nodes;
   if (nodes.empty()) nodes.push_back({});
   nodes.push_back({event.place, event.code, event.parent});
 }
 
 const StackNode& LiveMemory::node(uint32_t stream, uint32_t node) const {
   static constexpr StackNode kNone = {};
-  const auto nodes = streams_.find(stream);
-  return nodes != streams_.end() && node < nodes->second.size() ? nodes->second[node] : kNone;
+  const auto found = streams_.find(stream);
+  if (found == streams_.end() || node >= found->second.nodes.size()) return kNone;
+  return found->second.nodes[node];
 }
 
 size_t LiveMemory::nodeCount(uint32_t stream) const {
-  const auto nodes = streams_.find(stream);
-  return nodes == streams_.end() ? 1 : nodes->second.size();
+  const auto found = streams_.find(stream);
+  return found == streams_.end() ? 1 : std::max<size_t>(found->second.nodes.size(), 1);
 }
 
 uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
   static_assert(static_cast<unsigned>(AllocationKind::stack) < 8);
   const uint64_t key = static_cast<uint64_t>(event.stream) << 35 |
                        static_cast<uint64_t>(event.node) << 3 | static_cast<uint64_t>(kind);
-  const auto [found, is_new] = site_numbers_.try_emplace(key, static_cast<uint32_t>(sites_.size()));
-  if (is_new) sites_.push_back({event.stream, event.node, kind});
-  return found->second;
+  uint32_t& number = site_numbers_[key];
+  if (number == 0) number = newSite({event.stream, event.node, kind});
+  return number;
+}
+
+uint32_t LiveMemory::newSite(const Site& site) {
+  sites_.push_back(site);
+  return static_cast<uint32_t>(sites_.size() - 1);
 }
 
 void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
@@ -115,26 +140,35 @@ void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
   if (bytes > 0 && isOfHeap(sites_[site].kind)) counts_.total_bytes += static_cast<uint64_t>(bytes);
 }
 
-void LiveMemory::addBlock(const Event& event) {
+void LiveMemory::changeBlocks(uint32_t site, int64_t bytes, int64_t count) {
+  block_bytes_ = wrappingSum(block_bytes_, bytes);
+  if (timeline_) timeline_->beforeChange(heap_);
+  heap_.change(site, bytes, count);
+}
+
+void LiveMemory::addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event) {
   counts_.allocations++;
   if (event.address == 0) return;  // no allocator gives it out
-  const uint32_t site = siteOf(event, AllocationKind::block);
-  const uint32_t ordinal = temporary_threshold_ == 0 ? 0 : ++ordinals_[event.stream];
-  if (LiveBlock* before = blocks_.find(event.address)) {
+  if (event.node >= stream.block_sites.size())
+    stream.block_sites.resize(std::max<size_t>(event.node + 1, stream.nodes.size()));
+  uint32_t& site = stream.block_sites[event.node];
+  if (site == 0) site = newSite({stream_number, event.node, AllocationKind::block});
+  const LiveBlock made = {event.address, event.weight, site, ++stream.ordinal};
+  LiveBlock& place = blocks_.placeOf(event.address);
+  if (place.address != 0) {
     // Its free was dropped, or is in another thread's order and comes a little later.
     counts_.closed_by_reuse++;
     owed_frees_[event.address] = epoch_;
-    change(before->site, -static_cast<int64_t>(before->bytes), -1);
-    before->bytes = event.weight;
-    before->site = site;
-    before->ordinal = ordinal;
+    changeBlocks(place.site, -static_cast<int64_t>(place.bytes), -1);
+    place = made;
   } else {
-    blocks_.add({event.address, event.weight, site, ordinal});
+    blocks_.put(place, made);
   }
-  change(site, static_cast<int64_t>(event.weight), 1);
+  counts_.total_bytes += event.weight;
+  changeBlocks(site, static_cast<int64_t>(event.weight), 1);
 }
 
-void LiveMemory::freeBlock(const Event& event) {
+void LiveMemory::freeBlock(Stream& stream, const BlockEvent& event) {
   counts_.frees++;
   if (!owed_frees_.empty()) {
     const auto owed = owed_frees_.find(event.address);
@@ -150,14 +184,14 @@ void LiveMemory::freeBlock(const Event& event) {
     return;
   }
   if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray)
-    last_freed_[event.stream] = *block;
+    stream.last_freed = *block;
   if (temporary_threshold_ != 0) noteFree(*block);
-  change(block->site, -static_cast<int64_t>(block->bytes), -1);
+  changeBlocks(block->site, -static_cast<int64_t>(block->bytes), -1);
   blocks_.remove(block);
 }
 
 void LiveMemory::noteFree(const LiveBlock& block) {
-  const uint32_t made_since = ordinals_[sites_[block.site].stream] - block.ordinal;
+  const uint32_t made_since = streams_[sites_[block.site].stream].ordinal - block.ordinal;
   if (made_since > temporary_threshold_) return;
   if (block.site >= temporary_.size()) temporary_.resize(block.site + 1);
   SiteTotal& total = temporary_[block.site];
@@ -167,14 +201,12 @@ void LiveMemory::noteFree(const LiveBlock& block) {
 
 void LiveMemory::restoreBlock(const Event& event) {
   counts_.frees--;
-  const auto found = last_freed_.find(event.stream);
-  if (found == last_freed_.end()) return;
-  const LiveBlock block = found->second;
-  if (block.address != event.address || blocks_.find(event.address)) return;
-  blocks_.add(block);
-  if (timeline_) timeline_->beforeChange(heap_);
-  heap_.change(block.site, static_cast<int64_t>(block.bytes), 1);
-  block_bytes_ = wrappingSum(block_bytes_, static_cast<int64_t>(block.bytes));
+  const LiveBlock block = streams_[event.stream].last_freed;
+  if (block.address == 0 || block.address != event.address) return;
+  LiveBlock& place = blocks_.placeOf(event.address);
+  if (place.address != 0) return;
+  blocks_.put(place, block);
+  changeBlocks(block.site, static_cast<int64_t>(block.bytes), 1);
 }
 
 void LiveMemory::removeRange(uint64_t begin, uint64_t end) {

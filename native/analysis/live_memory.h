@@ -56,6 +56,7 @@ class LiveMemory final : public CaptureVisitor {
   LiveMemory& operator=(const LiveMemory&) = delete;
 
   void onEvent(const Event& event) override;
+  void onBlocks(const BlockEvents& events) override;
   void onEpoch(const EpochPayload& epoch) override;
   void onStackResidency(const StackResidency& stack) override;
   // Takes what is held at moments; before the first event.
@@ -78,8 +79,9 @@ class LiveMemory final : public CaptureVisitor {
 
  private:
   void addNode(const Event& event);
-  void addBlock(const Event& event);
-  void freeBlock(const Event& event);
+  struct Stream;
+  void addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event);
+  void freeBlock(Stream& stream, const BlockEvent& event);
   void restoreBlock(const Event& event);
   void addRange(const Event& event);
   void protectRange(const Event& event);
@@ -90,15 +92,23 @@ class LiveMemory final : public CaptureVisitor {
   void addStack(const Event& event);
   void removeStack(uint64_t address);
   uint32_t siteOf(const Event& event, AllocationKind kind);
+  uint32_t newSite(const Site& site);
   void change(uint32_t site, int64_t bytes, int64_t count);
+  void changeBlocks(uint32_t site, int64_t bytes, int64_t count);
 
   EventCounts counts_;
   SiteTotals heap_;
   SiteTotals beside_;
   std::vector<Site> sites_{Site{}};
-  // By number of the stream, which a damaged capture may have any of; node 0 is the empty stack.
-  std::unordered_map<uint32_t, std::vector<StackNode>> streams_;
-  std::unordered_map<uint64_t, uint32_t> site_numbers_;
+  struct Stream {
+    std::vector<StackNode> nodes;       // node 0 is the empty stack
+    std::vector<uint32_t> block_sites;  // of each node; 0: none yet
+    LiveBlock last_freed = {};          // a realloc may give it back
+    uint32_t ordinal = 0;               // of its last allocation, where something is temporary
+  };
+  // By number, which a damaged capture may have any of.
+  std::unordered_map<uint32_t, Stream> streams_;
+  std::unordered_map<uint64_t, uint32_t> site_numbers_;  // of sites that are not of blocks
   BlockMap blocks_;
   int64_t block_bytes_ = 0;
   RangeMap ranges_{[this](const RangeState& state) {
@@ -108,14 +118,12 @@ class LiveMemory final : public CaptureVisitor {
     uint32_t site;
     uint64_t resident_bytes;  // as the writer last saw it
   };
-  std::unordered_map<uint64_t, ThreadStack> stacks_;    // by address
-  std::unordered_map<uint32_t, LiveBlock> last_freed_;  // by stream: a realloc may give it back
+  std::unordered_map<uint64_t, ThreadStack> stacks_;  // by address
   // Blocks that came where another one still was: the free of that one has its thread's order, and
   // may come yet. By address, until the end of the epoch after.
   std::unordered_map<uint64_t, uint64_t> owed_frees_;
   uint64_t epoch_ = 0;
   uint32_t temporary_threshold_;
-  std::unordered_map<uint32_t, uint32_t> ordinals_;  // by stream, where something is temporary
   std::vector<SiteTotal> temporary_;
   Timeline* timeline_ = nullptr;
 };

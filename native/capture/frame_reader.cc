@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "capture/capture_reader.h"
@@ -14,31 +15,27 @@ namespace memdrift {
 
 namespace {
 
-struct File {
-  const char* data;
-  uint64_t size;
-};
+// Most frames are far smaller than this; the buffer grows for one that is not.
+constexpr size_t kReadBytes = 1 << 20;
 
-File mapFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+int openCapture(const std::string& path, uint64_t& size) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (fd < 0) throw Error::fromErrno("open", path);
   struct stat status;
-  void* data = MAP_FAILED;
   const bool is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-  if (is_file && status.st_size >= static_cast<off_t>(sizeof(CaptureHeader)))
-    data = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
+  if (is_file && status.st_size >= static_cast<off_t>(sizeof(CaptureHeader))) {
+    size = static_cast<uint64_t>(status.st_size);
+    return fd;
+  }
   close(fd);
-  if (data == MAP_FAILED)
-    throw Error(ErrorCode::ERR_MALFORMED,
-                path + " is not a capture: " + (is_file ? "it is too short" : "it is not a file"));
-  madvise(data, static_cast<size_t>(status.st_size), MADV_SEQUENTIAL);
-  return {static_cast<const char*>(data), static_cast<uint64_t>(status.st_size)};
+  throw Error(ErrorCode::ERR_MALFORMED,
+              path + " is not a capture: " + (is_file ? "it is too short" : "it is not a file"));
 }
 
-CaptureHeader checkedHeader(const File& file, const std::string& path) {
-  CaptureHeader header;
-  memcpy(&header, file.data, sizeof header);
-  if (header.magic != kCaptureMagic)
+CaptureHeader checkedHeader(std::string_view begin, const std::string& path) {
+  CaptureHeader header = {};
+  memcpy(&header, begin.data(), std::min(begin.size(), sizeof header));
+  if (begin.size() < sizeof header || header.magic != kCaptureMagic)
     throw Error(ErrorCode::ERR_MALFORMED, path + " is not a capture: it begins otherwise");
   if (header.version != kCaptureVersion || header.header_bytes != sizeof header)
     throw Error(ErrorCode::ERR_UNSUPPORTED,
@@ -51,45 +48,70 @@ CaptureHeader checkedHeader(const File& file, const std::string& path) {
 
 }  // namespace
 
-FrameReader::FrameReader(const std::string& path) {
-  const File file = mapFile(path);
-  data_ = file.data;
-  size_ = file.size;
-  at_ = sizeof header_;
+// Read, not mapped: of a file that is cut meanwhile a mapping would be SIGBUS, and of a large one
+// all that was read would stay resident.
+FrameReader::FrameReader(const std::string& path) : fd_(openCapture(path, size_)) {
   try {
-    header_ = checkedHeader(file, path);
+    buffer_.resize(kReadBytes);
+    header_ = checkedHeader(bytes(0, sizeof header_), path);
   } catch (...) {
-    munmap(const_cast<char*>(data_), size_);
+    close(fd_);
     throw;
   }
+  at_ = sizeof header_;
 }
 
-FrameReader::~FrameReader() { munmap(const_cast<char*>(data_), size_); }
+FrameReader::~FrameReader() { close(fd_); }
 
-std::string_view FrameReader::bytes(uint64_t at, uint64_t count) const {
-  if (at > size_ || count > size_ - at) return {};
-  return {data_ + at, count};
+// Of the file, until the next call; fewer where it has no more.
+std::string_view FrameReader::bytes(uint64_t at, size_t count) {
+  if (at < begin_ || at + count > begin_ + held_) fill(at, count);
+  const uint64_t end = std::min(at + count, begin_ + held_);
+  return {buffer_.data() + (at - begin_), static_cast<size_t>(end - at)};
+}
+
+void FrameReader::fill(uint64_t at, size_t count) {
+  // What is there already moves to the front.
+  const size_t kept = at >= begin_ && at < begin_ + held_ ? begin_ + held_ - at : 0;
+  memmove(buffer_.data(), buffer_.data() + (held_ - kept), kept);
+  if (buffer_.size() < count) buffer_.resize(count);
+  begin_ = at;
+  held_ = kept;
+  while (held_ < buffer_.size()) {
+    const ssize_t got = pread(fd_, buffer_.data() + held_, buffer_.size() - held_,
+                              static_cast<off_t>(begin_ + held_));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) damage_ = std::string("it cannot be read: ") + strerror(errno);
+    if (got <= 0) return;
+    held_ += static_cast<size_t>(got);
+  }
 }
 
 std::optional<FrameReader::Frame> FrameReader::next() {
+  // The size as it was at the beginning: what is written since is of the next look.
   if (at_ == size_ || !damage_.empty()) return std::nullopt;
   FrameHeader header;
-  const std::string_view head = bytes(at_, sizeof header);
-  if (head.empty()) {
-    damage_ = "the head of a frame is cut off";
+  if (bytes(at_, sizeof header).size() < sizeof header || size_ - at_ < sizeof header) {
+    if (damage_.empty()) damage_ = "the head of a frame is cut off";
     return std::nullopt;
   }
-  memcpy(&header, head.data(), sizeof header);
-  const std::string_view payload = bytes(at_ + sizeof header, header.payload_bytes);
-  if (header.payload_bytes > kMaxPayloadBytes)
+  memcpy(&header, bytes(at_, sizeof header).data(), sizeof header);
+  if (header.payload_bytes > kMaxPayloadBytes) {
     damage_ = "a frame is said to be larger than any is";
-  else if (payload.size() != header.payload_bytes)
+    return std::nullopt;
+  }
+  const uint64_t frame_bytes = sizeof header + header.payload_bytes;
+  const std::string_view frame = bytes(at_, frame_bytes);
+  if (damage_.empty() && (frame.size() < frame_bytes || size_ - at_ < frame_bytes))
     damage_ = "a frame is cut off";
-  else if (crc32c(payload.data(), payload.size(), crc32c(&header, offsetof(FrameHeader, crc))) !=
-           header.crc)
-    damage_ = "a frame's sum is not that of its bytes";
   if (!damage_.empty()) return std::nullopt;
-  at_ += sizeof header + header.payload_bytes;
+  const std::string_view payload = frame.substr(sizeof header);
+  if (crc32c(payload.data(), payload.size(), crc32c(&header, offsetof(FrameHeader, crc))) !=
+      header.crc) {
+    damage_ = "a frame's sum is not that of its bytes";
+    return std::nullopt;
+  }
+  at_ += frame_bytes;
   return Frame{static_cast<FrameType>(header.type), header.stream, payload};
 }
 

@@ -4,6 +4,7 @@
 #include <random>
 #include <vector>
 
+#include "capture/capture_reader.h"
 #include "capture/event_decoder.h"
 #include "capture/event_encoder.h"
 
@@ -138,6 +139,79 @@ TEST(EventCodec, GivesBackEveryRecord) {
     ASSERT_EQ(decoded, event);
   }
   EXPECT_EQ(from, records.end());
+}
+
+// Blocks many at a time, everything else one by one, as the reader does.
+class Batches {
+ public:
+  explicit Batches(const uint8_t* end) : end_(end) {}
+
+  // The next event, or null: at the end, or where `problem` says what is wrong.
+  const Event* next(const uint8_t*& at) {
+    if (taken_ == count_ && at < end_) {
+      taken_ = 0;
+      count_ = decoder_.blocks(at, end_, blocks_);
+      epoch_ = decoder_.epoch();
+    }
+    if (taken_ < count_) {
+      event_ = eventOf({decoder_.stream(), epoch_, {}}, blocks_[taken_++]);
+      return &event_;
+    }
+    if (at == end_) return nullptr;
+    problem = decoder_.next(at, end_, event_);
+    return problem ? nullptr : &event_;
+  }
+
+  const char* problem = nullptr;
+
+ private:
+  const uint8_t* end_;
+  EventDecoder decoder_{3};
+  BlockEvent blocks_[7];
+  size_t count_ = 0;
+  size_t taken_ = 0;
+  uint64_t epoch_ = 0;
+  Event event_;
+};
+
+TEST(EventCodec, GivesTheSameInBatchesAlsoWhereTheBytesAreCutOff) {
+  std::vector<uint8_t> bytes(1 << 22);
+  RandomRecords records(bytes.data());
+  for (int i = 0; i < 20'000; i++) records.add();
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 50; round++) {
+    const size_t size = static_cast<size_t>(records.end() - bytes.data());
+    const uint8_t* end = bytes.data() + (round == 0 ? size : random() % size);
+    const uint8_t* from = bytes.data();
+    const uint8_t* batch_from = from;
+    EventDecoder decoder(3);
+    Batches batches(end);
+    const char* problem = nullptr;
+    while (from < end && !problem) {
+      Event event;
+      problem = decoder.next(from, end, event);
+      const Event* same = batches.next(batch_from);
+      ASSERT_EQ(same == nullptr, problem != nullptr);
+      if (same) {
+        ASSERT_EQ(*same, event);
+      }
+    }
+    EXPECT_STREQ(batches.problem, problem);
+    EXPECT_EQ(batch_from, from);
+  }
+}
+
+TEST(EventCodec, AWeightIsOfTheNextAllocationAlsoInBatches) {
+  uint8_t bytes[256];
+  StreamState state;
+  uint8_t* end = encode::weight(state, bytes, 5000);
+  end = encode::alloc(state, end, {HookId::k_malloc, 0, 0x1000, 10});
+  end = encode::alloc(state, end, {HookId::k_malloc, 0, 0x2000, 20});
+  const uint8_t* at = bytes;
+  Batches batches(end);
+  ASSERT_EQ(batches.next(at)->type, EventType::weight);
+  EXPECT_EQ(batches.next(at)->weight, 5000U);
+  EXPECT_EQ(batches.next(at)->weight, 20U);
 }
 
 }  // namespace memdrift

@@ -58,7 +58,10 @@ TEST(BlockMap, AgreesWithAMap) {
       blocks.remove(found);
       expected.erase(address);
     } else {
-      blocks.add({address, static_cast<uint64_t>(i), 0});
+      LiveBlock& place = blocks.placeOf(address);
+      ASSERT_EQ(place.address, 0U);
+      blocks.put(place, {address, static_cast<uint64_t>(i), 0});
+      ASSERT_EQ(blocks.placeOf(address).bytes, static_cast<uint64_t>(i));
       expected[address] = static_cast<uint64_t>(i);
     }
   }
