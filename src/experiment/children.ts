@@ -1,5 +1,7 @@
 /** The processes of a run as main sees them: started, listened to, ended, and how they died. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MemdriftError } from '../errors.ts';
 import type { ChildSetup, ToChild, ToMain } from './messages.ts';
@@ -49,9 +51,10 @@ export class Child {
     // 'error' here is a message that could not be sent to a process that has just ended.
     this.#process.on('error', () => {});
     this.ended = new Promise((resolve) => {
-      this.#process.once('exit', (code, signal) => {
+      this.#process.once('exit', async (code, signal) => {
         if (!this.#expectedToEnd) {
           this.died = describeExit(code, signal);
+          await this.#allSaid();
           events.onDeath(this, this.failure ?? this.#deathError());
         }
         resolve();
@@ -71,6 +74,15 @@ export class Child {
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), graceMs);
     await this.ended;
     clearTimeout(timer);
+  }
+
+  /** On a busy machine the end is known before the last messages are read: why it ended, say. */
+  async #allSaid(): Promise<void> {
+    if (!this.#process.connected) return;
+    const timer = new AbortController();
+    const late = sleep(graceMs, undefined, { signal: timer.signal }).catch(() => {});
+    await Promise.race([once(this.#process, 'disconnect'), late]);
+    timer.abort();
   }
 
   #deathError(): MemdriftError {
