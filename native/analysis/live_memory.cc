@@ -87,6 +87,7 @@ void LiveMemory::onBlocks(const BlockEvents& events) {
 
 void LiveMemory::onEpoch(const EpochPayload& epoch) {
   std::erase_if(owed_frees_, [&](const auto& owed) { return owed.second < epoch_; });
+  std::erase_if(early_looks_, [&](const auto& early) { return early.second.epoch < epoch_; });
   epoch_ = epoch.number;
 }
 
@@ -272,6 +273,11 @@ void LiveMemory::addStack(const Event& event) {
   const uint32_t site = siteOf(maker, AllocationKind::stack);
   stacks_[event.address] = {site, 0};
   change(site, 0, 1);
+  const auto early = early_looks_.find(event.address);
+  if (early == early_looks_.end()) return;
+  const StackResidency stack = early->second.stack;
+  early_looks_.erase(early);
+  onStackResidency(stack);
 }
 
 void LiveMemory::onStackResidency(const StackResidency& stack) {
@@ -282,7 +288,10 @@ void LiveMemory::onStackResidency(const StackResidency& stack) {
     addStack(older);
     found = stacks_.find(stack.address);
   }
-  if (found == stacks_.end()) return;
+  if (found == stacks_.end()) {
+    early_looks_[stack.address] = {stack, epoch_};
+    return;
+  }
   const auto bytes = static_cast<int64_t>(stack.resident_bytes);
   change(found->second.site, bytes - static_cast<int64_t>(found->second.resident_bytes), 0);
   found->second.resident_bytes = stack.resident_bytes;

@@ -119,6 +119,13 @@ class LiveMemory final : public CaptureVisitor {
     uint64_t resident_bytes;  // as the writer last saw it
   };
   std::unordered_map<uint64_t, ThreadStack> stacks_;  // by address
+  // What was looked at in the round in which its thread began: the thread's own record comes a
+  // little later. By address, until the end of the epoch after.
+  struct EarlyLook {
+    StackResidency stack;
+    uint64_t epoch;
+  };
+  std::unordered_map<uint64_t, EarlyLook> early_looks_;
   // Blocks that came where another one still was: the free of that one has its thread's order, and
   // may come yet. By address, until the end of the epoch after.
   std::unordered_map<uint64_t, uint64_t> owed_frees_;

@@ -265,6 +265,19 @@ TEST(LiveMemory, AStackCountsAsFarAsItWasTouchedUntilItsThreadEnds) {
   EXPECT_EQ(memory.heap().totalBytes(), 0);
 }
 
+TEST(LiveMemory, AStackThatIsLookedAtBeforeItsThreadsRecordComesIsNotLost) {
+  LiveMemory memory;
+  memory.onStackResidency({0x10000, 0x3000, 0});
+  memory.onEpoch({1, 0});
+  memory.onEvent(range(EventType::stack, 0x10000, 0x8000));
+  EXPECT_EQ(memory.beside().totalBytes(), 0x3000);
+  // But not for ever: another thread can have a stack there later.
+  memory.onStackResidency({0x90000, 0x3000, 0});
+  for (uint64_t epoch = 2; epoch < 5; epoch++) memory.onEpoch({epoch, 0});
+  memory.onEvent(range(EventType::stack, 0x90000, 0x8000));
+  EXPECT_EQ(memory.beside().totalBytes(), 0x3000);
+}
+
 TEST(LiveMemory, WhatIsBesideTheHeapIsToldOfTheHeapsPeak) {
   LiveMemory memory;
   Event file = range(EventType::map, 0x100000, 0x1000);

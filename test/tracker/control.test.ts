@@ -8,12 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { readCaptureTable } from '../../src/capture/capture.ts';
+import type { CaptureTable } from '../../src/capture/capture_model.ts';
 import { isRunning } from '../../src/capture/running.ts';
 import { socketFolder, sweepSockets } from '../../src/socket_folder.ts';
 import { attach, detach } from '../../src/tracker/attach.ts';
 import { portsOf } from '../../src/tracker/target.ts';
 import { Tracker } from '../../src/tracker/tracker.ts';
-import { fixture, GroundTruth, heldUnder } from '../ground_truth.ts';
+import { fixture, GroundTruth, heldUnder, rowsOf } from '../ground_truth.ts';
 
 const truth = new GroundTruth();
 const pids: number[] = [];
@@ -47,11 +48,15 @@ async function run(...flags: string[]): Promise<{ pid: number; capture: string }
 const socketOf = (pid: number): string | undefined =>
   readdirSync(socketFolder()).find((name) => name.startsWith(`tracked-${pid}-`));
 
+const sizesUnder = (table: CaptureTable, name: string): readonly number[] =>
+  rowsOf(table, name).map((row) => row.bytes);
+
 describe('a program that memdrift run started', () => {
   test('ends its capture and begins another one when asked, without an inspector', async () => {
     const { pid, capture } = await run();
     expect(await detach(pid)).toBe(capture);
-    expect(heldUnder(await readCaptureTable(capture, { leaks: true }), 'first').malloc).toBe(
+    // V8 may allocate under the function too: to compile it, say.
+    expect(sizesUnder(await readCaptureTable(capture, { leaks: true }), 'first')).toContain(
       1_000_001,
     );
     await expect(detach(pid)).rejects.toMatchObject({ code: 'ERR_STATE' });
@@ -63,7 +68,7 @@ describe('a program that memdrift run started', () => {
     await sleep(200);
     expect(await detach(pid)).toBe(path);
     const table = await readCaptureTable(path, { leaks: true });
-    expect(heldUnder(table, 'second').malloc).toBe(1_000_002);
+    expect(sizesUnder(table, 'second')).toContain(1_000_002);
     expect(heldUnder(table, 'first')).toEqual({});
   });
 
