@@ -4,6 +4,8 @@
       "native/analysis/allocation_table.cc",
       "native/analysis/call_tree.cc",
       "native/analysis/code_names.cc",
+      "native/analysis/demangled_name.cc",
+      "native/analysis/elf_file.cc",
       "native/analysis/elf_symbols.cc",
       "native/analysis/js_heap.cc",
       "native/analysis/live_memory.cc",
