@@ -18,9 +18,10 @@ export class GroundTruth {
   readonly object = join(this.folder, 'object.so');
   #runs = 0;
 
-  constructor() {
+  /** `moreFlags` are for the compiler. */
+  constructor(moreFlags: readonly string[] = []) {
     const headers = join(root, 'node_modules/node-api-headers/include');
-    const flags = ['-O2', '-shared', '-fPIC', '-fvisibility=hidden', '-I', headers];
+    const flags = ['-O2', '-shared', '-fPIC', '-fvisibility=hidden', '-I', headers, ...moreFlags];
     const compile = (source: string, to: string): void => {
       execFileSync('cc', [...flags, source, '-o', to, '-lpthread', '-ldl']);
     };

@@ -11,7 +11,7 @@ namespace memdrift {
 
 struct StackFrame {
   std::string function;  // empty: not known
-  std::string file;      // of JavaScript; of native code the object
+  std::string file;      // of native code the object, or the source where `line` is known
   uint32_t function_line = 0;
   uint32_t column = 0;
   uint32_t line = 0;        // that was executing; 0: not known

@@ -56,8 +56,11 @@ void CallTree::moveTo(AllocationTable& table) {
 
 bool FramesNamed::isAmongInnermost(size_t count, uint32_t node) {
   const StackTree& stacks = tree_.stacks();
-  for (size_t i = 0; i < count && node != 0; i++, node = stacks.parents[node])
-    if (isNamed(stacks.frames[node])) return true;
+  for (size_t seen = 0; seen < count && node != 0; node = stacks.parents[node]) {
+    const uint32_t frame = stacks.frames[node];
+    if (isNamed(frame)) return true;
+    if (!tree_.frames()[frame].is_inlined) seen++;
+  }
   return false;
 }
 

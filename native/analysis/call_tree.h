@@ -52,8 +52,8 @@ class CallTree {
   std::vector<uint32_t> path_;
 };
 
-// Native functions that have `part` in their name, among the innermost ones of stacks. Looks at
-// each function once.
+// Native functions that have `part` in their name, among the innermost ones of stacks; what was
+// compiled into another one does not count as one. Looks at each function once.
 class FramesNamed {
  public:
   // `tree` must outlive it, `part` too.

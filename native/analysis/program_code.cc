@@ -37,8 +37,9 @@ ProgramCode::Key ProgramCode::keyOf(const StackNode& node) const {
 }
 
 std::vector<StackFrame> ProgramCode::framesAt(const StackNode& node) const {
+  if (node.code == 0) return nativeFramesAt(node.place);
   std::vector<StackFrame> frames;
-  StackFrame outer = frameOf(node);
+  StackFrame outer = jsFrameOf(node);
   if (const std::vector<Line>* lines = linesAt(node)) {
     outer.line = (*lines)[0].line;
     for (size_t i = lines->size(); --i > 0;) {
@@ -50,24 +51,33 @@ std::vector<StackFrame> ProgramCode::framesAt(const StackNode& node) const {
   return frames;
 }
 
-StackFrame ProgramCode::frameOf(const StackNode& node) const {
-  if (node.code != 0) {
-    const auto name = names_.find(node.code);
-    if (name == names_.end()) return {};
-    const FunctionName known = functionNameOf(name->second);
-    return {known.function, known.file, known.line, known.column, 0, false, !known.is_js};
-  }
-  return node.place == 0 ? nativeFrame("(older frames)", "") : nativeFrameAt(node.place);
+StackFrame ProgramCode::jsFrameOf(const StackNode& node) const {
+  const auto name = names_.find(node.code);
+  if (name == names_.end()) return {};
+  const FunctionName known = functionNameOf(name->second);
+  return {known.function, known.file, known.line, known.column, 0, false, !known.is_js};
 }
 
-StackFrame ProgramCode::nativeFrameAt(uint64_t pc) const {
+std::vector<StackFrame> ProgramCode::nativeFramesAt(uint64_t pc) const {
+  if (pc == 0) return {nativeFrame("(older frames)", "")};
   auto beyond = modules_.upper_bound(pc - 1);
-  if (beyond == modules_.begin()) return nativeFrame("", "");
+  if (beyond == modules_.begin()) return {nativeFrame("", "")};
   const auto& [start, module] = *--beyond;
-  if (pc - 1 >= module.end) return nativeFrame("", "");
-  auto& symbols = symbols_[module.path];
-  if (!symbols) symbols = std::make_unique<ElfSymbols>(module.path, module.build_id);
-  return nativeFrame(symbols->nameAt(pc - 1 - start + module.file_offset), module.path);
+  if (pc - 1 >= module.end) return {nativeFrame("", "")};
+  auto& object = objects_[module.path];
+  if (!object) object = std::make_unique<NativeObject>(module.path, module.build_id);
+  const uint64_t offset = pc - 1 - start + module.file_offset;
+  StackFrame whole = nativeFrame(object->symbols.nameAt(offset), module.path);
+  std::vector<StackFrame> frames;
+  for (const DebugLine& one : object->lines.at(offset)) {
+    const bool has_place = one.line != 0 && !one.file.empty();
+    frames.push_back({one.function, has_place ? one.file : module.path, 0, 0,
+                      has_place ? one.line : 0, one.is_inlined, true});
+  }
+  if (frames.empty()) return {std::move(whole)};
+  // The linker's name tells parameters where debug info does not: of static functions.
+  if (!whole.function.empty()) frames.back().function = std::move(whole.function);
+  return frames;
 }
 
 }  // namespace memdrift

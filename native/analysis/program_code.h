@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "analysis/allocation_rows.h"
+#include "analysis/debug_lines.h"
 #include "analysis/elf_symbols.h"
 #include "analysis/live_memory.h"
 #include "capture/capture_reader.h"
@@ -32,7 +33,7 @@ class ProgramCode {
   Key keyOf(const StackNode& node) const;
 
   // The functions at that place, innermost first: more than one where functions were compiled into
-  // one another. Reads the symbols of the object at its first place.
+  // one another. Reads the symbols and the debug info of the object at its first place.
   std::vector<StackFrame> framesAt(const StackNode& node) const;
 
  private:
@@ -49,14 +50,20 @@ class ProgramCode {
   };
 
   const std::vector<Line>* linesAt(const StackNode& node) const;
-  StackFrame frameOf(const StackNode& node) const;
-  StackFrame nativeFrameAt(uint64_t pc) const;
+  StackFrame jsFrameOf(const StackNode& node) const;
+  std::vector<StackFrame> nativeFramesAt(uint64_t pc) const;
 
   std::unordered_map<uint32_t, std::string> names_;  // by number
   // By code and place; the functions from without.
   std::map<std::pair<uint32_t, uint64_t>, std::vector<Line>> lines_;
   std::map<uint64_t, Module> modules_;  // by start
-  mutable std::map<std::string, std::unique_ptr<ElfSymbols>> symbols_;
+  struct NativeObject {
+    NativeObject(const std::string& path, const std::string& build_id)
+        : symbols(path, build_id), lines(path, build_id) {}
+    ElfSymbols symbols;
+    DebugLines lines;
+  };
+  mutable std::map<std::string, std::unique_ptr<NativeObject>> objects_;
 };
 
 }  // namespace memdrift
