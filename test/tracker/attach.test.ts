@@ -45,9 +45,13 @@ let files = 0;
 const newFile = (): string => join(truth.folder, `attached-${++files}.mdc`);
 const allowed = { yesOpenInspector: true };
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 100 && !condition(); i++) await sleep(50);
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 200 && !(await condition()); i++) await sleep(50);
 }
+
+/** As far as the capture of a running program is written. */
+const heldAfterAttach = async (path: string): Promise<number> =>
+  heldUnder(await readCaptureTable(path, { leaks: true }), 'after_attach').malloc ?? 0;
 
 describe('a process that was not prepared', () => {
   test.each(Object.entries(programs))('%s', async (name, program) => {
@@ -55,14 +59,14 @@ describe('a process that was not prepared', () => {
     const pid = await start(process.execPath, ...flags, '-e', program);
     const path = newFile();
     await attach(pid, { path, sampleBytes: 0, ...allowed });
-    await sleep(700);
     await until(() => portsOf(pid).length === 0);
     expect(portsOf(pid)).toEqual([]);
     await expect(attach(pid, { path: newFile(), ...allowed })).rejects.toThrow('tracked already');
+    await until(async () => (await heldAfterAttach(path)) >= 400_000);
     expect(await detach(pid, allowed)).toBe(path);
-    const table = await readCaptureTable(path, { leaks: true });
-    expect(table.stats).toMatchObject({ role: 'attached', pid, damage: null });
-    expect(heldUnder(table, 'after_attach').malloc).toBeGreaterThanOrEqual(400_000);
+    const { stats } = await readCaptureTable(path, { leaks: true });
+    expect(stats).toMatchObject({ role: 'attached', pid, damage: null });
+    expect(await heldAfterAttach(path)).toBeGreaterThanOrEqual(400_000);
     await expect(detach(pid, allowed)).rejects.toMatchObject({ code: 'ERR_STATE' });
   });
 
