@@ -52,7 +52,7 @@ CaptureHeader checkedHeader(std::string_view begin, const std::string& path) {
 // all that was read would stay resident.
 FrameReader::FrameReader(const std::string& path) : fd_(openCapture(path, size_)) {
   try {
-    buffer_.resize(kReadBytes);
+    buffer_.resize(std::min<uint64_t>(kReadBytes, size_));
     header_ = checkedHeader(bytes(0, sizeof header_), path);
   } catch (...) {
     close(fd_);
