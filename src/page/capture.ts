@@ -3,7 +3,15 @@ import type { PageData } from '../report/page_model.ts';
 import { bytesText, percentText, secondsText } from './bytes.ts';
 import { Flame } from './flame.ts';
 import { drawGraph, type Selection } from './graph.ts';
-import { foundBytes, grownBetween, nodeAt, pathOf, type View, viewOf } from './stacks.ts';
+import {
+  foundBytes,
+  grownBetween,
+  type Held,
+  nodeAt,
+  pathOf,
+  Stacks,
+  type View,
+} from './stacks.ts';
 import { followTheme } from './theme.ts';
 
 const find = <E extends HTMLElement>(selector: string): E => document.querySelector(selector) as E;
@@ -19,7 +27,8 @@ const inputs = {
 };
 const flame = new Flame(find<HTMLCanvasElement>('canvas.flame'), data);
 let view: View;
-let values: Float64Array | null = null;
+const stacks = new Stacks(data);
+let values: Held | null = null;
 
 const what = { peak: 'live at the peak', end: 'live at the end', temporary: 'freed soon' };
 
@@ -49,7 +58,7 @@ function chosenKinds(): Set<number> {
 }
 
 function rebuild(zoom: readonly number[]): void {
-  view = viewOf(data, {
+  view = stacks.viewOf({
     kinds: chosenKinds(),
     thread: inputs.thread.value === '' ? null : Number(inputs.thread.value),
     frames: inputs.frames.value as 'mixed' | 'js' | 'native',

@@ -19,9 +19,8 @@ const mostStacks = 100_000;
 
 /** Cost: two walks over all nodes. */
 export function pageData(report: CaptureReport, options: PageOptions): PageData {
-  const kept = new KeptTree(report, options.mostStacks ?? mostStacks);
-  const rows = mergedRows(report, kept, options.splitThreads);
-  const { place, ...columns } = rows;
+  const kept = keptTree(report, options.mostStacks ?? mostStacks);
+  const { place, ...rows } = mergedRows(report, kept, options.splitThreads);
   return {
     title: options.title,
     moment: options.moment,
@@ -32,73 +31,75 @@ export function pageData(report: CaptureReport, options: PageOptions): PageData 
     nodes: kept.nodes,
     kinds: report.kinds,
     threads: options.splitThreads ? report.threads : [''],
-    rows: columns,
-    merged: kept.merged,
+    rows,
+    merged: countMerged(report, kept),
     series: seriesOf(report),
     moments: report.moments,
-    // Rows come in another order, and several can be one.
-    changes: Array.from(report.changes, (value, i) =>
-      i % numbersPerChange === 1 ? (place[value] ?? 0) : value,
-    ),
+    changes: mergedChanges(report.changes, place),
   };
 }
 
 /** The tree of the largest rows' stacks, numbered anew: callers before callees, 0 the empty one. */
-class KeptTree {
-  readonly nodes: { parent: number[]; frame: number[] } = { parent: [0], frame: [0] };
+interface KeptTree {
+  readonly nodes: { readonly up: number[]; readonly frame: number[] };
   readonly frames: PageData['frames'];
-  readonly merged: PageData['merged'];
-  /** By old number; 0: not there, or the empty stack. */
-  readonly #numbers: Int32Array;
-  readonly #parent: Uint32Array;
+  /** By old number. */
+  readonly isKept: Uint8Array;
+  /** By old number the new one, or that of the innermost caller that has one. */
+  readonly numbers: Int32Array;
+}
 
-  constructor(report: CaptureReport, most: number) {
-    const { parent, frame } = report.stacks;
-    const { rows } = report;
-    this.#parent = parent;
-    const isKept = new Uint8Array(parent.length);
-    const count = Math.min(rows.node.length, most);
-    for (let row = 0; row < count; row++) {
-      for (let at = rows.node[row] as number; at !== 0 && !isKept[at]; at = parent[at] as number) {
-        isKept[at] = 1;
-      }
+function keptTree(report: CaptureReport, most: number): KeptTree {
+  const { parent, frame } = report.stacks;
+  const isKept = keptNodes(report, most);
+  const numbers = new Int32Array(parent.length);
+  const nodes = { up: [0], frame: [0] };
+  const frameNumbers = new Int32Array(report.frames.length).fill(-1);
+  const frames: Frame[] = [];
+  for (let node = 1; node < parent.length; node++) {
+    const above = numbers[parent[node] as number] as number;
+    if (isKept[node] === 0) {
+      numbers[node] = above;
+      continue;
     }
-    this.#numbers = new Int32Array(parent.length);
-    const frameNumbers = new Map<number, number>();
-    for (let node = 1; node < parent.length; node++) {
-      if (!isKept[node]) continue;
-      const of = frame[node] as number;
-      if (!frameNumbers.has(of)) frameNumbers.set(of, frameNumbers.size);
-      this.#numbers[node] = this.nodes.parent.length;
-      this.nodes.parent.push(this.#numbers[parent[node] as number] as number);
-      this.nodes.frame.push(frameNumbers.get(of) as number);
-    }
-    const frames = [...frameNumbers.keys()].map((of) => report.frames[of] as Frame);
-    this.frames = {
-      name: frames.map(nameOf),
-      place: frames.map(placeOf),
-      kind: frames.map(kindOf),
-    };
-    this.merged = this.#countMerged(report);
+    const of = frame[node] as number;
+    if (frameNumbers[of] === -1) frameNumbers[of] = frames.push(report.frames[of] as Frame) - 1;
+    const number = nodes.up.length;
+    numbers[node] = number;
+    nodes.up.push(number - above);
+    nodes.frame.push(frameNumbers[of] as number);
   }
+  const columns = {
+    name: frames.map(nameOf),
+    place: frames.map(placeOf),
+    kind: frames.map(kindOf),
+  };
+  return { nodes, frames: columns, isKept, numbers };
+}
 
-  /** Its number, or that of the innermost caller that has one. */
-  numberOf(node: number): number {
-    let at = node;
-    while (at !== 0 && this.#numbers[at] === 0) at = this.#parent[at] as number;
-    return this.#numbers[at] as number;
+function keptNodes({ stacks: { parent }, rows }: CaptureReport, most: number): Uint8Array {
+  const isKept = new Uint8Array(parent.length);
+  let stacks = 0;
+  for (let row = 0; row < rows.node.length && stacks < most; row++) {
+    let at = rows.node[row] as number;
+    // A stack with a row before, or that a larger one goes through, costs the page nothing.
+    if (at !== 0 && isKept[at] === 0) stacks++;
+    for (; at !== 0 && isKept[at] === 0; at = parent[at] as number) isKept[at] = 1;
   }
+  return isKept;
+}
 
-  #countMerged({ rows }: CaptureReport): PageData['merged'] {
-    let stacks = 0;
-    let bytes = 0;
-    rows.node.forEach((node, row) => {
-      if (node === 0 || this.#numbers[node] !== 0) return;
-      stacks++;
-      bytes += rows.bytes[row] as number;
-    });
-    return { stacks, bytes };
-  }
+function countMerged({ rows }: CaptureReport, { isKept }: KeptTree): PageData['merged'] {
+  const isCounted = new Uint8Array(isKept.length);
+  let stacks = 0;
+  let bytes = 0;
+  rows.node.forEach((node, row) => {
+    if (node === 0 || isKept[node] === 1) return;
+    if (isCounted[node] === 0) stacks++;
+    isCounted[node] = 1;
+    bytes += rows.bytes[row] as number;
+  });
+  return { stacks, bytes };
 }
 
 interface MergedRows {
@@ -119,7 +120,7 @@ function mergedRows(report: CaptureReport, kept: KeptTree, splitThreads: boolean
   const threads = splitThreads ? report.threads.length : 1;
   const known = new Map<number, number>();
   for (let row = 0; row < rows.node.length; row++) {
-    const node = kept.numberOf(rows.node[row] as number);
+    const node = kept.numbers[rows.node[row] as number] as number;
     const kind = rows.kind[row] as number;
     const thread = splitThreads ? (rows.thread[row] as number) : 0;
     const key = (node * threads + thread) * report.kinds.length + kind;
@@ -139,6 +140,27 @@ function mergedRows(report: CaptureReport, kept: KeptTree, splitThreads: boolean
     if (before !== null) merged.count[at] = before + count;
   }
   return merged;
+}
+
+/** Changes of the merged rows: several can be one, and stay in the order of their moments. */
+function mergedChanges(changes: Float64Array, place: Int32Array): number[] {
+  const made: number[] = [];
+  /** Of each row where in `made` its change stands, if that is of this moment. */
+  const known = new Int32Array(place.length);
+  for (let i = 0; i < changes.length; i += numbersPerChange) {
+    const moment = changes[i] as number;
+    const row = place[changes[i + 1] as number] as number;
+    const bytes = changes[i + 2] as number;
+    const count = changes[i + 3] as number;
+    const at = known[row] as number;
+    if (made[at] === moment && made[at + 1] === row) {
+      made[at + 2] = (made[at + 2] as number) + bytes;
+      made[at + 3] = (made[at + 3] as number) + count;
+    } else {
+      known[row] = made.push(moment, row, bytes, count) - numbersPerChange;
+    }
+  }
+  return made;
 }
 
 function kindOf({ native, file }: Frame): FrameKind {

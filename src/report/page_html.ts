@@ -8,7 +8,9 @@ const place = '<script id="data" type="application/json"></script>';
 export function pageHtml(template: string, data: PageData | IndexData): string {
   // A "<" in a name may not end the script it is in.
   const json = JSON.stringify(data).replaceAll('<', '\\u003c');
-  const [before, after] = template.split(place);
-  if (before === undefined || after === undefined) throw new Error('no place for data in the page');
-  return `${before}${place.replace('><', `>${json}<`)}${after}`;
+  const at = template.indexOf(place);
+  if (at < 0) throw new Error('no place for data in the page');
+  // By offsets: a "$" in a name would be an instruction to String.replace.
+  const begin = at + place.indexOf('</script>');
+  return `${template.slice(0, begin)}${json}${template.slice(begin)}`;
 }

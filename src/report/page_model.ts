@@ -19,8 +19,11 @@ export interface PageData {
     readonly place: readonly string[];
     readonly kind: readonly FrameKind[];
   };
-  /** Stacks as a tree, callers before callees; 0 is the empty stack, and its parent. */
-  readonly nodes: { readonly parent: readonly number[]; readonly frame: readonly number[] };
+  /**
+   * Stacks as a tree, callers before callees; 0 is the empty stack. `up`: how many numbers before a
+   * node its caller is, which is mostly 1 and so half as long as the caller's number.
+   */
+  readonly nodes: { readonly up: readonly number[]; readonly frame: readonly number[] };
   readonly kinds: readonly string[];
   readonly threads: readonly string[];
   readonly rows: {
