@@ -7,7 +7,7 @@ import { MemdriftError } from '../errors.ts';
 import { pageData } from '../report/page_data.ts';
 import { pageHtml } from '../report/page_html.ts';
 import type { IndexData, PageData } from '../report/page_model.ts';
-import { indexProcess } from '../report/run_index.ts';
+import { groupOf, indexProcess } from '../report/run_index.ts';
 import {
   besideCapture,
   type ChoiceFlags,
@@ -86,7 +86,8 @@ async function report(folder: string, flags: PageFlags): Promise<void> {
     processes.push(indexProcess(one, href));
   }
   tellProgress('');
-  writePage(index, 'index', { title: basename(resolve(folder)), processes });
+  const group = groupIn(folder);
+  writePage(index, 'index', { title: basename(resolve(folder)), processes, group });
   process.stdout.write(`${index}\n`);
 }
 
@@ -97,6 +98,12 @@ function capturesIn(folder: string): readonly string[] {
     'ERR_GONE',
     `${folder} has no captures (*.mdc); memdrift run writes them, and so does the experiment`,
   );
+}
+
+/** The experiment measures all of its processes, also those that it makes no captures of. */
+function groupIn(folder: string): IndexData['group'] {
+  const file = join(folder, 'group.jsonl');
+  return existsSync(file) ? groupOf(readFileSync(file, 'utf8')) : null;
 }
 
 function writePage(to: string, page: 'capture' | 'index', data: PageData | IndexData): void {

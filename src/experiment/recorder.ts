@@ -1,6 +1,6 @@
 /**
  * What main writes down while a run is going: the series, one JSON line per sample, the store's
- * log, one line a second, and the store's peaks.
+ * log, one line a second, the store's peaks, and beside the captures what the group had when.
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
@@ -15,14 +15,25 @@ export class Recorder {
   readonly #store: Store;
   readonly #series: LineFile;
   readonly #storeLog: LineFile;
+  /** For the index of the captures, which know only of themselves; null: there are none. */
+  readonly #group: LineFile | null;
+  /** Since 1970, of the sampler's beginning: the earliest that a sample can be of. */
+  #beganAtMs = Number.POSITIVE_INFINITY;
   readonly #timer: NodeJS.Timeout;
   #last: Sample | null = null;
   #peaks = { liveBytesPeak: 0, arenaBytesPeak: 0, residentBytesPeak: 0 };
 
-  constructor(options: { tmpDir: string; store: Store; sampler: Sampler }) {
+  constructor(options: {
+    tmpDir: string;
+    captureDir: string | null;
+    store: Store;
+    sampler: Sampler;
+  }) {
+    const { captureDir } = options;
     this.#store = options.store;
     this.#series = new LineFile(join(options.tmpDir, 'series.jsonl'));
     this.#storeLog = new LineFile(join(options.tmpDir, 'store.log'));
+    this.#group = captureDir === null ? null : new LineFile(join(captureDir, 'group.jsonl'));
     options.sampler.on('sample', (sample) => this.#record(sample));
     this.#timer = setInterval(() => this.#logStore(), storeLogIntervalMs);
   }
@@ -39,7 +50,7 @@ export class Recorder {
     clearInterval(this.#timer);
     this.#logStore();
     const { capacityBytes, puts, gets } = this.#store.stats();
-    await Promise.all([this.#series.end(), this.#storeLog.end()]);
+    await Promise.all([this.#series.end(), this.#storeLog.end(), this.#group?.end()]);
     return {
       store: { capacityBytes, ...this.#peaks, puts, gets },
       series: this.#series.pathIfWritten,
@@ -49,6 +60,7 @@ export class Recorder {
 
   #record(sample: Sample): void {
     this.#last = sample;
+    this.#recordGroup(sample);
     const { liveBytes, arenaBytes, residentBytes } = this.#store.stats();
     this.#peaks = {
       liveBytesPeak: Math.max(this.#peaks.liveBytesPeak, liveBytes),
@@ -57,6 +69,15 @@ export class Recorder {
     };
     this.#series.write(
       JSON.stringify({ ...sample, store: { liveBytes, arenaBytes, residentBytes } }),
+    );
+  }
+
+  #recordGroup({ atMs, processes, sumRssBytes, footprintBytes }: Sample): void {
+    // A sample waits until this thread has time for it; the one that waited least tells best.
+    this.#beganAtMs = Math.min(this.#beganAtMs, Date.now() - atMs);
+    const timeMs = Math.round(this.#beganAtMs + atMs);
+    this.#group?.write(
+      JSON.stringify({ timeMs, processes: processes.length, sumRssBytes, footprintBytes }),
     );
   }
 

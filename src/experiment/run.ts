@@ -124,6 +124,7 @@ class Run {
     });
     this.#recorder = new Recorder({
       tmpDir: parts.options.tmpDir,
+      captureDir: parts.captures.folder,
       store: parts.store,
       sampler: this.#sampler,
     });

@@ -3,6 +3,7 @@
  * no network. Run by tsc's side in `npm run build:ts`.
  */
 'use strict';
+const { createHash } = require('node:crypto');
 const { mkdirSync, readFileSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { buildSync } = require('esbuild');
@@ -14,7 +15,7 @@ const licence = readFileSync(join(root, 'node_modules/uplot/LICENSE'), 'utf8').t
 const uplotStyles = readFileSync(join(root, 'node_modules/uplot/dist/uPlot.min.css'), 'utf8');
 const styles = readFileSync(join(__dirname, 'page.css'), 'utf8');
 
-for (const name of ['capture', 'index']) {
+function scriptOf(name) {
   const { outputFiles } = buildSync({
     entryPoints: [join(__dirname, `${name}.ts`)],
     bundle: true,
@@ -25,9 +26,26 @@ for (const name of ['capture', 'index']) {
     write: false,
   });
   // A script may not have its own end in it.
-  const script = outputFiles[0].text.replaceAll('</script', '<\\/script');
+  return outputFiles[0].text.replaceAll('</script', '<\\/script');
+}
+
+/** These two scripts run and nothing else does, whatever a capture has in it; nothing is asked for. */
+function policyOf(scripts) {
+  const hashes = scripts.map((text) => createHash('sha256').update(text).digest('base64'));
+  const allowed = hashes.map((hash) => `'sha256-${hash}'`).join(' ');
+  return (
+    `default-src 'none'; script-src ${allowed}; style-src 'unsafe-inline'; ` +
+    `base-uri 'none'; form-action 'none'`
+  );
+}
+
+const theme = scriptOf('first_theme');
+for (const name of ['capture', 'index']) {
+  const script = `/* With uPlot:\n${licence}\n*/\n${scriptOf(name)}`;
   const page = readFileSync(join(__dirname, `${name}.html`), 'utf8')
+    .replace('/* policy */', () => policyOf([theme, script]))
     .replace('/* styles */', () => `${uplotStyles}\n${styles}`)
-    .replace('/* script */', () => `/* With uPlot:\n${licence}\n*/\n${script}`);
+    .replace('/* theme */', () => theme)
+    .replace('/* script */', () => script);
   writeFileSync(join(to, `${name}.html`), page);
 }

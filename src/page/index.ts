@@ -1,48 +1,93 @@
 /** The page of a run: all its processes on one axis of time. */
 import type { IndexData } from '../report/page_model.ts';
 import { bytesText } from './bytes.ts';
-import { plot } from './graph.ts';
+import { colourOf, layersOf, plot } from './graph.ts';
+import { beginOf, endOf, onOneAxis, sumsOf, timesOf } from './run_sums.ts';
 import { followTheme } from './theme.ts';
+
+type Process = IndexData['processes'][number];
 
 const find = <E extends HTMLElement>(selector: string): E => document.querySelector(selector) as E;
 const data = JSON.parse(find('#data').textContent ?? '') as IndexData;
+const beginMs = beginOf(data);
+const axis = { endMs: endOf(data), syncKey: 'run' };
+const smallHeight = 130;
+/** In the order of the processes. */
+const boxes: HTMLInputElement[] = [];
+let drawn: { destroy(): void }[] = [];
 
-/** All their looks in one order, and each process's RSS where it looked. */
-function onOneAxis(): { timeMs: number[]; columns: (number | null)[][] } {
-  const begin = Math.min(...data.processes.map(({ startedAtMs }) => startedAtMs));
-  const looks = data.processes.flatMap(({ startedAtMs, timeMs, rssBytes }, process) =>
-    timeMs.map((ms, i) => ({ at: startedAtMs - begin + (ms ?? 0), process, rss: rssBytes[i] })),
-  );
-  looks.sort((a, b) => a.at - b.at);
-  const columns = data.processes.map(() => new Array<number | null>(looks.length).fill(null));
-  looks.forEach(({ process, rss }, i) => {
-    columns[process]![i] = rss ?? null;
+function drawAll(): void {
+  for (const one of drawn) one.destroy();
+  find('#graphs').replaceChildren();
+  drawn = [drawSums(find('#graph'))];
+  data.processes.forEach((process, i) => {
+    if (boxes[i]!.checked) drawn.push(drawProcess(process));
   });
-  // Between its first and its last look a process has what it had.
-  for (const column of columns) {
-    const last = column.findLastIndex((value) => value !== null);
-    for (let i = 1; i < last; i++) column[i] ??= column[i - 1]!;
+}
+
+/** What was measured of the whole group stands there whatever is chosen of it. */
+function drawSums(place: HTMLElement): { destroy(): void } {
+  const chosen = data.processes.filter((_, i) => boxes[i]!.checked);
+  const sums = sumsOf(chosen, beginMs);
+  const { group } = data;
+  const parts = [{ timeMs: sums.timeMs, columns: [sums.rss, sums.estimate] }];
+  if (group !== null) {
+    const timeMs = group.timeMs.map((ms) => ms - beginMs);
+    const columns = [group.sumRssBytes, group.footprintBytes] as number[][];
+    parts.push({ timeMs, columns });
   }
-  return { timeMs: looks.map(({ at }) => at), columns };
+  const { timeMs, columns } = onOneAxis(parts);
+  const [rss = [], estimate = [], groupRss = [], footprint = []] = columns;
+  const line = (label: string, colour: string, values: readonly (number | null)[]) => ({
+    label,
+    colour: colourOf(colour),
+    values,
+  });
+  const ours = line(`sum of RSS of ${countOf(chosen)} with captures`, '--shmem', rss);
+  const lines =
+    group === null
+      ? [ours, { ...line('footprint, estimated', '--tracked', estimate), isDashed: true }]
+      : [
+          line(`sum of RSS of all ${group.processes} processes`, '--ink', groupRss),
+          line(`footprint of all ${group.processes} processes`, '--tracked', footprint),
+          ours,
+        ];
+  return plot(place, { timeMs, lines, ...axis });
 }
 
-function colour(i: number): string {
-  return `hsl(${(i * 137) % 360} 65% 50%)`;
+function countOf({ length }: readonly Process[]): string {
+  return length === 1 ? 'the one chosen process' : `the ${length} chosen processes`;
 }
 
-function draw(place: HTMLElement): { destroy(): void } {
-  const { timeMs, columns } = onOneAxis();
-  const sum = timeMs.map((_, i) => columns.reduce((all, column) => all + (column[i] ?? 0), 0));
-  const ink = getComputedStyle(document.documentElement).getPropertyValue('--ink').trim();
-  const lines = [
-    { label: 'sum of RSS (shared pages once for each process)', colour: ink, values: sum },
-    ...data.processes.map(({ name }, i) => ({
-      label: name,
-      colour: colour(i),
-      values: columns[i]!,
-    })),
-  ];
-  return plot(place, { timeMs, lines, marks: [], onSelect: () => {} });
+function aboutText(): string {
+  const rss = 'A sum of RSS has shared pages once for each process.';
+  return data.group === null
+    ? `${rss} The footprint is estimated from the captures: all anonymous pages, and of file and ` +
+        'of shared pages those of the process that has most, as if the others had the same.'
+    : `${rss} The footprint has each page once, also of processes without a capture; between ` +
+        'full looks at their mappings it is estimated.';
+}
+
+function drawProcess(process: Process): { destroy(): void } {
+  const place = document.createElement('section');
+  const heading = document.createElement('h2');
+  heading.append(linkTo(process), ` ${process.pid}`);
+  const canvas = document.createElement('div');
+  place.append(heading, canvas);
+  find('#graphs').append(place);
+  const { series } = process;
+  const tracked = {
+    label: 'tracked and live',
+    colour: colourOf('--tracked'),
+    values: series.tracked,
+  };
+  return plot(canvas, {
+    timeMs: timesOf(process, beginMs),
+    lines: [...layersOf(series), tracked],
+    height: smallHeight,
+    hidesLegend: true,
+    ...axis,
+  });
 }
 
 function row(cells: readonly (string | Node)[], tag: 'th' | 'td'): HTMLTableRowElement {
@@ -55,35 +100,62 @@ function row(cells: readonly (string | Node)[], tag: 'th' | 'td'): HTMLTableRowE
   return made;
 }
 
-function linkTo(name: string, href: string): HTMLAnchorElement {
+function linkTo({ name, href }: Process): HTMLAnchorElement {
   const link = document.createElement('a');
   link.textContent = name;
-  link.href = href;
+  // Whatever the data say, it is a file beside this one.
+  link.href = `./${href}`;
   return link;
+}
+
+function boxFor({ name, pid }: Process): HTMLInputElement {
+  const box = document.createElement('input');
+  box.type = 'checkbox';
+  box.checked = true;
+  box.ariaLabel = `show ${name} ${pid}`;
+  box.addEventListener('change', drawAll);
+  boxes.push(box);
+  return box;
+}
+
+function fillTable(): void {
+  const names = [
+    'process',
+    'shown',
+    'pid',
+    'peak RSS',
+    'peak tracked',
+    'live at the end',
+    'events',
+  ];
+  const head = row([...names, ''], 'th');
+  const rows = data.processes.map((one) =>
+    row(
+      [
+        linkTo(one),
+        boxFor(one),
+        String(one.pid),
+        one.peakRssBytes === null ? '-' : bytesText(one.peakRssBytes),
+        bytesText(one.peakTrackedBytes),
+        bytesText(one.leakedBytes),
+        one.events.toLocaleString('en-US'),
+        one.damage === null ? '' : `cut off ${one.damage}`,
+      ],
+      'td',
+    ),
+  );
+  find('#processes').append(head, ...rows);
 }
 
 document.title = data.title;
 find('h1').textContent = data.title;
-const table = find('#processes');
-const names = ['process', 'pid', 'peak RSS', 'peak tracked', 'live at the end', 'events', ''];
-table.append(row(names, 'th'));
-for (const one of data.processes) {
-  const cells = [
-    linkTo(one.name, one.href),
-    String(one.pid),
-    one.peakRssBytes === null ? '-' : bytesText(one.peakRssBytes),
-    bytesText(one.peakTrackedBytes),
-    bytesText(one.leakedBytes),
-    one.events.toLocaleString('en-US'),
-    one.damage === null ? '' : 'cut off',
-  ];
-  table.append(row(cells, 'td'));
-}
-let drawn: { destroy(): void } | null = null;
-const redraw = (): void => {
-  drawn?.destroy();
-  drawn = draw(find('#graph'));
-};
-followTheme(find('#theme'), redraw);
-redraw();
+find('#about').textContent = aboutText();
+fillTable();
+followTheme(find('#theme'), drawAll);
+drawAll();
+let waiting: ReturnType<typeof setTimeout> | undefined;
+addEventListener('resize', () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(drawAll, 100);
+});
 document.documentElement.dataset.ready = 'yes';

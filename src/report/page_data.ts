@@ -17,6 +17,9 @@ export interface PageOptions {
 /** A browser reads and draws so many stacks of 30 functions in about a second. */
 const mostStacks = 100_000;
 
+/** More of it would push what the page is about off the screen. */
+const longestCommand = 500;
+
 /** Cost: two walks over all nodes. */
 export function pageData(report: CaptureReport, options: PageOptions): PageData {
   const kept = keptTree(report, options.mostStacks ?? mostStacks);
@@ -27,6 +30,7 @@ export function pageData(report: CaptureReport, options: PageOptions): PageData 
     isInverted: options.isInverted,
     facts: factsOf(report),
     damage: report.stats.damage,
+    peakBytes: report.stats.peakBytes,
     frames: kept.frames,
     nodes: kept.nodes,
     kinds: report.kinds,
@@ -169,7 +173,7 @@ function kindOf({ native, file }: Frame): FrameKind {
 }
 
 function factsOf({ stats, totalBytes }: CaptureReport): PageData['facts'] {
-  const command = stats.argv?.join(' ') ?? '?';
+  const command = (stats.argv?.join(' ') ?? '?').slice(0, longestCommand);
   const facts: [string, string][] = [
     ['process', `${stats.role ?? 'process'}, pid ${stats.pid}, Node ${stats.nodeVersion ?? '?'}`],
     ['command', command],

@@ -12,6 +12,8 @@ export interface PageData {
   readonly isInverted: boolean;
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly damage: string | null;
+  /** Of the heap's kinds together, whatever the page is about. */
+  readonly peakBytes: number;
   /** Of functions, by column. */
   readonly frames: {
     readonly name: readonly string[];
@@ -56,11 +58,14 @@ export const seriesNames = [
   'rssFile',
   'rssShmem',
   'heapTotal',
+  'heapUsed',
   'external',
   'tracked',
   'mappedResident',
 ] as const;
 export type SeriesName = (typeof seriesNames)[number];
+
+type Column = readonly (number | null)[];
 
 /** The index of a run: its processes on one axis. */
 export interface IndexData {
@@ -69,13 +74,26 @@ export interface IndexData {
     readonly name: string;
     readonly href: string;
     readonly pid: number;
-    readonly startedAtMs: number;
+    /** Since 1970; null: the capture does not say. */
+    readonly startedAtMs: number | null;
     readonly peakRssBytes: number | null;
     readonly peakTrackedBytes: number;
     readonly leakedBytes: number;
     readonly events: number;
     readonly damage: string | null;
-    readonly timeMs: readonly (number | null)[];
-    readonly rssBytes: readonly (number | null)[];
+    /** Fewer looks than the capture has, if it has many: a screen has no more. */
+    readonly series: Readonly<
+      Record<'timeMs' | 'rssAnon' | 'rssFile' | 'rssShmem' | 'tracked', Column>
+    >;
   }[];
+  /** Of all processes of the run, also those without a capture; null: nobody measured it. */
+  readonly group: {
+    /** At most so many at a time. */
+    readonly processes: number;
+    /** Since 1970. */
+    readonly timeMs: readonly number[];
+    /** Each page once; null: not known. */
+    readonly footprintBytes: Column;
+    readonly sumRssBytes: Column;
+  } | null;
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { readCaptureStats, readCaptureTable } from '../../src/capture/capture.ts';
 import type { ExperimentReport } from '../../src/experiment/report_model.ts';
+import { groupOf } from '../../src/report/run_index.ts';
 import { smallRun } from './launch.ts';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -25,10 +26,15 @@ function run(...flags: string[]): ExperimentReport {
   return JSON.parse(readFileSync(join(cwd, 'a.json'), 'utf8')) as ExperimentReport;
 }
 
+const capturesIn = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.mdc'))
+    .sort();
+
 test('main, server and client 0 have a whole capture each, in a new folder', async () => {
   const { files, processes } = run();
   expect(files.captureDir).toMatch(new RegExp(`^${cwd}/captures/\\d{8}T\\d{6}-\\d+$`));
-  const names = readdirSync(files.captureDir ?? '').sort();
+  const names = capturesIn(files.captureDir ?? '');
   const roles = names.map((name) => name.replace(/-\d+-\d+\.mdc$/, ''));
   expect(roles).toEqual(['client-0', 'main', 'server']);
   const expected = { 'client-0': 'client', main: 'main', server: 'server' } as const;
@@ -68,7 +74,7 @@ test.each([[], ['--trim']])(
       '400000000',
       ...flags,
     );
-    for (const name of readdirSync(folder)) {
+    for (const name of capturesIn(folder)) {
       const { rssGrowth } = await readCaptureStats(join(folder, name));
       const { fromBytes = 0, toBytes = 0, parts = [], restBytes = 0 } = rssGrowth ?? {};
       const grown = toBytes - fromBytes;
@@ -78,6 +84,21 @@ test.each([[], ['--trim']])(
     }
   },
 );
+
+test("the group's footprint and sum of RSS stand beside the captures, by the clock", () => {
+  const begin = Date.now();
+  const { files, processes } = run();
+  const text = readFileSync(join(files.captureDir ?? '', 'group.jsonl'), 'utf8');
+  const group = groupOf(text);
+  expect(group?.processes).toBe(processes.length);
+  const times = group?.timeMs ?? [];
+  expect(times[0]).toBeGreaterThanOrEqual(begin);
+  expect(times.at(-1)).toBeLessThanOrEqual(Date.now());
+  expect(times).toEqual(times.toSorted((a, b) => a - b));
+  // Ten processes share what Node is: one of them has it.
+  const most = Math.max(...(group?.sumRssBytes ?? []).map(Number));
+  expect(Math.max(...(group?.footprintBytes ?? []).map(Number))).toBeLessThan(most);
+});
 
 test('--no-captures records nothing', () => {
   expect(run('--no-captures').files.captureDir).toBeNull();

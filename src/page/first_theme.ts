@@ -1,0 +1,4 @@
+/** In the head of each page. */
+import { applyTheme } from './theme.ts';
+
+applyTheme();
