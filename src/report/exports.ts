@@ -1,5 +1,6 @@
 /** Captures in the formats of other tools. */
 import {
+  Label,
   Line,
   Location,
   Function as PprofFunction,
@@ -25,16 +26,22 @@ class Functions {
   }
 }
 
+/** What stands for a stack that nothing is known of, and in other formats for the kind. */
+function kindFrame(kind: string): Frame {
+  const place = { file: '', functionLine: null, line: null, column: null };
+  return { function: `[${kind}]`, ...place, native: true, inlined: false };
+}
+
 /**
  * A profile as `go tool pprof` reads it, not compressed: what is held, and all that was ever
- * allocated, by stack. `report` must have been read with `all`.
+ * allocated, by stack, with kind and thread as tags. `report` must have been read with `all`.
  */
 export function pprofOf(report: CaptureReport): Uint8Array {
   const strings = new StringTable();
   const type = (name: string, unit: string): ValueType =>
     new ValueType({ type: strings.dedup(name), unit: strings.dedup(unit) });
   const functions = new Functions();
-  const sample = samplesOf(report, functions);
+  const sample = samplesOf(report, functions, strings);
   return new Profile({
     sampleType: [
       type('alloc_objects', 'count'),
@@ -52,7 +59,8 @@ export function pprofOf(report: CaptureReport): Uint8Array {
         new PprofFunction({
           id: i + 1,
           name: strings.dedup(nameOf(frame)),
-          systemName: strings.dedup(nameOf(frame)),
+          // The same as the name would have pprof cut parameters and "(anonymous)" out of it.
+          systemName: 0,
           filename: strings.dedup(frame.file),
           startLine: frame.functionLine ?? 0,
         }),
@@ -65,28 +73,43 @@ export function pprofOf(report: CaptureReport): Uint8Array {
   }).encode();
 }
 
-function samplesOf(report: CaptureReport, functions: Functions): Sample[] {
+function samplesOf(report: CaptureReport, functions: Functions, strings: StringTable): Sample[] {
   const { rows } = report;
+  const unknown = report.kinds.map(kindFrame);
+  const label = (key: string, text: string): Label =>
+    new Label({ key: strings.dedup(key), str: strings.dedup(text) });
+  const kinds = report.kinds.map((kind) => label('kind', kind));
+  const threads = report.threads.map((thread) => label('thread', thread));
   return Array.from(rows.node, (node, row) => {
     const count = rows.count[row] as number;
+    const kind = rows.kind[row] as number;
+    // A sample without a place is in pprof's total and in no line of it.
+    const stack = node === 0 ? [unknown[kind] as Frame] : stackAt(report, node);
     return new Sample({
       // Numbers of locations begin at 1.
-      locationId: stackAt(report, node).map((frame) => functions.of(frame) + 1),
+      locationId: stack.map((frame) => functions.of(frame) + 1),
       value: [
         rows.everCount[row] as number,
         rows.everBytes[row] as number,
         Number.isNaN(count) ? 0 : count,
         rows.bytes[row] as number,
       ],
+      label: [kinds[kind] as Label, threads[rows.thread[row] as number] as Label],
     });
   });
 }
 
-/** https://www.speedscope.app/file-format-schema.json, a profile of weights in bytes. */
+/**
+ * https://www.speedscope.app/file-format-schema.json, a profile of weights in bytes; outermost the
+ * kind of the allocations.
+ */
 export function speedscopeOf(report: CaptureReport, name: string): object {
   const functions = new Functions();
   const rows = tableRows(report).filter((row) => row.bytes > 0);
-  const samples = rows.map((row) => row.stack.toReversed().map((frame) => functions.of(frame)));
+  const kinds = new Map<string, Frame>(report.kinds.map((kind) => [kind, kindFrame(kind)]));
+  const samples = rows.map(({ kind, stack }) =>
+    [kinds.get(kind) as Frame, ...stack.toReversed()].map((frame) => functions.of(frame)),
+  );
   return {
     $schema: 'https://www.speedscope.app/file-format-schema.json',
     exporter: 'memdrift',

@@ -46,6 +46,16 @@ export class PageFolder {
     return file;
   }
 
+  /** A page that is not ours: nothing is expected of it, and its context is the caller's. */
+  async openForeign(address: string): Promise<Page> {
+    if (this.#browser === null) throw new Error('launch was not awaited');
+    const page = await this.#browser.newPage();
+    page.setDefaultTimeout(10_000);
+    const [file = '', fragment = ''] = address.split('#');
+    await page.goto(`${pathToFileURL(file).href}#${fragment}`);
+    return page;
+  }
+
   /** A page that is ready; it fails the test if it reports an error or asks for anything. */
   async open(address: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
     if (this.#browser === null) throw new Error('launch was not awaited');
