@@ -10,6 +10,7 @@ import { configureProgram, packageVersion, runProgram } from './commands/program
 import { registerPs } from './commands/ps.ts';
 import { registerRun } from './commands/run.ts';
 import { addStore } from './commands/store.ts';
+import { registerSummary } from './commands/summary.ts';
 import { registerTable } from './commands/table.ts';
 import { registerTransform } from './commands/transform.ts';
 
@@ -25,6 +26,7 @@ registerAttach(program);
 registerLive(program);
 registerCaptures(program);
 registerTable(program);
+registerSummary(program);
 registerPages(program);
 registerTransform(program);
 addStore(program);

@@ -27,6 +27,11 @@ export function tableRows(report: CaptureReport, most = Number.POSITIVE_INFINITY
   return made;
 }
 
+/** Of all kinds. */
+export function sumOfRows({ rows }: CaptureReport): number {
+  return rows.bytes.reduce((sum, bytes) => sum + bytes, 0);
+}
+
 /** The functions of a stack, innermost first. */
 export function stackAt({ stacks, frames }: CaptureReport, node: number): readonly Frame[] {
   const stack: Frame[] = [];

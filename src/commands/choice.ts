@@ -1,12 +1,13 @@
 /** What all commands on captures share: which part of one is shown, and where the result goes. */
 import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { onlyKinds } from '../analysis/report_rows.ts';
+import { onlyKinds, sumOfRows } from '../analysis/report_rows.ts';
 import { readCaptureReport } from '../capture/capture.ts';
 import {
   type AllocationKind,
   allocationKinds,
   type CaptureReport,
+  heapKinds,
   type ReportOptions,
 } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
@@ -76,6 +77,19 @@ export async function readChosen(
   });
   tellDamage(file, report.stats.damage);
   return flags.kind === undefined ? report : onlyKinds(report, flags.kind);
+}
+
+/**
+ * The same where rows are added up: the heap's kinds unless others are asked for, and a total that
+ * is the sum of all rows.
+ */
+export async function readCounted(
+  file: string,
+  flags: ChoiceFlags,
+  more: Pick<ReportOptions, 'all' | 'intervals'> = {},
+): Promise<CaptureReport> {
+  const report = await readChosen(file, { ...flags, kind: flags.kind ?? heapKinds }, more);
+  return { ...report, totalBytes: sumOfRows(report) };
 }
 
 /** One line on stderr, and the exit code 2; nothing for a capture that is whole. */

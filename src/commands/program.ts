@@ -57,6 +57,11 @@ export function writeError(message: string): void {
   process.stderr.write(`memdrift: ${message}\n`);
 }
 
+/** What `--json` prints: one object on stdout, with the version of its form. */
+export function writeJson(content: object): void {
+  process.stdout.write(`${JSON.stringify({ schemaVersion, ...content }, null, 2)}\n`);
+}
+
 /** True if stdout takes colours: a terminal, and nobody asked for none. */
 export function wantsColor(): boolean {
   const { NO_COLOR, TERM } = process.env;

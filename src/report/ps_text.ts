@@ -2,6 +2,7 @@
 import Table from 'cli-table3';
 import type { GroupProcess, GroupSegment, GroupSnapshot } from '../group/group_model.ts';
 import { noBorders } from './borders.ts';
+import { printable } from './printable.ts';
 import { megabytes, megabytesWithUnit, times, unknown } from './units.ts';
 
 const borderless = {
@@ -102,10 +103,6 @@ function notesOf({ unknownPids, lostPids, segments }: GroupSnapshot): string[] {
 }
 
 /** Names are the processes' own: nothing in them may move the cursor or break the line. */
-function printable(name: string): string {
-  return name.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?');
-}
-
 function trimmed(text: string): string {
   return text.replace(/[ \t]+$/gm, '');
 }

@@ -4,6 +4,7 @@ import pc from 'picocolors';
 import type { StoreHolder, StoreObjectInfo, StoreStats } from '../shm/store.ts';
 import { noBorders } from './borders.ts';
 import type { TextOptions } from './experiment_text.ts';
+import { printable } from './printable.ts';
 import { age, counted, megabytesWithUnit, times } from './units.ts';
 
 /** A store with what was read from it at one moment. */
@@ -75,9 +76,4 @@ function objectRow(info: StoreObjectInfo): string[] {
     holders.length === 0 ? 'nobody' : holders.join(', '),
     age(info.ageMs),
   ];
-}
-
-/** `text` with everything replaced that a terminal would obey instead of show. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, '?');
 }

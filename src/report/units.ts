@@ -28,6 +28,11 @@ export function seconds(ms: number | null): string {
   return ms === null ? unknown : `${(ms / 1000).toFixed(2)} s`;
 }
 
+/** A part of a whole in percent with one decimal, as in `12.5`; of nothing it is nothing. */
+export function percent(part: number, whole: number): string {
+  return (whole === 0 ? 0 : (100 * part) / whole).toFixed(1);
+}
+
 /** How often `part` goes into `whole`: `3.02`; unknown when one of them is, or part is nothing. */
 export function times(whole: number | null, part: number | null): string {
   if (whole === null || part === null || part === 0) return unknown;

@@ -1,0 +1,36 @@
+/** `memdrift summary`: functions and what they hold, as text. */
+import type { FunctionTotal } from '../analysis/functions.ts';
+import { frameText } from './frame_text.ts';
+import { printable } from './printable.ts';
+import { megabytes, megabytesWithUnit, percent } from './units.ts';
+
+export interface SummaryHead {
+  readonly totalBytes: number;
+  /** What the numbers are of: `live at the peak`. */
+  readonly what: string;
+  /** Functions that are not shown. */
+  readonly left: number;
+}
+
+/** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
+export function summaryText(functions: readonly FunctionTotal[], head: SummaryHead): string {
+  const { totalBytes, what, left } = head;
+  const names = ['own MB', 'own %', 'total MB', 'total %', 'count'];
+  const lines = functions.map((one) => {
+    const numbers = [
+      megabytes(one.ownBytes),
+      percent(one.ownBytes, totalBytes),
+      megabytes(one.totalBytes),
+      percent(one.totalBytes, totalBytes),
+      one.totalCount.toLocaleString('en-US'),
+    ];
+    return `${columns(numbers)}  ${printable(frameText(one.frame))}`;
+  });
+  const more = left > 0 ? [`${left.toLocaleString('en-US')} more: --max-rows, or --json`] : [];
+  const title = `${megabytesWithUnit(totalBytes)} ${what}\n`;
+  return `${[title, `${columns(names)}  function`, ...lines, ...more].join('\n')}\n`;
+}
+
+function columns(texts: readonly string[]): string {
+  return texts.map((text, i) => text.padStart(i === 4 ? 11 : i % 2 === 0 ? 10 : 8)).join('');
+}

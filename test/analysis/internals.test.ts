@@ -1,0 +1,48 @@
+/** What is Node's own, and stacks without it. */
+import { describe, expect, test } from 'vitest';
+import { functionTotals } from '../../src/analysis/functions.ts';
+import { isInternal, withoutInternals } from '../../src/analysis/internals.ts';
+import { sumOfRows } from '../../src/analysis/report_rows.ts';
+import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from './random_report.ts';
+
+describe('isInternal', () => {
+  const native = (file: string) => frameOf('f', { native: true, file });
+  test.each([
+    [true, frameOf('require', { file: 'node:internal/modules' })],
+    [true, frameOf('Builtin:ArrayMap', { file: '' })],
+    [true, native('/usr/bin/node')],
+    [true, native('/opt/mine')],
+    [true, native('/lib/x86_64-linux-gnu/libc.so.6')],
+    [true, native('/lib/x86_64-linux-gnu/libstdc++.so.6')],
+    [true, native('/lib64/ld-linux-x86-64.so.2')],
+    [true, native('')],
+    [false, native('/app/node_modules/sharp/build/sharp.node')],
+    [false, native('/app/libvips.so.42')],
+    [false, native('/app/libcurl.so.4')],
+    [false, frameOf('main')],
+    [false, frameOf('', { file: 'evalmachine.<anonymous>' })],
+  ])('%s: %j', (expected, frame) => expect(isInternal(frame, '/opt/mine')).toBe(expected));
+});
+
+describe('withoutInternals', () => {
+  test.each(Array.from({ length: 20 }, (_, seed) => seed))('random stacks, seed %i', (seed) => {
+    const random = randomOf(seed);
+    const inner = [
+      frameOf('x', { file: 'node:fs' }),
+      frameOf('malloc', { file: '', native: true }),
+    ];
+    const rows: GivenRow[] = randomRows(random).map((row) => ({
+      ...row,
+      stack: row.stack.flatMap((frame) => (random(2) ? [frame] : [frame, ...inner])),
+    }));
+    const bare = rows.map((row) => ({
+      ...row,
+      stack: row.stack.filter((frame) => !inner.includes(frame)),
+    }));
+    const sorted = (given: ReturnType<typeof functionTotals>) =>
+      given.map((one) => JSON.stringify(one)).sort();
+    const shown = withoutInternals(reportOf(rows));
+    expect(sorted(functionTotals(shown))).toEqual(sorted(functionTotals(reportOf(bare))));
+    expect(sumOfRows(shown)).toBe(sumOfRows(reportOf(rows)));
+  });
+});
