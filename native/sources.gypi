@@ -85,6 +85,7 @@
       "native/old_glibc.cc"
     ],
     "test_sources": [
+      "native/test/allocation_sizes_test.cc",
       "native/test/capture_answers_test.cc",
       "native/test/capture_test.cc",
       "native/test/code_table_test.cc",

@@ -44,6 +44,14 @@ export interface NativeGrowth {
   restBytes: number;
 }
 
+/** `mapping`: of pages as they are made usable, counted each time; else of blocks. */
+export interface NativeAllocator {
+  name: string;
+  mapping: boolean;
+  count: number;
+  bytes: number;
+}
+
 /** What one pass over a capture's records says; sizes in bytes. */
 export interface NativeCaptureStats {
   events: number;
@@ -58,6 +66,13 @@ export interface NativeCaptureStats {
   fileBytes: number;
   pid: number;
   sampleBytes: number;
+  /** Of each function that allocated. Bytes add up to `totalBytes`. */
+  allocators: NativeAllocator[];
+  /**
+   * Count and bytes of the blocks of each size: class 0 is of size 0, class n of sizes from
+   * 2^(n-1) on, below 2^n. Counts add up to `allocations`.
+   */
+  sizeClasses: Float64Array;
   /** Null: what is resident was never looked up after the start. */
   rssGrowth: NativeGrowth | null;
   info: string;

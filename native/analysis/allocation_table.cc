@@ -19,6 +19,7 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions&
   series_.finish();
   if (timeline_) timeline_->finish(live_.heap());
   totals_.counts = live_.counts();
+  totals_.sizes = live_.sizes();
   totals_.peak_bytes = static_cast<uint64_t>(live_.heap().peakBytes());
   totals_.leaked_bytes = static_cast<uint64_t>(live_.heap().totalBytes());
   totals_.dropped_records = std::max(totals_.dropped_records, live_.counts().lost_records);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analysis/allocation_rows.h"
+#include "analysis/allocation_sizes.h"
 #include "analysis/js_heap.h"
 #include "analysis/live_memory.h"
 #include "analysis/memory_series.h"
@@ -22,6 +23,7 @@ namespace memdrift {
 
 struct CaptureTotals {
   EventCounts counts;
+  AllocationSizes sizes;
   uint64_t peak_bytes = 0;
   uint64_t leaked_bytes = 0;     // live at the end
   uint64_t dropped_records = 0;  // as the end says, or the streams where there is no end

@@ -18,6 +18,12 @@ AllocationKind kindOfMapping(const Event& event) {
   return event.is_file ? AllocationKind::file : AllocationKind::mapping;
 }
 
+// That makes pages usable. A capture does not say whether mmap was called mmap64.
+HookId hookOfRange(EventType type) {
+  if (type == EventType::protect) return HookId::k_mprotect;
+  return type == EventType::remap ? HookId::k_mremap : HookId::k_mmap;
+}
+
 constexpr uint64_t kPageMask = 4095;
 uint64_t pageUp(uint64_t bytes) { return (bytes + kPageMask) & ~kPageMask; }
 uint64_t endOf(uint64_t address, uint64_t bytes) {
@@ -47,6 +53,7 @@ void LiveMemory::onEvent(const Event& event) {
     return onBlocks({event.stream, event.epoch, {&block, 1}});
   }
   counts_.events++;
+  range_hook_ = hookOfRange(event.type);
   switch (event.type) {
     case EventType::restore:
       return restoreBlock(event);
@@ -138,7 +145,9 @@ void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
     beside_.followPeak(heap_.peakNumber());
     beside_.change(site, bytes, count);
   }
-  if (bytes > 0 && isOfHeap(sites_[site].kind)) counts_.total_bytes += static_cast<uint64_t>(bytes);
+  if (bytes <= 0 || !isOfHeap(sites_[site].kind)) return;
+  counts_.total_bytes += static_cast<uint64_t>(bytes);
+  sizes_.add(range_hook_, static_cast<uint64_t>(bytes), static_cast<uint64_t>(bytes));
 }
 
 void LiveMemory::changeBlocks(uint32_t site, int64_t bytes, int64_t count) {
@@ -149,6 +158,7 @@ void LiveMemory::changeBlocks(uint32_t site, int64_t bytes, int64_t count) {
 
 void LiveMemory::addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event) {
   counts_.allocations++;
+  sizes_.add(event.hook, event.bytes, event.address == 0 ? 0 : event.weight);
   if (event.address == 0) return;  // no allocator gives it out
   if (event.node >= stream.block_sites.size())
     stream.block_sites.resize(std::max<size_t>(event.node + 1, stream.nodes.size()));

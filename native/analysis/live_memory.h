@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "analysis/allocation_sizes.h"
 #include "analysis/block_map.h"
 #include "analysis/range_map.h"
 #include "analysis/site_totals.h"
@@ -65,8 +66,9 @@ class LiveMemory final : public CaptureVisitor {
   void finish();
 
   const EventCounts& counts() const { return counts_; }
-  const SiteTotals& heap() const { return heap_; }      // block, mapping
-  const SiteTotals& beside() const { return beside_; }  // file, shared, stack
+  const AllocationSizes& sizes() const { return sizes_; }  // add up to the counts
+  const SiteTotals& heap() const { return heap_; }         // block, mapping
+  const SiteTotals& beside() const { return beside_; }     // file, shared, stack
   // By site: all that were temporary.
   const std::vector<SiteTotal>& temporary() const { return temporary_; }
   const std::vector<Site>& sites() const { return sites_; }
@@ -97,6 +99,8 @@ class LiveMemory final : public CaptureVisitor {
   void changeBlocks(uint32_t site, int64_t bytes, int64_t count);
 
   EventCounts counts_;
+  AllocationSizes sizes_;
+  HookId range_hook_ = HookId::k_mmap;  // of the event that is replayed
   SiteTotals heap_;
   SiteTotals beside_;
   std::vector<Site> sites_{Site{}};

@@ -37,6 +37,33 @@ Napi::Value growthToJs(Napi::Env env, const Growth& growth) {
   return object;
 }
 
+// Every function that allocated.
+Napi::Array allocatorsToJs(Napi::Env env, const AllocationSizes& sizes) {
+  Napi::Array list = Napi::Array::New(env);
+  for (uint32_t hook = 0; hook < kHookCount; hook++) {
+    const AllocationSizes::Sum sum = sizes.ofFunction(static_cast<HookId>(hook));
+    if (sum.count == 0) continue;
+    Napi::Object allocator = Napi::Object::New(env);
+    allocator.Set("name", kHooks[hook].name);
+    allocator.Set("mapping", kHooks[hook].kind == AllocatorKind::mapping);
+    allocator.Set("count", countOf(env, sum.count));
+    allocator.Set("bytes", countOf(env, sum.bytes));
+    list.Set(list.Length(), allocator);
+  }
+  return list;
+}
+
+// Two numbers per class: count, bytes.
+Napi::Value sizesToJs(Napi::Env env, const AllocationSizes& sizes) {
+  std::vector<double> numbers;
+  for (size_t i = 0; i < AllocationSizes::kClasses; i++) {
+    const AllocationSizes::Sum sum = sizes.ofClass(i);
+    numbers.push_back(static_cast<double>(sum.count));
+    numbers.push_back(static_cast<double>(sum.bytes));
+  }
+  return toFloat64Array(env, numbers);
+}
+
 Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("events", countOf(env, totals.counts.events));
@@ -51,6 +78,8 @@ Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   object.Set("fileBytes", countOf(env, totals.file_bytes));
   object.Set("pid", totals.pid);
   object.Set("sampleBytes", countOf(env, totals.sample_bytes));
+  object.Set("allocators", allocatorsToJs(env, totals.sizes));
+  object.Set("sizeClasses", sizesToJs(env, totals.sizes));
   object.Set("rssGrowth", growthToJs(env, totals.growth));
   object.Set("info", totals.info);
   object.Set("damage", totals.damage.empty() ? env.Null() : Napi::String::New(env, totals.damage));

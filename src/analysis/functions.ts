@@ -1,5 +1,6 @@
 /** What functions hold: by themselves, and with all that they called. */
 import type { CaptureReport, Frame, RowColumns } from '../capture/capture_model.ts';
+import { withoutInternals } from './internals.ts';
 
 /** One function, wherever it was called; `frame.line` is null: it may have been at several. */
 export interface FunctionTotal {
@@ -72,6 +73,27 @@ export function functionTotals(report: CaptureReport): FunctionTotal[] {
     }))
     .filter((one) => one.totalBytes > 0 || one.totalCount > 0)
     .sort((a, b) => b.totalBytes - a.totalBytes);
+}
+
+/** What a function allocated in the course of a capture, freed or not. */
+export interface FunctionAllocations {
+  readonly frame: Frame;
+  readonly bytes: number;
+  readonly count: number;
+}
+
+/**
+ * What the program's functions allocated, each with what Node did for it, the most bytes first.
+ * Node's own, which no function of the program asked for, is under none of them. `report` must
+ * have been read with `all`.
+ */
+export function functionAllocations(report: CaptureReport): FunctionAllocations[] {
+  const { rows } = report;
+  const ever = { ...rows, bytes: rows.everBytes, count: rows.everCount };
+  return functionTotals(withoutInternals({ ...report, rows: ever }))
+    .map(({ frame, ownBytes, ownCount }) => ({ frame, bytes: ownBytes, count: ownCount }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.bytes - a.bytes);
 }
 
 function add(to: Float64Array, at: number, value: number | undefined): void {

@@ -1,7 +1,9 @@
 /** Captures as files: what is in one, read on the pool in bounded memory. */
 
 import { tableRows } from '../analysis/report_rows.ts';
+import { sizeBins } from '../analysis/size_bins.ts';
 import { binding } from '../binding.ts';
+import type { NativeCaptureStats } from '../door_tracker.ts';
 import { MemdriftError } from '../errors.ts';
 import type {
   AllocationKind,
@@ -20,8 +22,7 @@ import { SourceMaps } from './source_maps.ts';
  * version that this reader does not know).
  */
 export async function readCaptureStats(path: string): Promise<CaptureStats> {
-  const { info, ...stats } = await binding().captureStats(checkedPath(path));
-  return { ...stats, ...knownInfo(info) };
+  return statsOf(await binding().captureStats(checkedPath(path)));
 }
 
 /**
@@ -60,7 +61,6 @@ export async function readCaptureReport(
     intervals,
   });
   const maps = new SourceMaps();
-  const { info, ...stats } = table.stats;
   return {
     totalBytes: table.totalBytes,
     frames: table.frames.map((frame) => maps.apply(frame)),
@@ -68,7 +68,7 @@ export async function readCaptureReport(
     threads: table.threads,
     kinds: table.kinds as AllocationKind[],
     rows: table.rows,
-    stats: { ...stats, ...knownInfo(info) },
+    stats: statsOf(table.stats),
     series: seriesOf(table.series),
     moments: (table.timeline?.moments ?? []).map(({ label, ...rest }) => ({
       ...rest,
@@ -76,6 +76,10 @@ export async function readCaptureReport(
     })),
     changes: table.timeline?.changes ?? new Float64Array(),
   };
+}
+
+function statsOf({ info, sizeClasses, ...stats }: NativeCaptureStats): CaptureStats {
+  return { ...stats, sizes: sizeBins(sizeClasses), ...knownInfo(info) };
 }
 
 function seriesOf(columns: Record<string, Float64Array>): MemorySeries {

@@ -2,13 +2,23 @@
 import type { NativeCaptureStats } from '../door_tracker.ts';
 
 /** What `memdrift stats --json` prints. */
-export interface CaptureStats extends Omit<NativeCaptureStats, 'info'> {
+export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeClasses'> {
+  /** Blocks by their size; counts add up to `allocations`. Empty: there was none. */
+  readonly sizes: readonly SizeBin[];
   /** What the process was in its program; null: the capture does not say. */
   readonly role: string | null;
   readonly nodeVersion: string | null;
   /** When the capture began, since 1970; null: the capture does not say. */
   readonly startedAtMs: number | null;
   readonly argv: readonly string[] | null;
+}
+
+/** Of a histogram: blocks of sizes from `fromBytes` on, below `belowBytes`. */
+export interface SizeBin {
+  readonly fromBytes: number;
+  readonly belowBytes: number;
+  readonly count: number;
+  readonly bytes: number;
 }
 
 /** One function of a stack. */

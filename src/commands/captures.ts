@@ -1,12 +1,17 @@
 /** `memdrift stats` and `parse`: what is in a capture. */
 import type { Command } from 'commander';
-import { captureText, readCaptureStats } from '../capture/capture.ts';
+import { functionAllocations } from '../analysis/functions.ts';
+import { onlyKinds } from '../analysis/report_rows.ts';
+import { captureText, readCaptureReport, readCaptureStats } from '../capture/capture.ts';
+import { heapKinds } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
+import { allocatedText } from '../report/allocated_text.ts';
 import { statsText } from '../report/stats_text.ts';
-import { tellDamage } from './choice.ts';
-import { schemaVersion } from './program.ts';
+import { numberFrom1, tellDamage } from './choice.ts';
+import { writeJson } from './program.ts';
 
-interface JsonFlag {
+interface StatsFlags {
+  readonly numLargest: number;
   readonly json?: true;
 }
 
@@ -14,15 +19,11 @@ interface JsonFlag {
 export function registerCaptures(program: Command): void {
   program
     .command('stats')
-    .description('events, allocated bytes, peak and leaks of a capture')
+    .description('totals of a capture, and what was allocated: by size, allocator and function')
     .argument('<file>', 'a capture')
+    .option('-n, --num-largest <n>', 'this many of the largest functions', numberFrom1, 5)
     .option('--json', 'one JSON object on stdout; sizes in bytes')
-    .action(async (file: string, flags: JsonFlag) => {
-      const stats = await readCaptureStats(file);
-      const json = { schemaVersion, options: { file }, ...stats };
-      process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : statsText(stats));
-      tellDamage(file, stats.damage);
-    });
+    .action(stats);
   program
     .command('parse')
     .description('every record of a capture as a line of text, for a pipe or a file')
@@ -39,6 +40,18 @@ export function registerCaptures(program: Command): void {
       }
       tellDamage(file, (await readCaptureStats(file)).damage);
     });
+}
+
+async function stats(file: string, { numLargest, json }: StatsFlags): Promise<void> {
+  const report = await readCaptureReport(file, { moment: 'end', all: true });
+  const functions = functionAllocations(onlyKinds(report, heapKinds));
+  const largest = {
+    byBytes: functions.slice(0, numLargest),
+    byCount: functions.toSorted((a, b) => b.count - a.count).slice(0, numLargest),
+  };
+  if (json) writeJson({ options: { file, numLargest }, ...report.stats, largest });
+  else process.stdout.write(statsText(report.stats) + allocatedText(report.stats, largest));
+  tellDamage(file, report.stats.damage);
 }
 
 function drained(): Promise<void> {

@@ -11,7 +11,7 @@ import {
   readChosen,
   withChoice,
 } from './choice.ts';
-import { schemaVersion } from './program.ts';
+import { writeJson } from './program.ts';
 
 interface TableFlags extends ChoiceFlags {
   readonly rows: number;
@@ -32,8 +32,7 @@ async function table(file: string, flags: TableFlags): Promise<void> {
   const report = await readChosen(file, flags);
   if (flags.json) {
     const { json: _, rows: __, ...options } = flags;
-    const whole = { schemaVersion, options: { file, ...options }, ...tableOf(report) };
-    process.stdout.write(`${JSON.stringify(whole, null, 2)}\n`);
+    writeJson({ options: { file, ...options }, ...tableOf(report) });
     return;
   }
   const rows = tableRows(report, flags.rows);

@@ -28,6 +28,14 @@ export function seconds(ms: number | null): string {
   return ms === null ? unknown : `${(ms / 1000).toFixed(2)} s`;
 }
 
+/** A power of two in its unit: `0`, `512 B`, `4 KiB`, `2 MiB`. */
+export function binarySize(bytes: number): string {
+  if (bytes === 0) return '0';
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+  const unit = Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
+  return `${bytes / 1024 ** unit} ${units[unit]}`;
+}
+
 /** A part of a whole in percent with one decimal, as in `12.5`; of nothing it is nothing. */
 export function percent(part: number, whole: number): string {
   return (whole === 0 ? 0 : (100 * part) / whole).toFixed(1);

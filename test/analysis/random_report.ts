@@ -35,6 +35,8 @@ const stats: CaptureStats = {
   fileBytes: 0,
   pid: 1,
   sampleBytes: 0,
+  allocators: [],
+  sizes: [],
   rssGrowth: null,
   damage: null,
 };

@@ -1,0 +1,53 @@
+/** `memdrift stats` as a user calls it. */
+import { afterAll, describe, expect, test } from 'vitest';
+import type { CaptureStats } from '../../src/capture/capture_model.ts';
+import { Captured, golden } from './captured.ts';
+
+const captured = new Captured();
+afterAll(() => captured.remove());
+
+const capture = captured.record(
+  'busy',
+  `function often() { for (let i = 0; i < 3000; i++) Buffer.allocUnsafeSlow(20_000); }
+   function once() { return Buffer.alloc(90_000_000); }
+   often();
+   globalThis.kept = once();`,
+);
+
+function sumOf(rows: readonly { count: number; bytes: number }[], name: 'count' | 'bytes'): number {
+  return rows.reduce((sum, row) => sum + row[name], 0);
+}
+
+describe('stats', () => {
+  test.each([
+    ['a program', capture],
+    ['the golden capture', golden],
+  ])('of %s: sizes and allocators add up to the totals', (_, file) => {
+    const stats: CaptureStats = captured.json('stats', file);
+    expect(sumOf(stats.sizes, 'count')).toBe(stats.allocations);
+    const blocks = stats.allocators.filter(({ mapping }) => !mapping);
+    expect(sumOf(blocks, 'count')).toBe(stats.allocations);
+    expect(sumOf(blocks, 'bytes')).toBe(sumOf(stats.sizes, 'bytes'));
+    expect(sumOf(stats.allocators, 'bytes')).toBe(stats.totalBytes);
+    expect(stats.sizes).toHaveLength(10);
+  });
+
+  test('largest functions are of the program, by what they ever allocated', () => {
+    const { largest } = captured.json('stats', capture, '-n', '1');
+    expect(largest.byBytes).toMatchObject([{ frame: { function: 'once' } }]);
+    expect(largest.byBytes[0].bytes).toBeGreaterThanOrEqual(90_000_000);
+    expect(largest.byCount).toMatchObject([{ frame: { function: 'often' } }]);
+    expect(largest.byCount[0].count).toBeGreaterThanOrEqual(3000);
+    expect(largest.byCount[0].bytes).toBeGreaterThanOrEqual(60_000_000);
+  });
+
+  test('as text', () => {
+    const { stdout, status } = captured.call('stats', capture);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/\nblocks by size +count +MB\n/);
+    expect(stdout).toMatch(/\n {2}calloc +[\d,]+ +\d+\.\d\d\n/);
+    expect(stdout).toMatch(/\n {2}mprotect, made usable +[\d,]+ +\d+\.\d\d\n/);
+    expect(stdout).toMatch(/most often\n.*\n +[\d,]+ +6\d\.\d\d {2}often {2}/);
+    expect(stdout).toMatch(/ █{30}\n/);
+  });
+});
