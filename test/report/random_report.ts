@@ -121,6 +121,8 @@ function statsOf(events: number): CaptureReport['stats'] {
     fileBytes: 4000,
     pid: 42,
     sampleBytes: 0,
+    allocators: [],
+    sizes: [],
     rssGrowth: null,
     damage: null,
     role: 'main',
