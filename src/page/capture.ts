@@ -228,7 +228,7 @@ function showFacts(): void {
   inputs.thread.hidden = data.threads.length < 2;
   inputs.thread.append(new Option('all threads', ''));
   data.threads.forEach((name, i) => {
-    inputs.thread.append(new Option(name, String(i)));
+    inputs.thread.append(new Option(name || 'not known', String(i)));
   });
 }
 

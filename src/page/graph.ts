@@ -126,7 +126,7 @@ export function sumOf(columns: readonly Column[]): (number | null)[] {
   );
 }
 
-/** The timeline knows when the peak was; else it was near the look that saw the most. */
+/** The timeline knows when the peak was; looks miss it, so that theirs is named what it is. */
 function marksOf({ moments, series, peakBytes }: PageData): NonNullable<Plotted['marks']> {
   const peak = `peak ${bytesText(peakBytes)}`;
   const marks = moments
@@ -138,7 +138,9 @@ function marksOf({ moments, series, peakBytes }: PageData): NonNullable<Plotted[
     if ((bytes ?? 0) > (series.tracked[highest] ?? 0)) highest = i;
   });
   const timeMs = series.timeMs[highest] ?? null;
-  return timeMs === null ? marks : [...marks, { timeMs, text: `${peak}, near here` }];
+  if (timeMs === null) return marks;
+  const most = bytesText(series.tracked[highest] ?? 0);
+  return [...marks, { timeMs, text: `${most}, most at a look; ${peak}` }];
 }
 
 /** Lines over time in ms; drawing a range selects it, a double click selects all. */
@@ -210,7 +212,11 @@ function seriesOf({ label, colour, values, said, isFilled, isDashed }: Line): uP
       show: (drawn) => drawn.bbox.width / known > leastPointPixels * devicePixelRatio,
     },
     value: (...[, , , i]) => {
-      const value = i === null ? null : ((said ?? values)[i] ?? null);
+      const shown = said ?? values;
+      let at = i ?? -1;
+      // What is looked up rarely is as it was when it was.
+      if (!isFilled) while (at > 0 && shown[at] === null) at--;
+      const value = shown[at] ?? null;
       return value === null ? '-' : bytesText(value);
     },
   };

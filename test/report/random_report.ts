@@ -124,6 +124,8 @@ function statsOf(events: number): CaptureReport['stats'] {
     allocators: [],
     sizes: [],
     rssGrowth: null,
+    sizes: [],
+    allocators: [],
     damage: null,
     role: 'main',
     nodeVersion: 'v22.0.0',

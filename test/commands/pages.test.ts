@@ -1,0 +1,89 @@
+/** `memdrift flamegraph`, `report` and `transform` as a user calls them. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readCaptureTable } from '../../src/capture/capture.ts';
+import type { IndexData, PageData } from '../../src/report/page_model.ts';
+import { fixture, GroundTruth } from '../ground_truth.ts';
+
+const truth = new GroundTruth();
+afterAll(() => truth.remove());
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+let capture = '';
+beforeAll(async () => {
+  const run = await truth.run(fixture('ends.cjs'), { args: ['exit'] });
+  [capture = ''] = run.captures;
+});
+
+function memdrift(...args: string[]) {
+  return spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', cwd: truth.folder });
+}
+
+function dataIn<Data>(page: string): Data {
+  const text = readFileSync(page, 'utf8');
+  const [, json] = /<script id="data" type="application\/json">(.*?)<\/script>/s.exec(text) ?? [];
+  return JSON.parse(json ?? '') as Data;
+}
+
+const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
+
+test('flamegraph writes a page beside the capture, and replaces none unasked', async () => {
+  const page = capture.replace(/mdc$/, 'html');
+  expect(memdrift('flamegraph', capture)).toMatchObject({ status: 0, stdout: `${page}\n` });
+  const data = dataIn<PageData>(page);
+  const { rows } = await readCaptureTable(capture);
+  expect(sum(data.rows.bytes)).toBe(sum(rows.map(({ bytes }) => bytes)));
+  expect([data.moment, data.moments, data.threads]).toEqual(['peak', [], ['']]);
+  expect(memdrift('flamegraph', capture).stderr).toContain('exists; replace it with --force');
+  const flags = ['--force', '--leaks', '--temporal', '--split-threads', '--inverted'];
+  expect(memdrift('flamegraph', capture, ...flags).status).toBe(0);
+  const more = dataIn<PageData>(page);
+  expect([more.moment, more.isInverted]).toEqual(['end', true]);
+  expect(more.moments.filter(({ isPeak }) => isPeak)).toHaveLength(1);
+  expect(more.threads).toContainEqual(expect.stringMatching(/^\d+ node$/));
+  const grown = more.rows.bytes.map(() => 0);
+  for (let i = 0; i < more.changes.length; i += 4) {
+    grown[more.changes[i + 1]!]! += more.changes[i + 2]!;
+  }
+  const isOfHeap = more.rows.kind.map((kind) => ['malloc', 'mmap'].includes(more.kinds[kind]!));
+  // All that ever changed is what is there at the end.
+  expect(grown.filter((_, row) => isOfHeap[row])).toEqual(
+    more.rows.bytes.filter((_, row) => isOfHeap[row]),
+  );
+});
+
+test('report writes a page for each capture, and an index that links them', () => {
+  const folder = join(truth.folder, 'run');
+  mkdirSync(folder);
+  for (const name of ['main-1-1.mdc', 'a b#c-2-2.mdc']) copyFileSync(capture, join(folder, name));
+  writeFileSync(
+    join(folder, 'group.jsonl'),
+    '{"timeMs":1700000000000,"processes":4,"sumRssBytes":2,"footprintBytes":1}\n{"timeMs":',
+  );
+  const to = join(truth.folder, 'pages');
+  expect(memdrift('report', folder, '-o', to).stdout).toBe(`${join(to, 'index.html')}\n`);
+  const { processes, group, title } = dataIn<IndexData>(join(to, 'index.html'));
+  expect(title).toBe('run');
+  const linked = processes.map(({ href }) => decodeURIComponent(href));
+  expect([...linked, 'index.html'].sort()).toEqual(readdirSync(to).sort());
+  expect(group).toMatchObject({ processes: 4, footprintBytes: [1], sumRssBytes: [2] });
+  expect(memdrift('report', folder, '-o', to).status).toBe(1);
+  const none = memdrift('report', to);
+  expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('has no captures')]);
+});
+
+test('transform to stdout has what the file has', async () => {
+  const { rows } = await readCaptureTable(capture);
+  const { stdout } = memdrift('transform', 'collapsed', capture, '-o', '-');
+  const bytes = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => Number(/ (\d+)$/.exec(line)?.[1]));
+  expect(sum(bytes)).toBe(sum(rows.map((row) => row.bytes)));
+  const { stdout: to } = memdrift('transform', 'collapsed', capture);
+  expect(basename(to.trim())).toBe(basename(capture).replace(/mdc$/, 'txt'));
+  expect(readFileSync(to.trim(), 'utf8')).toBe(stdout);
+});
