@@ -59,6 +59,8 @@ export interface NativeCaptureStats {
   frees: number;
   totalBytes: number;
   peakBytes: number;
+  /** Of the last time that was told before it: at most 50 ms early. */
+  peakAtMs: number;
   leakedBytes: number;
   droppedRecords: number;
   unknownFrees: number;

@@ -20,7 +20,9 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions&
   if (timeline_) timeline_->finish(live_.heap());
   totals_.counts = live_.counts();
   totals_.sizes = live_.sizes();
+  timeIs(last_ns_);
   totals_.peak_bytes = static_cast<uint64_t>(live_.heap().peakBytes());
+  totals_.peak_ns = peak_ns_ > first_ns_ ? peak_ns_ - first_ns_ : 0;
   totals_.leaked_bytes = static_cast<uint64_t>(live_.heap().totalBytes());
   totals_.dropped_records = std::max(totals_.dropped_records, live_.counts().lost_records);
   totals_.start_ns = first_ns_;
@@ -55,11 +57,11 @@ void CaptureAnalysis::onMarker(uint64_t time_ns, std::string_view label) {
 void CaptureAnalysis::onHeader(const CaptureHeader& header) {
   totals_.pid = header.pid;
   totals_.sample_bytes = header.sample_bytes;
-  first_ns_ = header.start_monotonic_ns;
+  first_ns_ = last_ns_ = header.start_monotonic_ns;
 }
 
 void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
-  last_ns_ = memory.time_ns;
+  timeIs(memory.time_ns);
   growth_.add(memory, live_.blockBytes());
   series_.add({memory, static_cast<uint64_t>(std::max<int64_t>(live_.heap().totalBytes(), 0))});
   if (timeline_) timeline_->advance(memory.time_ns, live_.heap());
@@ -67,12 +69,20 @@ void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
 
 void CaptureAnalysis::onEpoch(const EpochPayload& epoch) {
   live_.onEpoch(epoch);
-  last_ns_ = epoch.time_ns;
+  timeIs(epoch.time_ns);
+}
+
+// Events have no times of their own: a new peak was between the last time that was told and this.
+void CaptureAnalysis::timeIs(uint64_t time_ns) {
+  const int64_t peak_bytes = live_.heap().peakBytes();
+  if (peak_bytes > peak_bytes_) peak_ns_ = last_ns_;
+  peak_bytes_ = peak_bytes;
+  last_ns_ = time_ns;
 }
 
 void CaptureAnalysis::onEnd(const EndPayload& end) {
   totals_.dropped_records = end.dropped_records;
-  last_ns_ = end.time_ns;
+  timeIs(end.time_ns);
 }
 
 void CaptureAnalysis::onThread(const ThreadRecord& thread) {

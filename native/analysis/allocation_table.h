@@ -25,6 +25,7 @@ struct CaptureTotals {
   EventCounts counts;
   AllocationSizes sizes;
   uint64_t peak_bytes = 0;
+  uint64_t peak_ns = 0;          // since the start; the last time that was told before it
   uint64_t leaked_bytes = 0;     // live at the end
   uint64_t dropped_records = 0;  // as the end says, or the streams where there is no end
   uint64_t duration_ns = 0;
@@ -89,8 +90,12 @@ class CaptureAnalysis final : CaptureVisitor {
   JsHeapMoments js_heap_;
   ProgramCode code_;
   std::map<uint32_t, std::string> threads_;  // by stream
+  void timeIs(uint64_t time_ns);
+
   uint64_t first_ns_ = 0;
   uint64_t last_ns_ = 0;
+  int64_t peak_bytes_ = 0;  // until last_ns_
+  uint64_t peak_ns_ = 0;
 };
 
 }  // namespace memdrift

@@ -71,6 +71,7 @@ Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   object.Set("frees", countOf(env, totals.counts.frees));
   object.Set("totalBytes", countOf(env, totals.counts.total_bytes));
   object.Set("peakBytes", countOf(env, totals.peak_bytes));
+  object.Set("peakAtMs", static_cast<double>(totals.peak_ns) / 1e6);
   object.Set("leakedBytes", countOf(env, totals.leaked_bytes));
   object.Set("droppedRecords", countOf(env, totals.dropped_records));
   object.Set("unknownFrees", countOf(env, totals.counts.unknown_frees));

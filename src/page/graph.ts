@@ -126,21 +126,12 @@ export function sumOf(columns: readonly Column[]): (number | null)[] {
   );
 }
 
-/** The timeline knows when the peak was; looks miss it, so that theirs is named what it is. */
-function marksOf({ moments, series, peakBytes }: PageData): NonNullable<Plotted['marks']> {
-  const peak = `peak ${bytesText(peakBytes)}`;
-  const marks = moments
-    .filter(({ label, isPeak }) => isPeak || label !== null)
-    .map(({ timeMs, label, isPeak }) => ({ timeMs, text: isPeak ? peak : (label ?? '') }));
-  if (moments.some(({ isPeak }) => isPeak)) return marks;
-  let highest = -1;
-  series.tracked.forEach((bytes, i) => {
-    if ((bytes ?? 0) > (series.tracked[highest] ?? 0)) highest = i;
-  });
-  const timeMs = series.timeMs[highest] ?? null;
-  if (timeMs === null) return marks;
-  const most = bytesText(series.tracked[highest] ?? 0);
-  return [...marks, { timeMs, text: `${most}, most at a look; ${peak}` }];
+/** The peak, and the program's own marks. */
+function marksOf({ moments, peak }: PageData): NonNullable<Plotted['marks']> {
+  const marks = moments.flatMap(({ timeMs, label }) =>
+    label === null ? [] : [{ timeMs, text: label }],
+  );
+  return [...marks, { timeMs: peak.atMs, text: `peak ${bytesText(peak.bytes)}` }];
 }
 
 /** Lines over time in ms; drawing a range selects it, a double click selects all. */

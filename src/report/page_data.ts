@@ -30,7 +30,7 @@ export function pageData(report: CaptureReport, options: PageOptions): PageData 
     isInverted: options.isInverted,
     facts: factsOf(report),
     damage: report.stats.damage,
-    peakBytes: report.stats.peakBytes,
+    peak: { bytes: report.stats.peakBytes, atMs: report.stats.peakAtMs },
     frames: kept.frames,
     nodes: kept.nodes,
     kinds: report.kinds,

@@ -13,7 +13,7 @@ export interface PageData {
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly damage: string | null;
   /** Of the heap's kinds together, whatever the page is about. */
-  readonly peakBytes: number;
+  readonly peak: { readonly bytes: number; readonly atMs: number };
   /** Of functions, by column. */
   readonly frames: {
     readonly name: readonly string[];

@@ -17,7 +17,10 @@ export function statsText(stats: CaptureStats): string {
     line('allocations', `${count(stats.allocations)}, frees ${count(stats.frees)}`),
     line('allocated', megabytesWithUnit(stats.totalBytes)),
     line('recorded', recorded(stats.sampleBytes)),
-    line('peak', `${megabytesWithUnit(stats.peakBytes)} live at once`),
+    line(
+      'peak',
+      `${megabytesWithUnit(stats.peakBytes)} live at once, at ${seconds(stats.peakAtMs)}`,
+    ),
     line('live at the end', megabytesWithUnit(stats.leakedBytes)),
     line('lost records', count(stats.droppedRecords)),
     line('unknown frees', `${count(stats.unknownFrees)}, of blocks from before the start`),

@@ -1,7 +1,7 @@
 /** What functions hold: against a count that walks every stack by itself. */
 import { describe, expect, test } from 'vitest';
 import { functionTotals } from '../../src/analysis/functions.ts';
-import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from './random_report.ts';
+import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from '../made_reports.ts';
 
 interface Sums {
   ownBytes: number;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { functionTotals } from '../../src/analysis/functions.ts';
 import { isInternal, withoutInternals } from '../../src/analysis/internals.ts';
 import { sumOfRows } from '../../src/analysis/report_rows.ts';
-import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from './random_report.ts';
+import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from '../made_reports.ts';
 
 describe('isInternal', () => {
   const native = (file: string) => frameOf('f', { native: true, file });

@@ -1,7 +1,7 @@
 /** Histograms of sizes: ten bins, and nothing lost. */
 import { describe, expect, test } from 'vitest';
 import { binCount, sizeBins } from '../../src/analysis/size_bins.ts';
-import { randomOf } from './random_report.ts';
+import { randomOf } from '../made_reports.ts';
 
 /** Of blocks of these sizes, as the native pass counts them. */
 function classesOf(sizes: readonly number[]): Float64Array {

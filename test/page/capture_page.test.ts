@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pageData } from '../../src/report/page_data.ts';
-import { frameOf, randomReport } from '../report/random_report.ts';
+import { frameOf, randomReport } from '../made_reports.ts';
 import { describeInBrowser, PageFolder, ready, textOf } from './browser.ts';
 import { hostileNames, knownPage, knownReport } from './known_page.ts';
 

@@ -2,7 +2,7 @@
 import type { CaptureReport, Frame } from '../../src/capture/capture_model.ts';
 import { pageData } from '../../src/report/page_data.ts';
 import type { PageData } from '../../src/report/page_model.ts';
-import { frameOf, randomReport } from '../report/random_report.ts';
+import { frameOf, randomReport } from '../made_reports.ts';
 
 /** What would run, end the script or break out of a quote if it were taken for HTML. */
 export const hostileNames = [

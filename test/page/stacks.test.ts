@@ -13,7 +13,7 @@ import {
 } from '../../src/page/stacks.ts';
 import { pageData } from '../../src/report/page_data.ts';
 import type { PageData } from '../../src/report/page_model.ts';
-import { randomReport } from '../report/random_report.ts';
+import { randomReport } from '../made_reports.ts';
 
 const seeds = Array.from({ length: 12 }, (_, i) => i + 1);
 const allKinds = new Set([0, 1, 2, 3, 4, 5, 6]);

@@ -10,8 +10,8 @@ import { stackAt, tableRows } from '../../src/analysis/report_rows.ts';
 import type { CaptureReport } from '../../src/capture/capture_model.ts';
 import { collapsedOf, csvOf, pprofOf, speedscopeOf } from '../../src/report/exports.ts';
 import { nameOf, placeOf } from '../../src/report/frame_text.ts';
+import { frameOf, randomReport } from '../made_reports.ts';
 import { knownReport } from '../page/known_page.ts';
-import { frameOf, randomReport } from './random_report.ts';
 
 /** What separates something in one of the formats, and what pprof takes for C++. */
 const oddNames = [

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type CaptureReport, numbersPerChange } from '../../src/capture/capture_model.ts';
 import { pageData } from '../../src/report/page_data.ts';
 import type { PageData } from '../../src/report/page_model.ts';
-import { randomReport } from './random_report.ts';
+import { randomReport } from '../made_reports.ts';
 
 const options = { title: 'x', moment: 'peak', splitThreads: true, isInverted: false } as const;
 const seeds = Array.from({ length: 25 }, (_, i) => i + 1);
