@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Tests that need what npm does not install: sanitizers, another user, cgroups, psutil. One file at
-// a time, because they measure the machine.
+// Tests that need what npm does not install: sanitizers, another user, cgroups, psutil, tmux. One
+// file at a time, because they measure the machine.
 export default defineConfig({
   test: {
     include: ['test/system/**/*.test.ts'],

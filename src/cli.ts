@@ -13,6 +13,7 @@ import { addStore } from './commands/store.ts';
 import { registerSummary } from './commands/summary.ts';
 import { registerTable } from './commands/table.ts';
 import { registerTransform } from './commands/transform.ts';
+import { registerTree } from './commands/tree.ts';
 
 const program = configureProgram(new Command('memdrift'))
   .description('Says where the memory of a Node program, or of a group of processes, really is.')
@@ -27,6 +28,7 @@ registerLive(program);
 registerCaptures(program);
 registerTable(program);
 registerSummary(program);
+registerTree(program);
 registerPages(program);
 registerTransform(program);
 addStore(program);
