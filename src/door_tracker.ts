@@ -90,6 +90,7 @@ export interface NativeFrame {
   line: number | null;
   inlined: boolean;
   native: boolean;
+  object: string | null;
 }
 
 export interface NativeTable {

@@ -20,7 +20,8 @@ export function randomOf(seed: number): Random {
 
 export function frameOf(name: string, more: Partial<Frame> = {}): Frame {
   const place = { file: `/srv/app/${name}.js`, functionLine: 1, line: null, column: 1 };
-  return { function: name, ...place, native: false, inlined: false, ...more };
+  const object = more.native === true ? (more.file ?? null) : null;
+  return { function: name, ...place, native: false, inlined: false, object, ...more };
 }
 
 const stats: CaptureStats = {

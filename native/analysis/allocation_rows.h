@@ -17,6 +17,7 @@ struct StackFrame {
   uint32_t line = 0;        // that was executing; 0: not known
   bool is_inlined = false;  // compiled into the function that called it
   bool is_native = false;
+  std::string object = {};  // of native code the file that it was loaded from
 
   auto operator<=>(const StackFrame&) const = default;
 };

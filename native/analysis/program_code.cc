@@ -8,7 +8,7 @@ namespace memdrift {
 namespace {
 
 StackFrame nativeFrame(const std::string& function, const std::string& object) {
-  return {function, object, 0, 0, 0, false, true};
+  return {function, object, 0, 0, 0, false, true, object};
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ std::vector<StackFrame> ProgramCode::nativeFramesAt(uint64_t pc) const {
   for (const DebugLine& one : object->lines.at(offset)) {
     const bool has_place = one.line != 0 && !one.file.empty();
     frames.push_back({one.function, has_place ? one.file : module.path, 0, 0,
-                      has_place ? one.line : 0, one.is_inlined, true});
+                      has_place ? one.line : 0, one.is_inlined, true, module.path});
   }
   if (frames.empty()) return {std::move(whole)};
   // The linker's name tells parameters where debug info does not: of static functions.

@@ -100,6 +100,7 @@ Napi::Object frameToJs(Napi::Env env, const StackFrame& frame) {
   object.Set("line", lineOf(env, frame.line));
   object.Set("inlined", frame.is_inlined);
   object.Set("native", frame.is_native);
+  object.Set("object", frame.object.empty() ? env.Null() : Napi::String::New(env, frame.object));
   return object;
 }
 

@@ -11,8 +11,9 @@ const runtimeObject = /^(ld-linux.*|lib(c|m|dl|rt|gcc_s|pthread|stdc\+\+|node|uv
 export function isInternal(frame: Frame, executable: string | undefined): boolean {
   if (frame.file.startsWith('node:')) return true;
   if (!frame.native) return frame.file === '';
-  const object = frame.file.slice(frame.file.lastIndexOf('/') + 1);
-  return frame.file === executable || /^(node(js)?)?$/.test(object) || runtimeObject.test(object);
+  const path = frame.object ?? '';
+  const object = path.slice(path.lastIndexOf('/') + 1);
+  return path === executable || /^(node(js)?)?$/.test(object) || runtimeObject.test(object);
 }
 
 /**

@@ -33,6 +33,8 @@ export interface Frame {
   /** Of the function's definition; null: not known. */
   readonly column: number | null;
   readonly native: boolean;
+  /** Of native code the file that it was loaded from; null: JavaScript, or not known. */
+  readonly object: string | null;
   /** Compiled into the function that called it. */
   readonly inlined: boolean;
 }

@@ -29,7 +29,7 @@ class Functions {
 /** What stands for a stack that nothing is known of, and in other formats for the kind. */
 function kindFrame(kind: string): Frame {
   const place = { file: '', functionLine: null, line: null, column: null };
-  return { function: `[${kind}]`, ...place, native: true, inlined: false };
+  return { function: `[${kind}]`, ...place, native: true, object: null, inlined: false };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The call tree: against sums that are made of paths as texts. */
 import { describe, expect, test } from 'vitest';
 import { type CallTree, callTree, treeLines } from '../../src/analysis/call_tree.ts';
-import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from './random_report.ts';
+import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from '../made_reports.ts';
 
 const everything = { isInverted: false, hidesInternals: false, biggest: Number.MAX_SAFE_INTEGER };
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { callTree } from '../../src/analysis/call_tree.ts';
 import { TreeBrowser } from '../../src/analysis/tree_browser.ts';
 import type { Frame } from '../../src/capture/capture_model.ts';
-import { frameOf, reportOf } from './random_report.ts';
+import { frameOf, reportOf } from '../made_reports.ts';
 
 const frames = new Map([...'abcde'].map((name) => [name, frameOf(name)]));
 

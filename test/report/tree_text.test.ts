@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { callTree } from '../../src/analysis/call_tree.ts';
 import { TreeBrowser } from '../../src/analysis/tree_browser.ts';
 import { treeScreen, treeText } from '../../src/report/tree_text.ts';
-import { frameOf, reportOf } from '../analysis/random_report.ts';
+import { frameOf as madeFrame, reportOf } from '../made_reports.ts';
+
+const frameOf: typeof madeFrame = (name, more) => madeFrame(name, { file: '/app.js', ...more });
 
 const [main, load, odd] = [frameOf('main'), frameOf('load', { line: 7 }), frameOf('o\x1b[2Jd')];
 const report = reportOf([
