@@ -82,6 +82,16 @@ void CaptureWriter::add(FrameType type, const FramePayload& payload) {
   queue_.push_back({type, std::move(bytes)});
 }
 
+void CaptureWriter::mark(std::string_view label) {
+  const std::lock_guard hold(lock_);
+  const EpochPayload epoch = {streams_.raiseEpoch(), monotonicNs()};
+  const auto push = [this](FrameType type, const FramePayload& payload) {
+    queue_.push_back({type, std::string(payload.fixed).append(payload.rest)});
+  };
+  push(FrameType::epoch, payloadOf(epoch));
+  push(FrameType::marker, payloadOf(MarkerPayload{epoch.time_ns}, label));
+}
+
 void CaptureWriter::stop() {
   stopping_.store(true, std::memory_order_release);
   streams_.wake();
@@ -113,13 +123,14 @@ void CaptureWriter::run() {
 
 // One round: all that was recorded before it began is in the file when it ends.
 void CaptureWriter::write(bool is_last) {
-  const EpochPayload epoch = {streams_.raiseEpoch(), monotonicNs()};
-  streams_.drain(*this);
+  // Before the streams, so that the events before a mark are in the file before it.
   std::vector<Queued> queue;
   {
     const std::lock_guard hold(lock_);
     queue.swap(queue_);
   }
+  const EpochPayload epoch = {streams_.raiseEpoch(), monotonicNs()};
+  streams_.drain(*this);
   // After the streams, so that the code of every stack that they name is in the file too.
   const std::string code = options_.take_code ? options_.take_code() : "";
   for (const Queued& one : queue) addFrame(one.type, {{}, one.payload});

@@ -45,6 +45,9 @@ class CaptureWriter final : StreamSink {
 
   // A frame of the process. Any thread; not in hooks.
   void add(FrameType type, const FramePayload& payload);
+  // The same of a mark, with an epoch of its own: what this thread recorded before it is before it
+  // in the order of events, and what comes after is after, if its stream's turn is ended then.
+  void mark(std::string_view label);
 
   // Starts the thread: the callbacks may come from now on. Once.
   void start();

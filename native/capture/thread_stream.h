@@ -70,6 +70,9 @@ class alignas(64) ThreadStream {
     return is_there ? state_.node_count : 0;
   }
 
+  // The next record is of a new epoch, however short ago the last one began. Of the thread.
+  void endTurn() noexcept { turned_at_ = 0; }
+
   uint32_t index() const noexcept { return index_; }
   uint32_t nodeCount() const noexcept { return state_.node_count; }
   uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }

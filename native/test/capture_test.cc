@@ -130,6 +130,38 @@ TEST_F(CaptureTest, AWriterThatWasNeverStartedLeavesNoFile) {
   EXPECT_NE(access(options().path.c_str(), F_OK), 0);
 }
 
+// Of each mark, how many allocations there were before it.
+struct MarkOrder final : CaptureVisitor {
+  void onEvent(const Event& event) override { allocations += event.type == EventType::alloc; }
+  void onMarker(uint64_t, std::string_view) override { before.push_back(allocations); }
+
+  uint64_t allocations = 0;
+  std::vector<uint64_t> before;
+};
+
+TEST_F(CaptureTest, AMarkIsBetweenWhatItsThreadDidBeforeAndAfter) {
+  CaptureWriter writer(options(1));
+  writer.start();
+  ThreadStream* stream = writer.streams().open(7);
+  std::vector<uint64_t> expected;
+  for (uint64_t i = 0; i < 20'000; i++) {
+    if (i % 7 == 0) {
+      writer.mark("a mark");
+      stream->endTurn();
+      expected.push_back(i);
+    }
+    stream->alloc({HookId::k_malloc, 0, 0x10000 + i * 48, 16});
+    // So that some marks meet a round of the writer.
+    if (i % 400 == 0) usleep(1000);
+  }
+  writer.stop();
+  MarkOrder order;
+  CaptureReader reader(path_);
+  reader.readAll(order);
+  EXPECT_EQ(reader.damage(), "");
+  EXPECT_EQ(order.before, expected);
+}
+
 TEST_F(CaptureTest, GivesBackWhatWasWritten) {
   make();
   Seen seen;

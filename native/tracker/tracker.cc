@@ -180,8 +180,11 @@ void Tracker::takeLines() {
 
 void Tracker::mark(const std::string& label) {
   if (!writer_) throw Error(ErrorCode::ERR_STATE, "the tracker was stopped before the mark");
-  const NoReentry guard;
-  writer_->add(FrameType::marker, payloadOf(MarkerPayload{monotonicNs()}, label));
+  {
+    const NoReentry guard;
+    writer_->mark(label);
+  }
+  if (const Recording recording; recording) recording.thread().stream->endTurn();
 }
 
 void Tracker::addJsHeap(JsHeapProfile profile) {
