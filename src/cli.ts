@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { registerAttach } from './commands/attach.ts';
 import { registerCaptures } from './commands/captures.ts';
+import { registerDiff } from './commands/diff.ts';
 import { addExperiment } from './commands/experiment.ts';
 import { registerPages } from './commands/flamegraph.ts';
 import { registerLive } from './commands/live.ts';
@@ -29,6 +30,7 @@ registerCaptures(program);
 registerTable(program);
 registerSummary(program);
 registerTree(program);
+registerDiff(program);
 registerPages(program);
 registerTransform(program);
 addStore(program);

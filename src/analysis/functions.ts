@@ -40,7 +40,7 @@ export function numberFunctions(frames: readonly Frame[]): FunctionNumbers {
 
 /**
  * Every function that holds something, the largest total first. Stacks without a frame are of no
- * function. Cost: one walk over rows and nodes, 0.5 s for a million stacks.
+ * function. Cost: one walk over rows and nodes, a second for a million stacks.
  */
 export function functionTotals(report: CaptureReport): FunctionTotal[] {
   const { ofFrame, frames } = numberFunctions(report.frames);

@@ -14,11 +14,11 @@ export class Captured {
   readonly folder = mkdtempSync(join(tmpdir(), 'memdrift-captured-'));
 
   /** Runs `code` under `memdrift run`, as a file of that name; the capture's path. */
-  record(name: string, code: string): string {
+  record(name: string, code: string, args: readonly string[] = []): string {
     const script = join(this.folder, `${name}.cjs`);
-    const capture = join(this.folder, `${name}.mdc`);
+    const capture = join(this.folder, `${[name, ...args].join('-')}.mdc`);
     writeFileSync(script, code);
-    const { status, stderr } = this.call('run', '-o', capture, script);
+    const { status, stderr } = this.call('run', '-o', capture, script, ...args);
     if (status !== 0) throw new Error(stderr);
     return capture;
   }

@@ -42,8 +42,8 @@ test('tracks from its construction to the end of `using`', () => {
     globalThis.after = truth.malloc(900_003);
     const { rows, stats } = await readCaptureTable(path + 'a.mdc', { leaks: true });
     const sizes = rows.map((row) => row.bytes).filter((n) => n > 900_000 && n < 900_010);
-    print({ sizes, ...stats });`);
-  expect(seen).toMatchObject({ sizes: [900_002], role: 'mine', damage: null, droppedRecords: 0 });
+    print({ ...stats, held: sizes });`);
+  expect(seen).toMatchObject({ held: [900_002], role: 'mine', damage: null, droppedRecords: 0 });
   expect(seen.unknownFrees).toBeGreaterThanOrEqual(1);
 });
 

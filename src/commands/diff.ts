@@ -1,0 +1,131 @@
+/** `memdrift diff`: two captures, or two moments of one. */
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { type Difference, diff } from '../analysis/difference.ts';
+import { withoutInternals } from '../analysis/internals.ts';
+import { momentNumber, reportAt } from '../analysis/moments.ts';
+import type { CaptureReport, Moment } from '../capture/capture_model.ts';
+import { MemdriftError } from '../errors.ts';
+import { differenceText } from '../report/difference_text.ts';
+import { seconds } from '../report/units.ts';
+import {
+  type ChoiceFlags,
+  momentOf,
+  momentTexts,
+  numberFrom1,
+  readCounted,
+  withChoice,
+} from './choice.ts';
+import { writeJson } from './program.ts';
+
+interface DiffFlags extends ChoiceFlags {
+  readonly from?: string;
+  readonly to?: string;
+  readonly rows: number;
+  readonly hideInternals?: true;
+  readonly json?: true;
+}
+
+/** Adds `memdrift diff`. */
+export function registerDiff(program: Command): void {
+  withChoice(program.command('diff'))
+    .description('what grew and what shrank between two captures, or two moments of one')
+    .argument('<file>', 'a capture')
+    .argument('[other]', 'a later one; without it, moments of the first are compared')
+    .option('--from <moment>', 'a mark, a time such as 1.5s, start or peak (default: start)')
+    .option('--to <moment>', 'the same, or end (default: end)')
+    .option('-n, --rows <count>', 'this many that grew, and as many that shrank', numberFrom1, 10)
+    .option('--hide-internals', "by the program's functions only")
+    .option('--json', 'one JSON object on stdout, with all rows; sizes in bytes')
+    .action(compare);
+}
+
+interface Compared {
+  readonly difference: Difference;
+  readonly what: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+async function compare(file: string, other: string | undefined, flags: DiffFlags): Promise<void> {
+  const isOfMoments = flags.from !== undefined || flags.to !== undefined;
+  if ((other === undefined) !== isOfMoments) {
+    throw new MemdriftError(
+      'ERR_INVALID',
+      'diff compares two captures, or with --from and --to two moments of one: give either',
+    );
+  }
+  const compared =
+    other === undefined
+      ? await compareMoments(file, flags)
+      : await compareCaptures(file, other, flags);
+  const { difference, ...head } = compared;
+  if (flags.json) {
+    const { json: _, rows: __, ...options } = flags;
+    const files = other === undefined ? { file } : { file, other };
+    writeJson({ options: { ...files, ...options }, ...difference });
+    return;
+  }
+  process.stdout.write(differenceText(difference, { ...head, most: flags.rows }));
+}
+
+async function compareCaptures(file: string, other: string, flags: DiffFlags): Promise<Compared> {
+  const from = shown(await readCounted(file, flags), flags);
+  const to = shown(await readCounted(other, flags), flags);
+  const what = momentTexts[momentOf(flags)];
+  // Captures of two runs often have the same name.
+  const isSame = basename(file) === basename(other);
+  const [fromName, toName] = isSame ? [file, other] : [basename(file), basename(other)];
+  return { difference: diff(from, to), what, from: `in ${fromName}`, to: `in ${toName}` };
+}
+
+/** Enough for times; marks have a moment of their own in any case. */
+const timelineIntervals = 200;
+
+async function compareMoments(file: string, flags: DiffFlags): Promise<Compared> {
+  checkMoments(flags);
+  const report = shown(await readCounted(file, flags, { intervals: timelineIntervals }), flags);
+  const from = momentNamed(report.moments, flags.from ?? 'start', 'first');
+  const to = momentNamed(report.moments, flags.to ?? 'end', 'last');
+  const difference = diff(reportAt(report, from), reportAt(report, to));
+  return { difference, what: 'live', from: titleOf(report, from), to: titleOf(report, to) };
+}
+
+/** A timeline is of all moments, and of what is followed through them. */
+function checkMoments(flags: DiffFlags): void {
+  if (momentOf(flags) !== 'peak') {
+    throw new MemdriftError(
+      'ERR_INVALID',
+      '--from and --to name the moments: --leaks and --temporary-allocations are others',
+    );
+  }
+  const untold = flags.kind?.find((kind) => !['malloc', 'buffer', 'mmap'].includes(kind));
+  if (untold === undefined) return;
+  throw new MemdriftError(
+    'ERR_INVALID',
+    `what was of kind ${untold} at a moment is not known: give malloc, buffer or mmap`,
+  );
+}
+
+function momentNamed(moments: readonly Moment[], text: string, which: 'first' | 'last'): number {
+  const number = momentNumber(moments, text, which);
+  if (number !== null) return number;
+  const labels = new Set(moments.map(({ label }) => label).filter((label) => label !== null));
+  const marks = labels.size === 0 ? 'it has no marks' : `its marks are ${[...labels].join(', ')}`;
+  throw new MemdriftError(
+    'ERR_INVALID',
+    `${text} is no moment of the capture: ${marks}; times are as in 1.5s or 200ms`,
+  );
+}
+
+function titleOf({ moments }: CaptureReport, number: number): string {
+  const moment = moments[number];
+  if (moment === undefined) return 'at the start';
+  const name = moment.label ?? (moment.isPeak ? 'the peak' : null);
+  const time = seconds(moment.timeMs);
+  return name === null ? `at ${time}` : `at ${name} (${time})`;
+}
+
+function shown(report: CaptureReport, { hideInternals }: DiffFlags): CaptureReport {
+  return hideInternals ? withoutInternals(report) : report;
+}
