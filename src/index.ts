@@ -1,5 +1,9 @@
 /** The public API of memdrift. Named exports only; everything else is internal. */
 
+export { type Difference, type DifferenceRow, diff } from './analysis/difference.ts';
+export { type FunctionTotal, functionTotals } from './analysis/functions.ts';
+export { withoutInternals } from './analysis/internals.ts';
+export { momentNumber, reportAt } from './analysis/moments.ts';
 export { onlyKinds, stackAt, tableRows } from './analysis/report_rows.ts';
 export {
   captureText,
@@ -18,9 +22,11 @@ export {
   type Moment,
   type ReportOptions,
   type RowColumns,
+  type SizeBin,
   type StackTree,
   type TableRow,
 } from './capture/capture_model.ts';
+export { Capture, openCapture } from './capture/open_capture.ts';
 export {
   type ErrorCode,
   type ErrorDetails,

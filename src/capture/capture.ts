@@ -123,7 +123,8 @@ function knownInfo(text: string): Pick<CaptureStats, InfoField> {
   }
 }
 
-function checkedPath(path: unknown): string {
+/** @throws MemdriftError ERR_INVALID for what is no path. */
+export function checkedPath(path: unknown): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
   throw new MemdriftError('ERR_INVALID', `${String(path)} is not the path of a capture`);
 }
