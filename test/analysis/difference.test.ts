@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Difference, diff } from '../../src/analysis/difference.ts';
 import type { Frame } from '../../src/capture/capture_model.ts';
-import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from './random_report.ts';
+import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from '../made_reports.ts';
 
 /** Outermost first. */
 function textOf(stack: readonly Frame[]): string {

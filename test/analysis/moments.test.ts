@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { momentNumber, reportAt, timeOf } from '../../src/analysis/moments.ts';
 import type { Moment } from '../../src/capture/capture_model.ts';
-import { frameOf, reportOf } from './random_report.ts';
+import { frameOf, reportOf } from '../made_reports.ts';
 
 const moments: readonly Moment[] = [
   { timeMs: 0, label: null, isPeak: false },

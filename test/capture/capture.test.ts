@@ -46,6 +46,7 @@ describe('a file of version 1, as it was written when the version was new', () =
       line: null,
       column: 15,
       native: false,
+      object: null,
       inlined: false,
     });
   });
