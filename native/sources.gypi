@@ -56,6 +56,7 @@
       "native/tracker/loaded_object.cc",
       "native/tracker/module_table.cc",
       "native/tracker/own_memory.cc",
+      "native/tracker/own_stack.cc",
       "native/tracker/sample_lines.cc",
       "native/tracker/sampling.cc",
       "native/tracker/session.cc",

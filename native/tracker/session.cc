@@ -2,17 +2,15 @@
 #include "tracker/session.h"
 
 #include <linux/membarrier.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
 #include <cerrno>
 
-extern "C" void* __libc_stack_end;
+#include "tracker/own_stack.h"
 
 namespace memdrift {
 
@@ -24,8 +22,6 @@ namespace {
 
 // At a time; the records of threads beyond are counted as dropped.
 constexpr size_t kMaxThreads = 4096;
-// Where nothing limits a stack.
-constexpr uintptr_t kMostStackBytes = 1 << 30;
 
 std::atomic<ThreadTracking*> g_threads[kMaxThreads];
 std::atomic<size_t> g_thread_count{0};  // no thread from here on was ever taken
@@ -34,24 +30,6 @@ uint32_t threadId() noexcept { return static_cast<uint32_t>(syscall(SYS_gettid))
 
 bool isAlive(uint32_t tid) noexcept {
   return syscall(SYS_tgkill, getpid(), tid, 0) == 0 || errno != ESRCH;
-}
-
-// The first thread's stack grows down to its limit; glibc knows where it made the others'.
-StackBounds ownStack(uint32_t tid) noexcept {
-  if (tid == static_cast<uint32_t>(getpid())) {
-    const auto end = reinterpret_cast<uintptr_t>(__libc_stack_end);
-    rlimit limit;
-    const bool has_limit = getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-    return {end - (has_limit ? limit.rlim_cur : kMostStackBytes), end};
-  }
-  pthread_attr_t attributes;
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return {};
-  void* low = nullptr;
-  size_t bytes = 0;
-  pthread_attr_getstack(&attributes, &low, &bytes);
-  pthread_attr_destroy(&attributes);
-  const auto begin = reinterpret_cast<uintptr_t>(low);
-  return {begin, begin + bytes};
 }
 
 ThreadTracking* takeFree(uint32_t tid) noexcept {
@@ -126,7 +104,7 @@ ThreadTracking* Recording::newThread() noexcept {
   ThreadTracking* thread = takeFree(tid);
   if (!thread) thread = makeNew(tid);
   if (thread) {
-    thread->stack = ownStack(tid);
+    thread->stack = ownStack();
     thread->isolate = nullptr;
     thread->has_asked_for_isolate = thread->isolate_has_ended = false;
     thread->session.store(0, std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "errors.h"
+#include "tracker/own_stack.h"
 #include "tracker/session.h"
 #include "tracker/stack_nodes.h"
 
@@ -73,6 +74,7 @@ void* beginThread(void* argument) {
   const StackEvent told = {beginning->maker_stream, beginning->maker_node, 0, 0};
   const uint32_t session = beginning->session;
   beginning->is_used.store(false, std::memory_order_release);
+  rememberOwnStack();
   tellStack(told, session);
   {
     // Some of glibc's keys have their place on the heap.

@@ -44,8 +44,8 @@ static napi_value address(napi_env env, void* at) { return number(env, (double)(
 static void* volatile g_sink;
 
 #define FUNCTION(name) static napi_value name(napi_env env, napi_callback_info info)
-#define TAKE    \
-  double v[8];  \
+#define TAKE   \
+  double v[8]; \
   arguments(env, info, v)
 
 FUNCTION(callMalloc) {
@@ -93,8 +93,8 @@ FUNCTION(callFree) {
 }
 FUNCTION(callMmap) {
   TAKE;
-  return address(env, mmap(NULL, (size_t)v[0], PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  return address(
+      env, mmap(NULL, (size_t)v[0], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 FUNCTION(callReserve) {
   TAKE;
@@ -271,6 +271,34 @@ FUNCTION(touchStack) {
   return NULL;
 }
 
+static pthread_t asking_thread;
+static int asking_pipe[2];
+
+static void* askingThread(void* data) {
+  char byte;
+  if (read(asking_pipe[0], &byte, 1) != 1) return data;
+  pthread_attr_t attributes;
+  pthread_getattr_np(pthread_self(), &attributes);
+  pthread_attr_destroy(&attributes);
+  return data;
+}
+
+// startAsking(): a thread that will ask glibc where its stack is, which takes heap under a lock of
+// the thread. askNow(seconds): 1 if it had the answer in that time.
+FUNCTION(startAsking) {
+  (void)info;
+  if (pipe(asking_pipe) != 0) return NULL;
+  return number(env, pthread_create(&asking_thread, NULL, askingThread, NULL));
+}
+FUNCTION(askNow) {
+  TAKE;
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += (time_t)v[0];
+  if (write(asking_pipe[1], "", 1) != 1) return NULL;
+  return number(env, pthread_timedjoin_np(asking_thread, NULL, &until) == 0);
+}
+
 struct Work {
   size_t pairs;
   size_t bytes;
@@ -365,6 +393,8 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
       {"inThread", inThread},
       {"inThreads", inThreads},
       {"touchStack", touchStack},
+      {"startAsking", startAsking},
+      {"askNow", askNow},
       {"forks", forks},
       {"openObject", openObject},
       {"closeObject", closeObject},

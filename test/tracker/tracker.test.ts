@@ -119,6 +119,17 @@ test('after stop no thread, no descriptor and no mapping of size is left', () =>
   expect(seen.grownKb).toBeLessThan(500);
 });
 
+test('a thread from before the start may ask glibc where its stack is', () => {
+  // That takes heap under a lock of the thread: a hook that asks the same waits for itself.
+  const seen = inProgram(`
+    truth.startAsking();
+    const tracker = new Tracker(path + 'a.mdc');
+    const answered = truth.askNow(20);
+    tracker[Symbol.dispose]();
+    print({ answered });`);
+  expect(seen).toEqual({ answered: 1 });
+});
+
 test('a thread that forks while others allocate, 300 times', () => {
   const seen = inProgram(`
     const tracker = new Tracker(path + 'a.mdc');
