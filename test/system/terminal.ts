@@ -1,12 +1,14 @@
 /** A terminal with a shell in it, by tmux: what is on its screen, keys, and its size. */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-let terminals = 0;
-
 export class Terminal {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'memdrift-terminal-'));
   // A server of its own, so that nobody's session and configuration is touched.
-  readonly #server = ['-L', `memdrift-test-${process.pid}-${++terminals}`, '-f', '/dev/null'];
+  readonly #server = ['-S', join(this.#folder, 'socket'), '-f', '/dev/null'];
 
   constructor({ columns, rows }: { readonly columns: number; readonly rows: number }) {
     const size = ['-x', String(columns), '-y', String(rows)];
@@ -58,6 +60,8 @@ export class Terminal {
 
   close(): void {
     spawnSync('tmux', [...this.#server, 'kill-server']);
+    // tmux leaves its socket behind.
+    rmSync(this.#folder, { recursive: true });
   }
 
   #tmux(...args: readonly string[]): string {
