@@ -35,10 +35,14 @@ class Timeline {
     uint64_t peak_change = 0;  // SiteTotals::peakChange() of the whole capture
   };
 
-  // A capture can have any number of marks, and each costs a look at all sites.
+  // A capture can have any number of marks, and each costs a look at all sites: they get what the
+  // others leave. Those without which the rest would be misread, the peak and the end, always are.
   static constexpr size_t kMostMoments = 1000;
 
-  explicit Timeline(const Plan& plan) : plan_(plan), last_ns_(plan.start_ns) {}
+  explicit Timeline(const Plan& plan) : plan_(plan), last_ns_(plan.start_ns) {
+    // From the first to the last there is one more than there are intervals.
+    plan_.intervals = std::min(plan_.intervals, static_cast<uint32_t>(kMostMoments) - 3);
+  }
 
   // Before each change of `heap`: the peak is at one of them.
   void beforeChange(const SiteTotals& heap) {
@@ -50,10 +54,14 @@ class Timeline {
     const uint64_t distance_ns = (plan_.end_ns - plan_.start_ns) / std::max(plan_.intervals, 1U);
     if (time_ns < plan_.start_ns + distance_ns * taken_ || taken_ > plan_.intervals) return;
     take({time_ns, "", false}, heap);
-    taken_ = distance_ns == 0 ? taken_ + 1
-                              : static_cast<uint32_t>((time_ns - plan_.start_ns) / distance_ns) + 1;
+    // A damaged capture has any times.
+    const uint64_t reached = distance_ns == 0 ? taken_ : (time_ns - plan_.start_ns) / distance_ns;
+    taken_ = static_cast<uint32_t>(std::min<uint64_t>(reached, plan_.intervals)) + 1;
   }
   void mark(uint64_t time_ns, std::string label, const SiteTotals& heap) {
+    const size_t peak_and_end = has_peak_ ? 1 : 2;
+    const size_t equal = plan_.intervals + 1 - std::min(taken_, plan_.intervals + 1);
+    if (moments_.size() + peak_and_end + equal >= kMostMoments) return;
     take({time_ns, std::move(label), false}, heap);
   }
   void finish(const SiteTotals& heap) {
@@ -70,7 +78,6 @@ class Timeline {
     take({last_ns_, "", true}, heap);
   }
   void take(TimelineMoment moment, const SiteTotals& heap) {
-    if (moments_.size() >= kMostMoments) return;
     const auto number = static_cast<uint32_t>(moments_.size());
     moments_.push_back(std::move(moment));
     known_.resize(heap.siteCount());

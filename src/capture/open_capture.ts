@@ -51,9 +51,10 @@ export class Capture {
 
   /**
    * What stacks held over time: `moments` at `intervals` equal distances, at the marks and at the
-   * peak, a thousand at most, and in `changes` what changed between each and the one before; `rows`
-   * are of the peak. `reportAt(report, moment)` has the rows at one of them. The kinds file, shm,
-   * stack and jsheap have no changes.
+   * peak, a thousand at most: where there are too many marks the last ones are left out. In
+   * `changes` is what changed between each and the one before; `rows` are of the peak.
+   * `reportAt(report, moment)` has the rows at one of them. The kinds file, shm, stack and jsheap
+   * have no changes.
    * @throws MemdriftError ERR_INVALID for intervals that are no whole number from 1.
    */
   async timeline(intervals = 100): Promise<CaptureReport> {

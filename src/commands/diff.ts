@@ -7,6 +7,7 @@ import { momentNumber, reportAt } from '../analysis/moments.ts';
 import type { CaptureReport, Moment } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { differenceText } from '../report/difference_text.ts';
+import { printable } from '../report/printable.ts';
 import { seconds } from '../report/units.ts';
 import {
   type ChoiceFlags,
@@ -110,18 +111,28 @@ function checkMoments(flags: DiffFlags): void {
 function momentNamed(moments: readonly Moment[], text: string, which: 'first' | 'last'): number {
   const number = momentNumber(moments, text, which);
   if (number !== null) return number;
-  const labels = new Set(moments.map(({ label }) => label).filter((label) => label !== null));
-  const marks = labels.size === 0 ? 'it has no marks' : `its marks are ${[...labels].join(', ')}`;
   throw new MemdriftError(
     'ERR_INVALID',
-    `${text} is no moment of the capture: ${marks}; times are as in 1.5s or 200ms`,
+    `${text} is no moment of the capture: ${marksOf(moments)}; times are as in 1.5s or 200ms`,
   );
+}
+
+/** More would hide what the sentence says. */
+const mostLabels = 10;
+
+function marksOf(moments: readonly Moment[]): string {
+  const all = new Set(moments.map(({ label }) => label).filter((label) => label !== null));
+  if (all.size === 0) return 'it has no marks';
+  const labels = [...all].slice(0, mostLabels).map(printable);
+  const left = all.size - labels.length;
+  return `its marks are ${labels.join(', ')}${left > 0 ? `, and ${left} more` : ''}`;
 }
 
 function titleOf({ moments }: CaptureReport, number: number): string {
   const moment = moments[number];
   if (moment === undefined) return 'at the start';
-  const name = moment.label ?? (moment.isPeak ? 'the peak' : null);
+  const label = moment.label === null ? null : printable(moment.label);
+  const name = label ?? (moment.isPeak ? 'the peak' : null);
   const time = seconds(moment.timeMs);
   return name === null ? `at ${time}` : `at ${name} (${time})`;
 }

@@ -105,3 +105,24 @@ describe('of two moments of one capture', () => {
     expect([status, stderr]).toEqual([2, expect.stringContaining(message)]);
   });
 });
+
+test('however many marks there are, the peak and the end are moments', () => {
+  const capture = join(captured.folder, 'thousand.mdc');
+  const script = join(captured.folder, 'thousand.mjs');
+  writeFileSync(
+    script,
+    `import { Tracker } from '${new URL('../../dist/index.js', import.meta.url)}';
+     function cache(n) { return Buffer.alloc(n, 1); }
+     const tracker = new Tracker('${capture}');
+     tracker.start();
+     for (let i = 0; i < 1200; i++) tracker.mark('mark\\n' + i);
+     const kept = [cache(7_000_001)];
+     await tracker.stop();`,
+  );
+  execFileSync(process.execPath, [script]);
+  const { rows } = captured.json('diff', capture, '--kind', 'buffer', '--to', 'end');
+  expect(bytesOf(under(rows, 'cache'))).toBe(7_000_001);
+  expect(captured.call('diff', capture, '--to', 'peak').status).toBe(0);
+  const { stderr } = captured.call('diff', capture, '--to', 'none');
+  expect(stderr).toMatch(/: its marks are mark\?0, (mark\?\d, ){9}and \d+ more; times are .*\n$/);
+});
