@@ -1,5 +1,5 @@
 /** `memdrift flamegraph` and `report`: captures as pages. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { CaptureReport } from '../capture/capture_model.ts';
@@ -17,6 +17,7 @@ import {
   readChosen,
   withChoice,
 } from './choice.ts';
+import { writeOutput } from './output.ts';
 
 interface PageFlags extends ChoiceFlags, OutputFlags {
   readonly temporal?: true;
@@ -103,12 +104,13 @@ function capturesIn(folder: string): readonly string[] {
 /** The experiment measures all of its processes, also those that it makes no captures of. */
 function groupIn(folder: string): IndexData['group'] {
   const file = join(folder, 'group.jsonl');
-  return existsSync(file) ? groupOf(readFileSync(file, 'utf8')) : null;
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  return isFile ? groupOf(readFileSync(file, 'utf8')) : null;
 }
 
 function writePage(to: string, page: 'capture' | 'index', data: PageData | IndexData): void {
   const template = readFileSync(new URL(`../../dist/page/${page}.html`, import.meta.url), 'utf8');
-  writeFileSync(to, pageHtml(template, data));
+  writeOutput(to, [pageHtml(template, data)]);
 }
 
 /** One line on a terminal, over the one before. */

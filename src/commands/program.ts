@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
 import { isMemdriftError } from '../errors.ts';
+import { isSystemError } from './output.ts';
 
 /** What a command line ended with; the numbers are a contract with scripts. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
@@ -46,6 +47,10 @@ function report(error: unknown): number {
   if (isMemdriftError(error)) {
     writeError(error.message);
     return error.code === 'ERR_INVALID' ? exitCodes.usage : exitCodes.failed;
+  }
+  if (isSystemError(error) && error.path !== undefined) {
+    writeError(error.message);
+    return exitCodes.failed;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   writeError(text);

@@ -1,5 +1,4 @@
 /** `memdrift transform`: a capture for other tools. */
-import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Argument, type Command } from 'commander';
@@ -13,27 +12,24 @@ import {
   readChosen,
   withChoice,
 } from './choice.ts';
+import { batches, writeOutput } from './output.ts';
 
 interface Format {
   readonly ending: string;
   /** With rows of what is not held at the moment. */
   readonly all: boolean;
-  readonly contentOf: (report: CaptureReport, name: string) => string | Uint8Array;
+  readonly contentOf: (report: CaptureReport, name: string) => Iterable<string | Uint8Array>;
 }
 
 const formats = {
-  pprof: { ending: 'pb.gz', all: true, contentOf: (report) => gzipSync(pprofOf(report)) },
+  pprof: { ending: 'pb.gz', all: true, contentOf: (report) => [gzipSync(pprofOf(report))] },
   speedscope: {
     ending: 'speedscope.json',
     all: false,
-    contentOf: (report, name) => JSON.stringify(speedscopeOf(report, name)),
+    contentOf: (report, name) => [JSON.stringify(speedscopeOf(report, name))],
   },
-  collapsed: {
-    ending: 'txt',
-    all: false,
-    contentOf: (report) => [...collapsedOf(report)].join(''),
-  },
-  csv: { ending: 'csv', all: false, contentOf: (report) => [...csvOf(report)].join('') },
+  collapsed: { ending: 'txt', all: false, contentOf: collapsedOf },
+  csv: { ending: 'csv', all: false, contentOf: csvOf },
 } as const satisfies Record<string, Format>;
 
 /** Adds `memdrift transform`. */
@@ -58,9 +54,9 @@ async function transform(
   const report = await readChosen(file, flags, { all: format.all });
   const content = format.contentOf(report, basename(file));
   if (to === '-') {
-    process.stdout.write(content);
+    for (const batch of batches(content)) process.stdout.write(batch);
     return;
   }
-  writeFileSync(to, content);
+  writeOutput(to, content);
   process.stdout.write(`${to}\n`);
 }

@@ -87,3 +87,26 @@ test('transform to stdout has what the file has', async () => {
   expect(basename(to.trim())).toBe(basename(capture).replace(/mdc$/, 'txt'));
   expect(readFileSync(to.trim(), 'utf8')).toBe(stdout);
 });
+
+test('what cannot be read or written is told in one line, and leaves nothing', () => {
+  const folder = join(truth.folder, 'odd');
+  mkdirSync(join(folder, 'group.jsonl'), { recursive: true });
+  copyFileSync(capture, join(folder, 'one.mdc'));
+  const taken = join(truth.folder, 'taken');
+  writeFileSync(taken, '');
+  for (const args of [
+    ['flamegraph', capture, '-o', join(truth.folder, 'none', 'page.html')],
+    ['flamegraph', capture, '--force', '-o', folder],
+    ['flamegraph', capture, '--force', '-o', '/dev/full'],
+    ['transform', 'csv', capture, '-o', join(taken, 'a.csv')],
+    ['transform', 'pprof', capture, '--force', '-o', '/dev/full'],
+    ['report', capture],
+    ['report', folder, '-o', taken],
+  ]) {
+    const { status, stderr } = memdrift(...args);
+    expect([args, status, stderr]).toEqual([args, 1, expect.stringMatching(/^memdrift: .+\n$/)]);
+  }
+  expect(readdirSync(folder).sort()).toEqual(['group.jsonl', 'one.mdc']);
+  // What was measured of the group is a file, or there is none.
+  expect(memdrift('report', folder)).toMatchObject({ status: 0, stderr: '' });
+});
