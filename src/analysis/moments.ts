@@ -1,6 +1,6 @@
 /** What was held at moments of a timeline. */
 import { type CaptureReport, type Moment, numbersPerChange } from '../capture/capture_model.ts';
-import { sumOfRows } from './report_rows.ts';
+import { largestFirst, sumOfRows } from './report_rows.ts';
 
 /**
  * The report with what its rows held at a moment of its timeline; -1: before there was anything. A
@@ -16,7 +16,7 @@ export function reportAt(report: CaptureReport, moment: number): CaptureReport {
     bytes[row] = (bytes[row] as number) + (changes[i + 2] as number);
     count[row] = (count[row] as number) + (changes[i + 3] as number);
   }
-  const then = { ...report, rows: { ...report.rows, bytes, count } };
+  const then = largestFirst({ ...report, rows: { ...report.rows, bytes, count } });
   return { ...then, totalBytes: sumOfRows(then) };
 }
 

@@ -41,6 +41,23 @@ export function stackAt({ stacks, frames }: CaptureReport, node: number): readon
   return stack;
 }
 
+/** The same report with its rows in their order, after their bytes became others. */
+export function largestFirst(report: CaptureReport): CaptureReport {
+  const { bytes } = report.rows;
+  const order = Uint32Array.from(bytes, (_, row) => row);
+  order.sort((a, b) => (bytes[b] as number) - (bytes[a] as number) || a - b);
+  const places = new Int32Array(order.length);
+  order.forEach((row, place) => {
+    places[row] = place;
+  });
+  const rows = { ...report.rows };
+  for (const name of Object.keys(rows) as (keyof RowColumns)[]) {
+    const column = rows[name];
+    Object.assign(rows, { [name]: column.map((_, place) => column[order[place] as number] ?? 0) });
+  }
+  return { ...report, rows, changes: changesAt(report, places) };
+}
+
 /** The same report with the rows of these kinds only, and a total of theirs. */
 export function onlyKinds(report: CaptureReport, kinds: readonly AllocationKind[]): CaptureReport {
   const isWanted = report.kinds.map((kind) => kinds.includes(kind));

@@ -1,7 +1,8 @@
 /** Moments of a timeline by name, and what was held at them. */
 import { describe, expect, test } from 'vitest';
 import { momentNumber, reportAt, timeOf } from '../../src/analysis/moments.ts';
-import type { Moment } from '../../src/capture/capture_model.ts';
+import { tableRows } from '../../src/analysis/report_rows.ts';
+import type { CaptureReport, Moment } from '../../src/capture/capture_model.ts';
 import { frameOf, reportOf } from '../made_reports.ts';
 
 const moments: readonly Moment[] = [
@@ -56,5 +57,22 @@ test('reportAt has the sum of all changes until then', () => {
   expect(held(-1)).toEqual([0, 0, 0, 0, 0]);
   expect(held(0)).toEqual([10, 0, 1, 0, 10]);
   expect(held(1)).toEqual([10, 5, 1, 2, 15]);
-  expect(held(5)).toEqual([0, 6, 0, 2, 6]);
+  expect(held(5)).toEqual([6, 0, 2, 0, 6]);
+});
+
+test('rows of a moment are the largest first, whatever they held at the peak', () => {
+  const rows = ['a', 'b', 'c'].map((name, i) => ({ stack: [frameOf(name)], bytes: 9 - i }));
+  const changes = Float64Array.of(0, 0, 1, 1, 0, 1, 7, 1, 0, 2, 4, 1, 1, 0, 8, 1);
+  const report = { ...reportOf(rows), moments, changes };
+  const shown = (moment: number, from: CaptureReport) =>
+    tableRows(reportAt(from, moment), 2).map(({ bytes, stack }) => [stack[0]?.function, bytes]);
+  expect(shown(0, report)).toEqual([
+    ['b', 7],
+    ['c', 4],
+  ]);
+  // A moment of what was asked for a moment already.
+  expect(shown(1, reportAt(report, 0))).toEqual([
+    ['a', 9],
+    ['b', 7],
+  ]);
 });
