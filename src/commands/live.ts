@@ -6,6 +6,7 @@ import type { CaptureTable } from '../capture/capture_model.ts';
 import { captureOfProcess, isRunning } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { allocationsText } from '../report/allocations_text.ts';
+import { printable } from '../report/printable.ts';
 
 interface LiveFlags {
   readonly rows: string;
@@ -55,7 +56,8 @@ function headOf({ stats }: CaptureTable, runs: boolean): string {
   const after = `${(stats.durationMs / 1000).toFixed(1)} s`;
   const events = stats.events.toLocaleString('en-US');
   const state = runs ? 'running' : 'ended';
-  return `${stats.role ?? 'process'} ${stats.pid}, ${state}, ${events} events in ${after}`;
+  const role = printable(stats.role ?? 'process');
+  return `${role} ${stats.pid}, ${state}, ${events} events in ${after}`;
 }
 
 function numberOf(name: string, text: string): number {

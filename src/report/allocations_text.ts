@@ -1,6 +1,7 @@
 /** `memdrift table`: the stacks that held the most, as text. */
 import type { CaptureTable, TableRow } from '../capture/capture_model.ts';
 import { frameText } from './frame_text.ts';
+import { printable } from './printable.ts';
 import { megabytesWithUnit } from './units.ts';
 
 /** Rows, each with its stack; innermost function first. */
@@ -17,6 +18,7 @@ export function allocationsText(
 function rowText(row: TableRow): string {
   const count = row.count === null ? '' : `${row.count.toLocaleString('en-US')} of them, `;
   const size = megabytesWithUnit(row.bytes);
-  const head = `${size}  ${row.kind}, ${count}thread ${row.thread}`;
-  return `${[head, ...row.stack.map((frame) => `    ${frameText(frame)}`)].join('\n')}\n`;
+  const head = `${size}  ${row.kind}, ${count}thread ${printable(row.thread)}`;
+  const stack = row.stack.map((frame) => `    ${printable(frameText(frame))}`);
+  return `${[head, ...stack].join('\n')}\n`;
 }

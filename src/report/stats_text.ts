@@ -1,10 +1,11 @@
 /** `memdrift stats`: the totals of a capture as text. */
 import type { CaptureStats } from '../capture/capture_model.ts';
+import { printable } from './printable.ts';
 import { megabytesWithUnit, seconds, unknown } from './units.ts';
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function statsText(stats: CaptureStats): string {
-  const line = (name: string, value: string): string => `${name.padEnd(22)}${value}`;
+  const line = (name: string, value: string): string => `${name.padEnd(22)}${printable(value)}`;
   const count = (value: number): string => value.toLocaleString('en-US');
   return `${[
     line(

@@ -51,3 +51,16 @@ describe('stats', () => {
     expect(stdout).toMatch(/ █{30}\n/);
   });
 });
+
+test('what a terminal would obey is shown: in names of functions, and on command lines', () => {
+  const odd = captured.record(
+    'odd',
+    `const of = { '\\x1b[31mred\\nline'() { return Buffer.alloc(30_000_000); } };
+     globalThis.kept = Object.values(of)[0]();`,
+    ['\x1b[2J\n'],
+  );
+  const [table, stats] = ['table', 'stats'].map((command) => captured.call(command, odd).stdout);
+  expect(table).toMatch(/\n {4}[^\n]*\?\[31mred\?line {2}/);
+  expect(stats).toMatch(/\ncommand .* \?\[2J\?\n/);
+  expect(`${table}${stats}`).not.toContain('\x1b');
+});
