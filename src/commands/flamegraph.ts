@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { CaptureReport } from '../capture/capture_model.ts';
-import { MemdriftError } from '../errors.ts';
+import { type ErrorCode, isMemdriftError, MemdriftError } from '../errors.ts';
 import { pageData } from '../report/page_data.ts';
 import { pageHtml } from '../report/page_html.ts';
 import type { IndexData, PageData } from '../report/page_model.ts';
@@ -18,6 +18,7 @@ import {
   withChoice,
 } from './choice.ts';
 import { writeOutput } from './output.ts';
+import { exitCodes, writeError } from './program.ts';
 
 interface PageFlags extends ChoiceFlags, OutputFlags {
   readonly temporal?: true;
@@ -82,14 +83,45 @@ async function report(folder: string, flags: PageFlags): Promise<void> {
   const processes: IndexData['processes'][number][] = [];
   for (const name of names) {
     tellProgress(`${name} (${processes.length + 1} of ${names.length})`);
-    const href = besideCapture(name, 'html');
-    const one = await writeCapturePage(join(folder, name), join(output, href), flags);
-    processes.push(indexProcess(one, href));
+    const href = pageOf(name);
+    const one = await pageUnlessUnreadable(join(folder, name), join(output, href), flags);
+    if (one !== null) processes.push(indexProcess(one, href));
   }
   tellProgress('');
+  if (processes.length === 0) return;
   const group = groupIn(folder);
   writePage(index, 'index', { title: basename(resolve(folder)), processes, group });
   process.stdout.write(`${index}\n`);
+}
+
+/** The index has a name of its own, which a capture's page may not take. */
+function pageOf(name: string): string {
+  const page = besideCapture(name, 'html');
+  return page === 'index.html' ? 'index.mdc.html' : page;
+}
+
+const unreadable: readonly ErrorCode[] = [
+  'ERR_MALFORMED',
+  'ERR_UNSUPPORTED',
+  'ERR_GONE',
+  'ERR_DENIED',
+];
+
+/** Null, and told: of a process that was killed before it wrote anything, say. */
+async function pageUnlessUnreadable(
+  file: string,
+  to: string,
+  flags: PageFlags,
+): Promise<CaptureReport | null> {
+  try {
+    return await writeCapturePage(file, to, flags);
+  } catch (error) {
+    if (!isMemdriftError(error) || !unreadable.includes(error.code)) throw error;
+    tellProgress('');
+    writeError(error.message);
+    process.exitCode = exitCodes.failed;
+    return null;
+  }
 }
 
 function capturesIn(folder: string): readonly string[] {

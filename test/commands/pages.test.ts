@@ -110,3 +110,24 @@ test('what cannot be read or written is told in one line, and leaves nothing', (
   // What was measured of the group is a file, or there is none.
   expect(memdrift('report', folder)).toMatchObject({ status: 0, stderr: '' });
 });
+
+test('a capture that cannot be read is told, and the others of its folder have pages', () => {
+  const folder = join(truth.folder, 'some');
+  mkdirSync(folder);
+  copyFileSync(capture, join(folder, 'whole.mdc'));
+  writeFileSync(join(folder, 'begun.mdc'), '');
+  const { status, stdout, stderr } = memdrift('report', folder);
+  expect([status, stdout]).toEqual([1, `${join(folder, 'index.html')}\n`]);
+  expect(stderr).toMatch(/^memdrift: .*begun\.mdc is not a capture: it is too short\n$/);
+  const { processes } = dataIn<IndexData>(join(folder, 'index.html'));
+  expect(processes.map(({ href }) => href)).toEqual(['whole.html']);
+});
+
+test('a capture that is called index has a page beside the index', () => {
+  const folder = join(truth.folder, 'named');
+  mkdirSync(folder);
+  copyFileSync(capture, join(folder, 'index.mdc'));
+  expect(memdrift('report', folder).status).toBe(0);
+  const [process] = dataIn<IndexData>(join(folder, 'index.html')).processes;
+  expect(dataIn<PageData>(join(folder, process?.href ?? '')).title).toBe('index');
+});
