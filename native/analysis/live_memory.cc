@@ -194,30 +194,42 @@ void LiveMemory::freeBlock(Stream& stream, const BlockEvent& event) {
     counts_.unknown_frees++;
     return;
   }
-  if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray)
+  const bool is_temporary = temporary_threshold_ != 0 && noteFree(*block);
+  if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray) {
     stream.last_freed = *block;
-  if (temporary_threshold_ != 0) noteFree(*block);
+    stream.is_last_temporary = is_temporary;
+  }
   changeBlocks(block->site, -static_cast<int64_t>(block->bytes), -1);
   blocks_.remove(block);
 }
 
-void LiveMemory::noteFree(const LiveBlock& block) {
+bool LiveMemory::noteFree(const LiveBlock& block) {
   const uint32_t made_since = streams_[sites_[block.site].stream].ordinal - block.ordinal;
-  if (made_since > temporary_threshold_) return;
+  if (made_since > temporary_threshold_) return false;
   if (block.site >= temporary_.size()) temporary_.resize(block.site + 1);
   SiteTotal& total = temporary_[block.site];
   total.bytes = wrappingSum(total.bytes, static_cast<int64_t>(block.bytes));
   total.count++;
+  return true;
 }
 
+// Of a realloc that found no room: the block is what it was, and nothing else has happened.
 void LiveMemory::restoreBlock(const Event& event) {
   counts_.frees--;
-  const LiveBlock block = streams_[event.stream].last_freed;
+  const Stream& stream = streams_[event.stream];
+  const LiveBlock block = stream.last_freed;
   if (block.address == 0 || block.address != event.address) return;
   LiveBlock& place = blocks_.placeOf(event.address);
   if (place.address != 0) return;
   blocks_.put(place, block);
-  changeBlocks(block.site, static_cast<int64_t>(block.bytes), 1);
+  const auto bytes = static_cast<int64_t>(block.bytes);
+  block_bytes_ = wrappingSum(block_bytes_, bytes);
+  if (timeline_) timeline_->beforeChange(heap_);
+  heap_.restore(block.site, bytes);
+  if (!stream.is_last_temporary) return;
+  SiteTotal& total = temporary_[block.site];
+  total.bytes = wrappingDifference(total.bytes, bytes);
+  total.count--;
 }
 
 void LiveMemory::removeRange(uint64_t begin, uint64_t end) {

@@ -90,7 +90,7 @@ class LiveMemory final : public CaptureVisitor {
   void adviseRange(const Event& event);
   void moveRange(const Event& event);
   void removeRange(uint64_t begin, uint64_t end);
-  void noteFree(const LiveBlock& block);
+  bool noteFree(const LiveBlock& block);  // true: it was temporary
   void addStack(const Event& event);
   void removeStack(uint64_t address);
   uint32_t siteOf(const Event& event, AllocationKind kind);
@@ -108,7 +108,8 @@ class LiveMemory final : public CaptureVisitor {
     std::vector<StackNode> nodes;       // node 0 is the empty stack
     std::vector<uint32_t> block_sites;  // of each node; 0: none yet
     LiveBlock last_freed = {};          // a realloc may give it back
-    uint32_t ordinal = 0;               // of its last allocation, where something is temporary
+    bool is_last_temporary = false;
+    uint32_t ordinal = 0;  // of its last allocation, where something is temporary
   };
   // By number, which a damaged capture may have any of.
   std::unordered_map<uint32_t, Stream> streams_;

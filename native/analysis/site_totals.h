@@ -38,6 +38,13 @@ class SiteTotals {
     if (count > 0) one.ever.count += count;
     total_ = wrappingSum(total_, bytes);
   }
+  // What was given back is held after all: nothing was allocated.
+  void restore(uint32_t site, int64_t bytes) {
+    change(site, bytes, 1);
+    SiteTotal& ever = sites_[site].ever;
+    if (bytes > 0) ever.bytes = wrappingDifference(ever.bytes, bytes);
+    ever.count--;
+  }
   // The peak is that of other totals from now on, with this number; before every change.
   void followPeak(uint64_t number) {
     follows_ = true;

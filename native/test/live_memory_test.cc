@@ -213,6 +213,25 @@ TEST(LiveMemory, AReallocThatFailsLeavesItsBlock) {
   EXPECT_EQ(memory.counts().frees, 0U);
 }
 
+// A realloc that finds no room frees nothing and allocates nothing.
+TEST(LiveMemory, ABlockThatIsGivenBackIsNoNewOneAndWasNotTemporary) {
+  LiveMemory memory(1);
+  memory.onEvent(alloc(1, 0x1000, 100));
+  Event from = release(1, 0x1000);
+  from.hook = HookId::k_realloc;
+  memory.onEvent(from);
+  Event restore = release(1, 0x1000);
+  restore.type = EventType::restore;
+  memory.onEvent(restore);
+  memory.finish();
+  const SiteTotal& ever = memory.heap().ever(1);
+  EXPECT_EQ(ever.bytes, static_cast<int64_t>(memory.counts().total_bytes));
+  EXPECT_EQ(ever.count, static_cast<int64_t>(memory.counts().allocations));
+  EXPECT_EQ(memory.heap().now(1).bytes, 100);
+  EXPECT_EQ(memory.temporary().at(1).count, 0);
+  EXPECT_EQ(memory.temporary().at(1).bytes, 0);
+}
+
 // No allocator gives it out; a damaged capture may say so.
 TEST(LiveMemory, NothingIsAtAddressZero) {
   LiveMemory memory;
