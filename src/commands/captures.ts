@@ -8,7 +8,7 @@ import { MemdriftError } from '../errors.ts';
 import { allocatedText } from '../report/allocated_text.ts';
 import { statsText } from '../report/stats_text.ts';
 import { numberFrom1, tellDamage } from './choice.ts';
-import { writeJson } from './program.ts';
+import { hasLostOutput, writeJson } from './program.ts';
 
 interface StatsFlags {
   readonly numLargest: number;
@@ -37,6 +37,7 @@ export function registerCaptures(program: Command): void {
       }
       for await (const text of captureText(file)) {
         if (!process.stdout.write(text)) await drained();
+        if (hasLostOutput()) return;
       }
       tellDamage(file, (await readCaptureStats(file)).damage);
     });

@@ -73,10 +73,20 @@ export function wantsColor(): boolean {
   return process.stdout.isTTY === true && !NO_COLOR && TERM !== 'dumb';
 }
 
+let isOutputLost = false;
+
+/** True once nobody takes what is written to stdout: work for it can end. */
+export function hasLostOutput(): boolean {
+  return isOutputLost;
+}
+
 /** A reader such as `head` that has seen enough is no error; output that fails otherwise is one. */
 function survivePipeEnds(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') return;
+    // Every further piece fails in the same way.
+    const isKnown = isOutputLost;
+    isOutputLost = true;
+    if (isKnown || error.code === 'EPIPE') return;
     writeError(`cannot write the output: ${error.message}`);
     process.exitCode = exitCodes.failed;
   });

@@ -1,7 +1,9 @@
 /** `memdrift stats` as a user calls it. */
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { CaptureStats } from '../../src/capture/capture_model.ts';
-import { Captured, golden } from './captured.ts';
+import { Captured, cli, golden } from './captured.ts';
 
 const captured = new Captured();
 afterAll(() => captured.remove());
@@ -63,4 +65,23 @@ test('what a terminal would obey is shown: in names of functions, and on command
   expect(table).toMatch(/\n {4}[^\n]*\?\[31mred\?line {2}/);
   expect(stats).toMatch(/\ncommand .* \?\[2J\?\n/);
   expect(`${table}${stats}`).not.toContain('\x1b');
+});
+
+test('output that cannot be written is told once', () => {
+  for (const args of [
+    ['parse', capture],
+    ['transform', 'csv', capture, '-o', '-'],
+  ]) {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [cli, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    expect([args[0], status, stderr.match(/cannot write the output/g)]).toEqual([
+      args[0],
+      1,
+      ['cannot write the output'],
+    ]);
+  }
 });
