@@ -48,13 +48,14 @@ function report(error: unknown): number {
     writeError(error.message);
     return error.code === 'ERR_INVALID' ? exitCodes.usage : exitCodes.failed;
   }
-  if (isSystemError(error) && error.path !== undefined) {
-    writeError(error.message);
-    return exitCodes.failed;
-  }
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  writeError(text);
+  writeError(textOf(error));
   return exitCodes.failed;
+}
+
+/** What the system refused (a folder that is not there, a full disk) needs no stack. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'syscall' in error ? error.message : (error.stack ?? error.message);
 }
 
 /** One line on stderr, as every error of a command has it. */

@@ -75,6 +75,20 @@ test('report writes a page for each capture, and an index that links them', () =
   expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('has no captures')]);
 });
 
+test.each([
+  ['flamegraph', [], 'ENOENT: no such file or directory'],
+  ['transform', ['csv'], 'ENOENT: no such file or directory'],
+])('%s into a folder that is not there says so in one line', (command, format, message) => {
+  const to = join(truth.folder, 'no', 'such');
+  const { status, stderr } = memdrift(command, ...format, capture, '-o', to);
+  expect([status, stderr]).toEqual([1, expect.stringMatching(`^memdrift: ${message}.*\n$`)]);
+});
+
+test('report of a file says in one line that it is no folder', () => {
+  const { status, stderr } = memdrift('report', capture);
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/^memdrift: ENOTDIR: .*\n$/)]);
+});
+
 test('transform to stdout has what the file has', async () => {
   const { rows } = await readCaptureTable(capture);
   const { stdout } = memdrift('transform', 'collapsed', capture, '-o', '-');
