@@ -1,17 +1,20 @@
 /** `memdrift live`: what a running program holds now, and under which stacks. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { readCaptureTable } from '../capture/capture.ts';
+import { mergedRows, withoutInternals } from '../analysis/internals.ts';
+import { readCaptureReport, tableOf } from '../capture/capture.ts';
 import type { CaptureTable } from '../capture/capture_model.ts';
 import { captureOfProcess, isRunning } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { allocationsText } from '../report/allocations_text.ts';
 import { printable } from '../report/printable.ts';
+import { numberFrom1 } from './choice.ts';
 
 interface LiveFlags {
-  readonly rows: string;
-  readonly interval: string;
+  readonly rows: number;
+  readonly interval?: string;
   readonly once?: true;
+  readonly hideInternals?: true;
 }
 
 /** Reading a capture takes at most this part of the time. */
@@ -24,32 +27,43 @@ export function registerLive(program: Command): void {
     .command('live')
     .description('what a program that is tracked holds now; on a terminal, again and again')
     .argument('<pid|file>', 'the process, or its capture')
-    .option('-n, --rows <count>', 'this many of the largest stacks', '5')
-    .option('--interval <s>', 'between two looks', '1')
+    .option('-n, --rows <count>', 'this many of the largest stacks', numberFrom1, 5)
+    .option('--interval <s>', 'between two looks (default: 1)')
+    .option('--hide-internals', "by the program's functions only")
     .option('--once', 'one look, which is all that a pipe or a file gets')
     .action(live);
 }
 
 async function live(target: string, flags: LiveFlags): Promise<void> {
-  const count = numberOf('--rows', flags.rows);
-  const intervalMs = numberOf('--interval', flags.interval) * 1000;
+  const intervalMs = numberOf('--interval', flags.interval ?? '1') * 1000;
   const file = /^\d+$/.test(target) ? captureOfProcess(Number(target)) : target;
   const isOnce = flags.once === true || !process.stdout.isTTY;
   for (;;) {
     const start = performance.now();
-    const table = await readCaptureTable(file, { leaks: true });
+    const report = await readCaptureReport(file, { moment: 'end' });
+    const table = tableOf(flags.hideInternals ? mergedRows(withoutInternals(report)) : report);
     // A capture that is whole has ended; one that is cut is of a program that runs, or was killed.
     const runs = table.stats.damage !== null && isRunning(table.stats.pid);
-    const rows = table.rows.slice(0, count);
+    const rows = table.rows.slice(0, flags.rows);
     const left = table.rows.length - rows.length;
     const { totalBytes } = table;
-    const body = allocationsText({ totalBytes, rows }, { what: 'live now', left });
+    const body = allocationsText(
+      { totalBytes, rows },
+      { what: 'live now', left, options: '--rows' },
+    );
     const text = `${headOf(table, runs)}\n${body}`;
-    process.stdout.write(isOnce ? text : clearScreen + text);
+    process.stdout.write(isOnce ? text : clearScreen + topOf(text));
     if (isOnce || !runs) return;
     const tookMs = performance.now() - start;
     await sleep(Math.max(intervalMs, tookMs / shareOfTime));
   }
+}
+
+/** What fits on the screen: the largest are first, and must not scroll away. */
+function topOf(text: string): string {
+  const { rows: height, columns: width } = process.stdout;
+  const lines = text.split('\n').map((line) => line.slice(0, width));
+  return lines.length <= height ? lines.join('\n') : lines.slice(0, height - 1).join('\n');
 }
 
 function headOf({ stats }: CaptureTable, runs: boolean): string {

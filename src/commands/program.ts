@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
 import { isMemdriftError } from '../errors.ts';
-import { isSystemError } from './output.ts';
 
 /** What a command line ended with; the numbers are a contract with scripts. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;

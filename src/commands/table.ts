@@ -1,5 +1,6 @@
 /** `memdrift table`: the stacks that held the most. */
 import type { Command } from 'commander';
+import { mergedRows, withoutInternals } from '../analysis/internals.ts';
 import { tableRows } from '../analysis/report_rows.ts';
 import { tableOf } from '../capture/capture.ts';
 import { allocationsText } from '../report/allocations_text.ts';
@@ -15,6 +16,7 @@ import { writeJson } from './program.ts';
 
 interface TableFlags extends ChoiceFlags {
   readonly rows: number;
+  readonly hideInternals?: true;
   readonly json?: true;
 }
 
@@ -24,12 +26,14 @@ export function registerTable(program: Command): void {
     .description('which stacks held how much at the peak')
     .argument('<file>', 'a capture')
     .option('-n, --rows <count>', 'this many of the largest', numberFrom1, 10)
+    .option('--hide-internals', "by the program's functions only")
     .option('--json', 'one JSON object on stdout, with all rows; sizes in bytes')
     .action(table);
 }
 
 async function table(file: string, flags: TableFlags): Promise<void> {
-  const report = await readChosen(file, flags);
+  const chosen = await readChosen(file, flags);
+  const report = flags.hideInternals ? mergedRows(withoutInternals(chosen)) : chosen;
   if (flags.json) {
     const { json: _, rows: __, ...options } = flags;
     writeJson({ options: { file, ...options }, ...tableOf(report) });
@@ -39,5 +43,7 @@ async function table(file: string, flags: TableFlags): Promise<void> {
   const left = report.rows.bytes.filter((bytes) => bytes > 0).length - rows.length;
   const what = momentTexts[momentOf(flags)];
   const { totalBytes } = report;
-  process.stdout.write(allocationsText({ totalBytes, rows }, { what, left }));
+  process.stdout.write(
+    allocationsText({ totalBytes, rows }, { what, left, options: '--rows, or --json for all' }),
+  );
 }

@@ -1,7 +1,6 @@
 /** `memdrift diff`: what grew and what shrank, as text. */
 import type { Difference, DifferenceRow } from '../analysis/difference.ts';
-import { frameText } from './frame_text.ts';
-import { printable } from './printable.ts';
+import { stackLines } from './frame_text.ts';
 import { megabytesWithUnit, signedMegabytes } from './units.ts';
 
 export interface DifferenceHead {
@@ -45,8 +44,7 @@ function partText(name: string, rows: readonly DifferenceRow[], most: number): s
 function rowText(row: DifferenceRow): string {
   const sizes = `${megabytesWithUnit(row.fromBytes)} to ${megabytesWithUnit(row.toBytes)}`;
   const head = `${signedMegabytes(row.bytes)} MB  ${row.kind}${countText(row.count)}, ${sizes}`;
-  const stack = row.stack.map((frame) => `    ${printable(frameText(frame))}`);
-  return `${[head, ...stack].join('\n')}\n`;
+  return `${[head, ...stackLines(row.stack)].join('\n')}\n`;
 }
 
 function countText(count: number | null): string {

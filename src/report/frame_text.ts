@@ -1,5 +1,6 @@
 /** A function of a stack as text, the same in all reports. */
 import type { Frame } from '../capture/capture_model.ts';
+import { printable } from './printable.ts';
 import { unknown } from './units.ts';
 
 export function nameOf(frame: Frame): string {
@@ -22,4 +23,10 @@ export function frameText(frame: Frame): string {
   const place = placeOf(frame);
   const inlined = frame.inlined ? '  (inlined)' : '';
   return `${nameOf(frame)}${place === '' ? '' : `  ${place}`}${inlined}`;
+}
+
+/** The lines of a stack, innermost function first; one that says so where there is no function. */
+export function stackLines(stack: readonly Frame[]): string[] {
+  if (stack.length === 0) return ['    (no function)'];
+  return stack.map((frame) => `    ${printable(frameText(frame))}`);
 }

@@ -1,8 +1,8 @@
 /** What is Node's own, and stacks without it. */
 import { describe, expect, test } from 'vitest';
 import { functionTotals } from '../../src/analysis/functions.ts';
-import { isInternal, withoutInternals } from '../../src/analysis/internals.ts';
-import { sumOfRows } from '../../src/analysis/report_rows.ts';
+import { isInternal, mergedRows, withoutInternals } from '../../src/analysis/internals.ts';
+import { sumOfRows, tableRows } from '../../src/analysis/report_rows.ts';
 import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from '../made_reports.ts';
 
 describe('isInternal', () => {
@@ -45,4 +45,25 @@ describe('withoutInternals', () => {
     expect(sorted(functionTotals(shown))).toEqual(sorted(functionTotals(reportOf(bare))));
     expect(sumOfRows(shown)).toBe(sumOfRows(reportOf(rows)));
   });
+});
+
+test('mergedRows: stacks that came to be the same are one, with what all of them held', () => {
+  const [main, hidden] = [frameOf('main'), frameOf('alloc', { file: 'node:buffer' })];
+  const rows: GivenRow[] = [
+    { stack: [main, frameOf('other')], bytes: 6, count: 1 },
+    { stack: [main, hidden], bytes: 5, count: 2 },
+    { stack: [main], bytes: 4, count: 3 },
+    { stack: [main], bytes: 3, count: 1, kind: 'mmap' },
+    { stack: [hidden], bytes: 1, count: 1 },
+  ];
+  const merged = mergedRows(withoutInternals(reportOf(rows)));
+  const told = tableRows(merged).map(({ bytes, count, kind, stack }) => {
+    return [bytes, count, kind, stack.map((frame) => frame.function).join(' ')];
+  });
+  expect(told).toEqual([
+    [9, 5, 'malloc', 'main'],
+    [6, 1, 'malloc', 'other main'],
+    [3, 1, 'mmap', 'main'],
+    [1, 1, 'malloc', ''],
+  ]);
 });
