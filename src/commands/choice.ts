@@ -32,7 +32,21 @@ export function withChoice(command: Command): Command {
         'what was freed before its thread made more than N other allocations',
       ).argParser(numberFrom1),
     )
-    .addOption(new Option('--kind <kind...>', 'these kinds only').choices([...allocationKinds]));
+    .addOption(
+      new Option('--kind <kind...>', `these kinds only: ${allocationKinds.join(', ')}`).argParser(
+        kindsOf,
+      ),
+    );
+}
+
+/** `--kind` takes all words up to the next option: a file that comes right after it is no kind. */
+function kindsOf(text: string, before: readonly AllocationKind[] = []): AllocationKind[] {
+  const kind = allocationKinds.find((one) => one === text);
+  if (kind !== undefined) return [...before, kind];
+  const choices = `Allowed choices are ${allocationKinds.join(', ')}.`;
+  throw new InvalidArgumentError(
+    before.length === 0 ? choices : `${choices} A file goes before --kind.`,
+  );
 }
 
 /** The value of an option that takes a whole number from 1. */

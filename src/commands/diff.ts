@@ -32,7 +32,7 @@ export function registerDiff(program: Command): void {
   withChoice(program.command('diff'))
     .description('what grew and what shrank between two captures, or two moments of one')
     .argument('<file>', 'a capture')
-    .argument('[other]', 'a later one; without it, moments of the first are compared')
+    .argument('[other]', 'a later one; without it give --from or --to')
     .option('--from <moment>', 'a mark, a time such as 1.5s, start or peak (default: start)')
     .option('--to <moment>', 'the same, or end (default: end)')
     .option('-n, --rows <count>', 'this many that grew, and as many that shrank', numberFrom1, 10)
@@ -53,7 +53,7 @@ async function compare(file: string, other: string | undefined, flags: DiffFlags
   if ((other === undefined) !== isOfMoments) {
     throw new MemdriftError(
       'ERR_INVALID',
-      'diff compares two captures, or with --from and --to two moments of one: give either',
+      'diff compares two captures, or with --from or --to two moments of one: give either',
     );
   }
   const compared =

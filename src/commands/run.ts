@@ -20,7 +20,6 @@ interface RunFlags {
   readonly intervalMs?: string;
   readonly maxBytes?: string;
   readonly sampleBytes?: string;
-  readonly force?: true;
 }
 
 /** Adds `memdrift run`; it ends with the program's own exit code. */
@@ -30,7 +29,10 @@ export function registerRun(program: Command): void {
     .description('run a Node program and record every allocation of it and its children')
     .argument('[script]', 'the program; not with --eval')
     .argument('[args...]', 'what the program is given')
-    .option('-o, --output <file>', 'the capture of the program itself (default: memdrift-…/main-…)')
+    .option(
+      '-o, --output <file>',
+      "the program's capture, with its children's beside it (default: in a new memdrift-TIME-PID)",
+    )
     .option('-e, --eval <code>', 'run this instead of a script')
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')

@@ -98,7 +98,7 @@ describe('of two moments of one capture', () => {
     [['--from', 'ful'], 'ful is no moment of the capture: its marks are full, turn; times are'],
     [['--from', 'full', '--leaks'], '--from and --to name the moments'],
     [['--from', 'full', '--kind', 'file'], 'what was of kind file at a moment is not known'],
-    [[], 'diff compares two captures, or with --from and --to two moments of one'],
+    [[], 'diff compares two captures, or with --from or --to two moments of one'],
     [[golden, '--to', 'full'], 'diff compares two captures, or with'],
   ])('%j is refused', (flags, message) => {
     const { status, stderr } = captured.call('diff', capture, ...flags);
