@@ -89,6 +89,8 @@ async function report(folder: string, flags: PageFlags): Promise<void> {
   }
   tellProgress('');
   if (processes.length === 0) return;
+  // As they began, and so parents before what they started: names put children first.
+  processes.sort((a, b) => (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0));
   const group = groupIn(folder);
   writePage(index, 'index', { title: basename(resolve(folder)), processes, group });
   process.stdout.write(`${index}\n`);

@@ -75,6 +75,20 @@ test('report writes a page for each capture, and an index that links them', () =
   expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('has no captures')]);
 });
 
+test('the index has processes in the order in which they began', async () => {
+  const script = join(truth.folder, 'parent.cjs');
+  writeFileSync(
+    script,
+    "if (process.argv[2] === undefined) require('node:child_process').fork(__filename, ['child']);",
+  );
+  const folder = join(truth.folder, 'family');
+  mkdirSync(folder);
+  memdrift('run', '-o', join(folder, 'main.mdc'), script);
+  memdrift('report', folder);
+  const { processes } = dataIn<IndexData>(join(folder, 'index.html'));
+  expect(processes.map(({ name }) => name)).toEqual(['main', 'child']);
+});
+
 test.each([
   ['flamegraph', [], 'ENOENT: no such file or directory'],
   ['transform', ['csv'], 'ENOENT: no such file or directory'],
