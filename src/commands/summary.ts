@@ -56,6 +56,8 @@ async function summary(file: string, flags: SummaryFlags): Promise<void> {
     return;
   }
   const rows = functions.slice(0, flags.maxRows);
-  const head = { totalBytes, what: momentTexts[momentOf(flags)] };
+  const ownBytes = functions.reduce((sum, one) => sum + one.ownBytes, 0);
+  const what = momentTexts[momentOf(flags)];
+  const head = { totalBytes, what, noFunctionBytes: totalBytes - ownBytes };
   process.stdout.write(summaryText(rows, { ...head, left: functions.length - rows.length }));
 }

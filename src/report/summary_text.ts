@@ -8,13 +8,15 @@ export interface SummaryHead {
   readonly totalBytes: number;
   /** What the numbers are of: `live at the peak`. */
   readonly what: string;
+  /** Of the total: what is under none of the functions. */
+  readonly noFunctionBytes: number;
   /** Functions that are not shown. */
   readonly left: number;
 }
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function summaryText(functions: readonly FunctionTotal[], head: SummaryHead): string {
-  const { totalBytes, what, left } = head;
+  const { totalBytes, what, noFunctionBytes, left } = head;
   const names = ['own MB', 'own %', 'total MB', 'total %', 'count'];
   const lines = functions.map((one) => {
     const numbers = [
@@ -26,6 +28,10 @@ export function summaryText(functions: readonly FunctionTotal[], head: SummaryHe
     ];
     return `${columns(numbers)}  ${printable(frameText(one.frame))}`;
   });
+  if (noFunctionBytes > 0) {
+    const none = [megabytes(noFunctionBytes), percent(noFunctionBytes, totalBytes)];
+    lines.push(`${columns([...none, ...none, ''])}  (no function)`);
+  }
   const more = left > 0 ? [`${left.toLocaleString('en-US')} more: --max-rows, or --json`] : [];
   const title = `${megabytesWithUnit(totalBytes)} ${what}\n`;
   return `${[title, `${columns(names)}  function`, ...lines, ...more].join('\n')}\n`;
