@@ -28,7 +28,7 @@ export function registerRun(program: Command): void {
     .command('run')
     .description('run a Node program and record every allocation of it and its children')
     .argument('[script]', 'the program; not with --eval')
-    .argument('[args...]', 'what the program is given')
+    .argument('[args...]', 'what the program is given; options of run go before the script')
     .option(
       '-o, --output <file>',
       "the program's capture, with its children's beside it (default: in a new memdrift-TIME-PID)",
