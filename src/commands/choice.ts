@@ -7,6 +7,7 @@ import {
   type AllocationKind,
   allocationKinds,
   type CaptureReport,
+  type CaptureStats,
   heapKinds,
   type ReportOptions,
 } from '../capture/capture_model.ts';
@@ -59,11 +60,22 @@ export function numberFrom1(text: string): number {
 export type Moment = NonNullable<ReportOptions['moment']>;
 
 /** What rows are, in a sentence. */
-export const momentTexts: Record<Moment, string> = {
+const momentTexts: Record<Moment, string> = {
   peak: 'live at the peak',
   end: 'live at the end',
   temporary: 'freed soon after, in all',
 };
+
+/** What rows of these captures are; where allocations were sampled, counts are not all of them. */
+export function titleText(flags: ChoiceFlags, ...captures: readonly CaptureStats[]): string {
+  return momentTexts[momentOf(flags)] + sampledText(...captures);
+}
+
+/** For the end of a title; nothing where every allocation was recorded. */
+export function sampledText(...captures: readonly CaptureStats[]): string {
+  if (captures.every(({ sampleBytes }) => sampleBytes === 0)) return '';
+  return ', estimated from samples, which are what is counted';
+}
 
 /** @throws MemdriftError ERR_INVALID for flags that exclude each other. */
 export function momentOf(flags: ChoiceFlags): Moment {

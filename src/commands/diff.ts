@@ -12,9 +12,10 @@ import { seconds } from '../report/units.ts';
 import {
   type ChoiceFlags,
   momentOf,
-  momentTexts,
   numberFrom1,
   readCounted,
+  sampledText,
+  titleText,
   withChoice,
 } from './choice.ts';
 import { writeJson } from './program.ts';
@@ -73,7 +74,7 @@ async function compare(file: string, other: string | undefined, flags: DiffFlags
 async function compareCaptures(file: string, other: string, flags: DiffFlags): Promise<Compared> {
   const from = shown(await readCounted(file, flags), flags);
   const to = shown(await readCounted(other, flags), flags);
-  const what = momentTexts[momentOf(flags)];
+  const what = titleText(flags, from.stats, to.stats);
   // Captures of two runs often have the same name.
   const isSame = basename(file) === basename(other);
   const [fromName, toName] = isSame ? [file, other] : [basename(file), basename(other)];
@@ -89,7 +90,12 @@ async function compareMoments(file: string, flags: DiffFlags): Promise<Compared>
   const from = momentNamed(report.moments, flags.from ?? 'start', 'first');
   const to = momentNamed(report.moments, flags.to ?? 'end', 'last');
   const difference = diff(reportAt(report, from), reportAt(report, to));
-  return { difference, what: 'live', from: titleOf(report, from), to: titleOf(report, to) };
+  return {
+    difference,
+    what: `live${sampledText(report.stats)}`,
+    from: titleOf(report, from),
+    to: titleOf(report, to),
+  };
 }
 
 /** A timeline is of all moments, and of what is followed through them. */

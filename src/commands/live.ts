@@ -8,7 +8,7 @@ import { captureOfProcess, isRunning } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { allocationsText } from '../report/allocations_text.ts';
 import { printable } from '../report/printable.ts';
-import { numberFrom1 } from './choice.ts';
+import { numberFrom1, sampledText } from './choice.ts';
 
 interface LiveFlags {
   readonly rows: number;
@@ -49,7 +49,7 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
     const { totalBytes } = table;
     const body = allocationsText(
       { totalBytes, rows },
-      { what: 'live now', left, options: '--rows' },
+      { what: `live now${sampledText(table.stats)}`, left, options: '--rows' },
     );
     const text = `${headOf(table, runs)}\n${body}`;
     process.stdout.write(isOnce ? text : clearScreen + topOf(text));

@@ -3,14 +3,7 @@ import { type Command, Option } from 'commander';
 import { type FunctionTotal, functionTotals } from '../analysis/functions.ts';
 import { withoutInternals } from '../analysis/internals.ts';
 import { summaryText } from '../report/summary_text.ts';
-import {
-  type ChoiceFlags,
-  momentOf,
-  momentTexts,
-  numberFrom1,
-  readCounted,
-  withChoice,
-} from './choice.ts';
+import { type ChoiceFlags, numberFrom1, readCounted, titleText, withChoice } from './choice.ts';
 import { writeJson } from './program.ts';
 
 /** By what functions are sorted, the largest first. */
@@ -57,7 +50,7 @@ async function summary(file: string, flags: SummaryFlags): Promise<void> {
   }
   const rows = functions.slice(0, flags.maxRows);
   const ownBytes = functions.reduce((sum, one) => sum + one.ownBytes, 0);
-  const what = momentTexts[momentOf(flags)];
+  const what = titleText(flags, stats);
   const head = { totalBytes, what, noFunctionBytes: totalBytes - ownBytes };
   process.stdout.write(summaryText(rows, { ...head, left: functions.length - rows.length }));
 }

@@ -4,14 +4,7 @@ import { mergedRows, withoutInternals } from '../analysis/internals.ts';
 import { tableRows } from '../analysis/report_rows.ts';
 import { tableOf } from '../capture/capture.ts';
 import { allocationsText } from '../report/allocations_text.ts';
-import {
-  type ChoiceFlags,
-  momentOf,
-  momentTexts,
-  numberFrom1,
-  readChosen,
-  withChoice,
-} from './choice.ts';
+import { type ChoiceFlags, numberFrom1, readChosen, titleText, withChoice } from './choice.ts';
 import { writeJson } from './program.ts';
 
 interface TableFlags extends ChoiceFlags {
@@ -41,7 +34,7 @@ async function table(file: string, flags: TableFlags): Promise<void> {
   }
   const rows = tableRows(report, flags.rows);
   const left = report.rows.bytes.filter((bytes) => bytes > 0).length - rows.length;
-  const what = momentTexts[momentOf(flags)];
+  const what = titleText(flags, report.stats);
   const { totalBytes } = report;
   process.stdout.write(
     allocationsText({ totalBytes, rows }, { what, left, options: '--rows, or --json for all' }),

@@ -5,14 +5,7 @@ import { TreeBrowser } from '../analysis/tree_browser.ts';
 import type { CaptureReport } from '../capture/capture_model.ts';
 import { frameText } from '../report/frame_text.ts';
 import { treeScreen, treeText } from '../report/tree_text.ts';
-import {
-  type ChoiceFlags,
-  momentOf,
-  momentTexts,
-  numberFrom1,
-  readCounted,
-  withChoice,
-} from './choice.ts';
+import { type ChoiceFlags, numberFrom1, readCounted, titleText, withChoice } from './choice.ts';
 import { wantsColor } from './program.ts';
 import { hasScreen, type Pressed, useScreen } from './screen.ts';
 
@@ -37,7 +30,7 @@ export function registerTree(program: Command): void {
 
 async function tree(file: string, flags: TreeFlags): Promise<void> {
   const report = await readCounted(file, flags);
-  const what = momentTexts[momentOf(flags)];
+  const what = titleText(flags, report.stats);
   const options = {
     isInverted: flags.inverted === true,
     hidesInternals: flags.hideInternals === true,

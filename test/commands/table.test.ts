@@ -1,4 +1,5 @@
 /** `memdrift table` and `live` as a user calls them. */
+import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { Captured } from './captured.ts';
 
@@ -32,4 +33,17 @@ test('what is left is reached by options that the command has', () => {
 test('live takes whole rows only', () => {
   const { status, stderr } = captured.call('live', capture, '-n', '1.5');
   expect([status, stderr]).toEqual([2, expect.stringContaining('It takes a whole number from 1')]);
+});
+
+test('of a capture with samples the title says that numbers are estimates', () => {
+  const sampled = join(captured.folder, 'sampled.mdc');
+  const code = 'globalThis.kept = Array.from({ length: 60 }, () => Buffer.alloc(100_000));';
+  captured.call('run', '-o', sampled, '--sample-bytes', '300000', '-e', code);
+  const title = /^[+]?\d+\.\d\d MB live.*, estimated from samples, which are what is counted/;
+  for (const command of ['table', 'summary', 'tree', 'live']) {
+    expect(captured.call(command, sampled).stdout).toMatch(new RegExp(title, 'm'));
+  }
+  expect(captured.call('diff', sampled, '--to', 'peak').stdout).toMatch(title);
+  expect(captured.call('diff', sampled, capture).stdout).toMatch(/samples, which are/);
+  expect(captured.call('table', capture).stdout).not.toContain('samples');
 });
