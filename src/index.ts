@@ -116,5 +116,6 @@ export {
   attach as attachTracker,
   detach as detachTracker,
 } from './tracker/attach.ts';
+export { mark } from './tracker/mark.ts';
 export type { TrackerOptions } from './tracker/options.ts';
 export { Tracker } from './tracker/tracker.ts';

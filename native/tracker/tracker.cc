@@ -77,7 +77,8 @@ Tracker::Tracker(TrackerOptions options)
   Tracker* none = nullptr;
   if (!g_tracker.compare_exchange_strong(none, this))
     throw Error(ErrorCode::ERR_STATE,
-                "this process is being tracked already: stop that tracker first");
+                "this process is being tracked already, by memdrift run, memdrift attach or "
+                "another Tracker: stop that one first, or use mark() alone");
   try {
     prepareForFork();
     begin();

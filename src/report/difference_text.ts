@@ -13,6 +13,9 @@ export interface DifferenceHead {
   readonly most: number;
 }
 
+/** In megabytes with two digits it is not nothing. */
+const leastBytes = 5_000;
+
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function differenceText(difference: Difference, head: DifferenceHead): string {
   const { fromBytes, toBytes, rows } = difference;
@@ -31,14 +34,14 @@ export function differenceText(difference: Difference, head: DifferenceHead): st
 function partText(name: string, rows: readonly DifferenceRow[], most: number): string {
   if (rows.length === 0) return '';
   const sum = rows.reduce((all, { bytes }) => all + bytes, 0);
-  const left = rows.length - most;
+  // What is told as 0.00 MB says nothing, at the length of a stack each.
+  const told = rows.filter(({ bytes }) => Math.abs(bytes) >= leastBytes).slice(0, most);
+  const left = rows.length - told.length;
   const more =
     left > 0 ? [`${left.toLocaleString('en-US')} more: --rows, or --json for all\n`] : [];
-  return [
-    `${name} by ${megabytesWithUnit(Math.abs(sum))}\n`,
-    ...rows.slice(0, most).map(rowText),
-    ...more,
-  ].join('\n');
+  return [`${name} by ${megabytesWithUnit(Math.abs(sum))}\n`, ...told.map(rowText), ...more].join(
+    '\n',
+  );
 }
 
 function rowText(row: DifferenceRow): string {

@@ -24,6 +24,9 @@ const getBuiltin =
 /** Where the process keeps what detach needs. */
 const place = "globalThis[Symbol.for('memdrift.attached')]";
 
+/** Where mark() of the program's own copy of the package looks. */
+const markPlace = "globalThis[Symbol.for('memdrift.mark')]";
+
 /**
  * Begins to track the process, by its own socket where `memdrift run` started it and otherwise
  * through its inspector, with samples of 512 KiB unless told otherwise.
@@ -57,6 +60,7 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
     const tracker = addon.exports.trackerStart({ ...order, info: JSON.stringify(info) });
     const jsHeap = sampleJsHeap?.(addon.exports, tracker);
     ${place} = { addon, tracker, jsHeap, path: order.path };
+    ${markPlace} = (label) => addon.exports.trackerMark(tracker, label);
     return true;
   })()`;
   await evaluateIn(pid, expression);
@@ -79,7 +83,7 @@ export async function detach(
   const expression = `(() => {
     const attached = ${place};
     if (!attached) return null;
-    ${place} = undefined;
+    ${place} = ${markPlace} = undefined;
     attached.jsHeap?.stop();
     attached.addon.exports.trackerStop(attached.tracker);
     return attached.path;

@@ -39,8 +39,13 @@ function startCapture(native: Binding, path: string, role: string, options: Opti
   });
   const { sampleJsHeap } = require('./js_heap.cjs') as import('./js_heap.cts').JsHeapModule;
   const jsHeap = options.jsHeap ? sampleJsHeap(native, tracker) : null;
+  // Where mark() of the program's own copy of the package looks.
+  const marked = globalThis as { [place: symbol]: ((label: string) => void) | undefined };
+  const markPlace = Symbol.for('memdrift.mark');
+  marked[markPlace] = (label) => native.trackerMark(tracker, label);
   return () => {
     jsHeap?.stop();
+    marked[markPlace] = undefined;
     native.trackerStop(tracker);
   };
 }

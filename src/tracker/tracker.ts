@@ -10,6 +10,7 @@ import { MemdriftError } from '../errors.ts';
 import { captureInfo } from './capture_info.ts';
 import type { JsHeapModule, JsHeapSampling } from './js_heap.cts';
 import { jsHeapModule, trackChildren } from './launch.ts';
+import { setMark } from './mark.ts';
 import { checkedTrackerOptions, type KnownTrackerOptions, type TrackerOptions } from './options.ts';
 
 /**
@@ -56,6 +57,7 @@ export class Tracker {
     const { role, jsHeap: hasJsHeap, children, ...rest } = this.#options;
     const info = captureInfo(role);
     this.#handle = binding().trackerStart({ path: this.path, info, checkEvery: 0, ...rest });
+    setMark((label) => this.mark(label));
     if (hasJsHeap) {
       const { sampleJsHeap } = createRequire(jsHeapModule)(jsHeapModule) as JsHeapModule;
       this.#jsHeap = sampleJsHeap(binding(), this.#handle);
@@ -92,6 +94,7 @@ export class Tracker {
     const handle = this.#running('stop');
     this.#followNoMore();
     this.#jsHeap?.stop();
+    setMark(undefined);
     binding().trackerStop(handle);
     this.#isStopped = true;
   }

@@ -90,8 +90,8 @@ test('the index has processes in the order in which they began', async () => {
 });
 
 test.each([
-  ['flamegraph', [], 'ENOENT: no such file or directory'],
-  ['transform', ['csv'], 'ENOENT: no such file or directory'],
+  ['flamegraph', [], 'cannot write .*: ENOENT: no such file or directory'],
+  ['transform', ['csv'], 'cannot write .*: ENOENT: no such file or directory'],
 ])('%s into a folder that is not there says so in one line', (command, format, message) => {
   const to = join(truth.folder, 'no', 'such');
   const { status, stderr } = memdrift(command, ...format, capture, '-o', to);

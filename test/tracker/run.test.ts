@@ -1,9 +1,14 @@
 /** `memdrift run` as a user calls it: what runs, what is followed, and how it ends. */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { captureText, readCaptureStats, readCaptureTable } from '../../src/capture/capture.ts';
+import {
+  captureText,
+  readCaptureReport,
+  readCaptureStats,
+  readCaptureTable,
+} from '../../src/capture/capture.ts';
 import { fixture, GroundTruth, heldUnder, leaksOf } from '../ground_truth.ts';
 
 const truth = new GroundTruth();
@@ -45,6 +50,18 @@ test('--eval runs a text, with arguments', async () => {
   const run = await truth.run('one', { flags: ['-e', code], args: ['--two'] });
   expect([run.code, run.stdout]).toEqual([0, 'one,--two 2\n']);
   expect(run.captures).toHaveLength(1);
+});
+
+test('a program marks the capture that run makes of it, and runs the same without', async () => {
+  const index = new URL('../../dist/index.js', import.meta.url).href;
+  const code = `import('${index}').then(({ mark }) => console.log(mark('half way')))`;
+  const run = await truth.run('', { flags: ['-e', code] });
+  expect(run).toMatchObject({ code: 0, stdout: 'true\n' });
+  const [capture = ''] = run.captures;
+  const { moments } = await readCaptureReport(capture, { intervals: 1 });
+  expect(moments.map(({ label }) => label)).toContain('half way');
+  const alone = execFileSync(process.execPath, ['-e', code], { encoding: 'utf8' });
+  expect(alone).toBe('false\n');
 });
 
 test('what NODE_OPTIONS had stays', async () => {
