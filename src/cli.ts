@@ -26,7 +26,7 @@ const commands: readonly (readonly [names: readonly string[], load: () => Promis
   [['summary'], async () => (await import('./commands/summary.ts')).registerSummary],
   [['tree'], async () => (await import('./commands/tree.ts')).registerTree],
   [['diff'], async () => (await import('./commands/diff.ts')).registerDiff],
-  [['flamegraph', 'report'], async () => (await import('./commands/flamegraph.ts')).registerPages],
+  [['flamegraph', 'report'], async () => (await import('./commands/pages.ts')).registerPages],
   [['transform'], async () => (await import('./commands/transform.ts')).registerTransform],
   [['store'], async () => (await import('./commands/store.ts')).addStore],
 ];

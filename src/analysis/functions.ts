@@ -15,14 +15,14 @@ export interface FunctionTotal {
 }
 
 /** The same number for frames that are of the same function. */
-export interface FunctionNumbers {
+interface FunctionNumbers {
   readonly ofFrame: Uint32Array;
   /** Of each number; the executing line is not known, and neither is what it is compiled into. */
   readonly frames: readonly Frame[];
 }
 
 /** Tells functions by name, file and where their definition is; `lines` makes a frame per line. */
-export function numberFunctions(frames: readonly Frame[]): FunctionNumbers {
+function numberFunctions(frames: readonly Frame[]): FunctionNumbers {
   const known = new Map<string, number>();
   const functions: Frame[] = [];
   const ofFrame = Uint32Array.from(frames, (frame) => {

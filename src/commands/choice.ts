@@ -57,10 +57,10 @@ export function numberFrom1(text: string): number {
   throw new InvalidArgumentError('It takes a whole number from 1.');
 }
 
-export type Moment = NonNullable<ReportOptions['moment']>;
+type ReportMoment = NonNullable<ReportOptions['moment']>;
 
 /** What rows are, in a sentence. */
-const momentTexts: Record<Moment, string> = {
+const momentTexts: Record<ReportMoment, string> = {
   peak: 'live at the peak',
   end: 'live at the end',
   temporary: 'freed soon after, in all',
@@ -78,7 +78,7 @@ export function sampledText(...captures: readonly CaptureStats[]): string {
 }
 
 /** @throws MemdriftError ERR_INVALID for flags that exclude each other. */
-export function momentOf(flags: ChoiceFlags): Moment {
+export function momentOf(flags: ChoiceFlags): ReportMoment {
   const isTemporary =
     flags.temporaryAllocations === true || flags.temporaryAllocationThreshold !== undefined;
   if (isTemporary && flags.leaks) {

@@ -6,8 +6,8 @@ import { readCaptureReport, tableOf } from '../capture/capture.ts';
 import type { CaptureTable } from '../capture/capture_model.ts';
 import { captureOfProcess, isRunning } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
-import { allocationsText } from '../report/allocations_text.ts';
 import { printable } from '../report/printable.ts';
+import { tableText } from '../report/table_text.ts';
 import { numberFrom1, sampledText } from './choice.ts';
 
 interface LiveFlags {
@@ -47,7 +47,7 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
     const rows = table.rows.slice(0, flags.rows);
     const left = table.rows.length - rows.length;
     const { totalBytes } = table;
-    const body = allocationsText(
+    const body = tableText(
       { totalBytes, rows },
       { what: `live now${sampledText(table.stats)}`, left, options: '--rows' },
     );

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { mergedRows, withoutInternals } from '../analysis/internals.ts';
 import { tableRows } from '../analysis/report_rows.ts';
 import { tableOf } from '../capture/capture.ts';
-import { allocationsText } from '../report/allocations_text.ts';
+import { tableText } from '../report/table_text.ts';
 import { type ChoiceFlags, numberFrom1, readChosen, titleText, withChoice } from './choice.ts';
 import { writeJson } from './program.ts';
 
@@ -37,6 +37,6 @@ async function table(file: string, flags: TableFlags): Promise<void> {
   const what = titleText(flags, report.stats);
   const { totalBytes } = report;
   process.stdout.write(
-    allocationsText({ totalBytes, rows }, { what, left, options: '--rows, or --json for all' }),
+    tableText({ totalBytes, rows }, { what, left, options: '--rows, or --json for all' }),
   );
 }

@@ -1,6 +1,6 @@
 /** `memdrift tree`: who called whom for how much memory; on a terminal to walk about in. */
 import type { Command } from 'commander';
-import { type CallNode, callTree } from '../analysis/call_tree.ts';
+import { type CallNode, type CallTreeOptions, callTree } from '../analysis/call_tree.ts';
 import { TreeBrowser } from '../analysis/tree_browser.ts';
 import type { CaptureReport } from '../capture/capture_model.ts';
 import { frameText } from '../report/frame_text.ts';
@@ -56,13 +56,13 @@ const pageLines = 15;
 class TreeKeys {
   #browser: TreeBrowser;
   readonly #report: CaptureReport;
-  #options: Parameters<typeof callTree>[1];
+  #options: CallTreeOptions;
   /** Null: no search is being typed. */
   #typing: string | null = null;
   #wanted = '';
   #message = '';
 
-  constructor(report: CaptureReport, options: Parameters<typeof callTree>[1]) {
+  constructor(report: CaptureReport, options: CallTreeOptions) {
     this.#report = report;
     this.#options = options;
     this.#browser = new TreeBrowser(callTree(report, options));
@@ -127,7 +127,7 @@ class TreeKeys {
     if (!this.#browser.find(hasText)) this.#message = `no function has ${this.#wanted}`;
   }
 
-  #change(options: Partial<Parameters<typeof callTree>[1]>): void {
+  #change(options: Partial<CallTreeOptions>): void {
     this.#options = { ...this.#options, ...options };
     this.#browser = new TreeBrowser(callTree(this.#report, this.#options));
   }

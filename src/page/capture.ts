@@ -1,7 +1,6 @@
 /** The page of one capture. */
 import type { PageData } from '../report/page_model.ts';
 import { fragmentOf, type Place, placeOf } from './address.ts';
-import { bytesText, percentText, secondsText } from './bytes.ts';
 import { copyText, csvOf, download } from './files.ts';
 import { Flame } from './flame.ts';
 import { drawGraph, type Graph, type Selection } from './graph.ts';
@@ -17,6 +16,7 @@ import {
   type View,
 } from './stacks.ts';
 import { followTheme } from './theme.ts';
+import { bytesText, percentText, secondsText } from './units.ts';
 
 const find = <E extends HTMLElement>(selector: string): E => document.querySelector(selector) as E;
 

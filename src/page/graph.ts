@@ -1,7 +1,7 @@
 /** RSS over time, by what it is of, with what is tracked over it: the gap between them is seen. */
 import uPlot from 'uplot';
 import type { PageData } from '../report/page_model.ts';
-import { bytesText } from './bytes.ts';
+import { bytesText } from './units.ts';
 
 const defaultHeight = 220;
 /** Looks that are closer together than this are a line without points. */

@@ -1,9 +1,9 @@
 /** The page of a run: all its processes on one axis of time. */
 import type { IndexData } from '../report/page_model.ts';
-import { bytesText } from './bytes.ts';
 import { colourOf, layersOf, plot } from './graph.ts';
 import { beginOf, endOf, onOneAxis, sumsOf, timesOf } from './run_sums.ts';
 import { followTheme } from './theme.ts';
+import { bytesText } from './units.ts';
 
 type Process = IndexData['processes'][number];
 

@@ -1,7 +1,7 @@
 /** Boxes that say which kinds of allocations are shown, and what each holds. */
 import type { PageData } from '../report/page_model.ts';
-import { bytesText } from './bytes.ts';
 import type { Held } from './stacks.ts';
+import { bytesText } from './units.ts';
 
 /** The other kinds are pages that are not of this process alone, or counted elsewhere. */
 const ofHeap = ['malloc', 'buffer', 'mmap', 'jsheap'];

@@ -33,7 +33,7 @@ export interface ScreenOptions {
   readonly color: boolean;
 }
 
-export const treeKeys =
+const treeKeys =
   '↑↓ move  ←→ close, open  enter toggle  e open branch  ' +
   "i invert  u Node's own  / search  n next  q quit";
 

@@ -1,4 +1,4 @@
-/** `memdrift table`: the stacks that held the most, as text. */
+/** `memdrift table` and `live`: the stacks that held the most, as text. */
 import type { CaptureTable, TableRow } from '../capture/capture_model.ts';
 import { stackLines } from './frame_text.ts';
 import { printable } from './printable.ts';
@@ -13,7 +13,7 @@ export interface AllocationsHead {
 }
 
 /** Rows, each with its stack; innermost function first. */
-export function allocationsText(
+export function tableText(
   { totalBytes, rows }: Pick<CaptureTable, 'totalBytes' | 'rows'>,
   { what, left, options }: AllocationsHead,
 ): string {
