@@ -53,6 +53,9 @@ export type AllocationKind = (typeof allocationKinds)[number];
 /** The kinds that are of the process alone: their rows add up to a table's total. */
 export const heapKinds: readonly AllocationKind[] = ['malloc', 'buffer', 'mmap', 'jsheap'];
 
+/** Those of them that a timeline follows. */
+export const timelineKinds: readonly AllocationKind[] = heapKinds.filter((one) => one !== 'jsheap');
+
 /** What one stack of one thread held. */
 export interface TableRow {
   readonly bytes: number;
@@ -134,7 +137,7 @@ export interface CaptureReport {
   readonly series: MemorySeries;
   /** Empty where no intervals were asked for. */
   readonly moments: readonly Moment[];
-  /** By how much which row changed since the moment before; four numbers per change. */
+  /** By how much which row changed since the moment before: four numbers per change. */
   readonly changes: Float64Array;
 }
 

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { type Difference, diff } from '../analysis/difference.ts';
 import { withoutInternals } from '../analysis/internals.ts';
 import { momentNumber, reportAt } from '../analysis/moments.ts';
-import type { CaptureReport, Moment } from '../capture/capture_model.ts';
+import { type CaptureReport, type Moment, timelineKinds } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { differenceText } from '../report/difference_text.ts';
 import { printable } from '../report/printable.ts';
@@ -106,11 +106,11 @@ function checkMoments(flags: DiffFlags): void {
       '--from and --to name the moments: --leaks and --temporary-allocations are others',
     );
   }
-  const untold = flags.kind?.find((kind) => !['malloc', 'buffer', 'mmap'].includes(kind));
+  const untold = flags.kind?.find((kind) => !timelineKinds.includes(kind));
   if (untold === undefined) return;
   throw new MemdriftError(
     'ERR_INVALID',
-    `what was of kind ${untold} at a moment is not known: give malloc, buffer or mmap`,
+    `what was of kind ${untold} at a moment is not known: give some of ${timelineKinds.join(', ')}`,
   );
 }
 

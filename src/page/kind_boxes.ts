@@ -3,9 +3,6 @@ import type { PageData } from '../report/page_model.ts';
 import type { Held } from './stacks.ts';
 import { bytesText } from './units.ts';
 
-/** The other kinds are pages that are not of this process alone, or counted elsewhere. */
-const ofHeap = ['malloc', 'buffer', 'mmap', 'jsheap'];
-
 export class KindBoxes {
   readonly #data: PageData;
   /** By number of the kind; null: the page has nothing of it. */
@@ -17,7 +14,7 @@ export class KindBoxes {
     this.#data = data;
     const has = new Set(data.rows.kind);
     const shown = data.kinds.filter((_, kind) => has.has(kind));
-    const heap = shown.filter((kind) => ofHeap.includes(kind));
+    const heap = shown.filter((kind) => data.heapKinds.includes(kind));
     // A page that was asked to have other kinds only shows those.
     this.#atFirst = heap.length > 0 ? heap : shown;
     this.#boxes = data.kinds.map((name) => {

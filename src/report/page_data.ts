@@ -1,8 +1,13 @@
 /** A capture as a page has it. */
-import { type CaptureReport, type Frame, numbersPerChange } from '../capture/capture_model.ts';
+import {
+  type CaptureReport,
+  type Frame,
+  heapKinds,
+  numbersPerChange,
+} from '../capture/capture_model.ts';
 import { nameOf, placeOf } from './frame_text.ts';
 import { type FrameKind, type PageData, type SeriesName, seriesNames } from './page_model.ts';
-import { megabytesWithUnit } from './units.ts';
+import { megabytesWithUnit, seconds, unknown } from './units.ts';
 
 export interface PageOptions {
   readonly title: string;
@@ -34,6 +39,7 @@ export function pageData(report: CaptureReport, options: PageOptions): PageData 
     frames: kept.frames,
     nodes: kept.nodes,
     kinds: report.kinds,
+    heapKinds,
     threads: options.splitThreads ? report.threads : [''],
     rows,
     merged: countMerged(report, kept),
@@ -173,11 +179,11 @@ function kindOf({ native, file }: Frame): FrameKind {
 }
 
 function factsOf({ stats, totalBytes }: CaptureReport): PageData['facts'] {
-  const command = (stats.argv?.join(' ') ?? '?').slice(0, longestCommand);
+  const command = (stats.argv?.join(' ') ?? unknown).slice(0, longestCommand);
   const facts: [string, string][] = [
-    ['process', `${stats.role ?? 'process'}, pid ${stats.pid}, Node ${stats.nodeVersion ?? '?'}`],
+    ['process', `${stats.role ?? unknown}, pid ${stats.pid}, Node ${stats.nodeVersion ?? unknown}`],
     ['command', command],
-    ['tracked for', `${(stats.durationMs / 1000).toFixed(2)} s`],
+    ['tracked for', seconds(stats.durationMs)],
     ['on this page', megabytesWithUnit(totalBytes)],
     ['peak', megabytesWithUnit(stats.peakBytes)],
     ['live at the end', megabytesWithUnit(stats.leakedBytes)],

@@ -27,6 +27,8 @@ export interface PageData {
    */
   readonly nodes: { readonly up: readonly number[]; readonly frame: readonly number[] };
   readonly kinds: readonly string[];
+  /** Those of the process alone; the others are pages that are counted elsewhere too. */
+  readonly heapKinds: readonly string[];
   readonly threads: readonly string[];
   readonly rows: {
     readonly node: readonly number[];
