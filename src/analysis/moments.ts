@@ -4,7 +4,7 @@ import { largestFirst, sumOfRows } from './report_rows.ts';
 
 /**
  * The report with what its rows held at a moment of its timeline; -1: before there was anything. A
- * timeline has the heap's kinds without jsheap. `report` must have been read with `intervals`.
+ * timeline has the kinds in `timelineKinds`. `report` must have been read with `intervals`.
  */
 export function reportAt(report: CaptureReport, moment: number): CaptureReport {
   const bytes = new Float64Array(report.rows.bytes.length);
@@ -23,28 +23,24 @@ export function reportAt(report: CaptureReport, moment: number): CaptureReport {
 /**
  * The number of the moment that `text` names: a mark (of several with that name the first or the
  * last), `start`, `peak`, `end`, or the one that is nearest to a time such as `1.5s` or `200ms`.
- * Null: it names none.
+ * Null: it names none, as everything does in a report without a timeline.
  */
 export function momentNumber(
   moments: readonly Moment[],
   text: string,
   which: 'first' | 'last',
 ): number | null {
+  if (moments.length === 0) return null;
   const isNamed = ({ label }: Moment): boolean => label === text;
   const marked = which === 'first' ? moments.findIndex(isNamed) : moments.findLastIndex(isNamed);
   if (marked >= 0) return marked;
   if (text === 'start') return -1;
   if (text === 'end') return moments.length - 1;
-  // Of a capture with a thousand marks and more the peak may be none.
-  if (text === 'peak') return foundOrNull(moments.findIndex(({ isPeak }) => isPeak));
+  if (text === 'peak') return moments.findIndex(({ isPeak }) => isPeak);
   const timeMs = timeOf(text);
   if (timeMs === null) return null;
   const distances = moments.map((moment) => Math.abs(moment.timeMs - timeMs));
   return distances.indexOf(Math.min(...distances));
-}
-
-function foundOrNull(index: number): number | null {
-  return index < 0 ? null : index;
 }
 
 const unitsMs = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 } as const;

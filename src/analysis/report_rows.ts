@@ -27,6 +27,17 @@ export function tableRows(report: CaptureReport, most = Number.POSITIVE_INFINITY
   return made;
 }
 
+/** The largest rows, and how many more hold something. */
+export function largestRows(
+  report: CaptureReport,
+  most: number,
+): { readonly rows: readonly TableRow[]; readonly left: number } {
+  const { bytes, count } = report.rows;
+  const held = bytes.reduce((sum, one, row) => sum + (one === 0 && count[row] === 0 ? 0 : 1), 0);
+  const rows = tableRows(report, most);
+  return { rows, left: held - rows.length };
+}
+
 /** Of all kinds. */
 export function sumOfRows({ rows }: CaptureReport): number {
   return rows.bytes.reduce((sum, bytes) => sum + bytes, 0);

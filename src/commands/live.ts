@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { mergedRows, withoutInternals } from '../analysis/internals.ts';
-import { readCaptureReport, tableOf } from '../capture/capture.ts';
-import type { CaptureTable } from '../capture/capture_model.ts';
+import { largestRows } from '../analysis/report_rows.ts';
+import { readCaptureReport } from '../capture/capture.ts';
+import type { CaptureStats } from '../capture/capture_model.ts';
 import { captureOfProcess, isRunning } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { printable } from '../report/printable.ts';
@@ -35,23 +36,22 @@ export function registerLive(program: Command): void {
 }
 
 async function live(target: string, flags: LiveFlags): Promise<void> {
-  const intervalMs = numberOf('--interval', flags.interval ?? '1') * 1000;
+  const intervalMs = intervalMsOf(flags.interval ?? '1');
   const file = /^\d+$/.test(target) ? captureOfProcess(Number(target)) : target;
   const isOnce = flags.once === true || !process.stdout.isTTY;
   for (;;) {
     const start = performance.now();
     const report = await readCaptureReport(file, { moment: 'end' });
-    const table = tableOf(flags.hideInternals ? mergedRows(withoutInternals(report)) : report);
+    const { totalBytes, stats } = report;
     // A capture that is whole has ended; one that is cut is of a program that runs, or was killed.
-    const runs = table.stats.damage !== null && isRunning(table.stats.pid);
-    const rows = table.rows.slice(0, flags.rows);
-    const left = table.rows.length - rows.length;
-    const { totalBytes } = table;
+    const runs = stats.damage !== null && isRunning(stats.pid);
+    const shown = flags.hideInternals ? mergedRows(withoutInternals(report)) : report;
+    const { rows, left } = largestRows(shown, flags.rows);
     const body = tableText(
       { totalBytes, rows },
-      { what: `live now${sampledText(table.stats)}`, left, options: '--rows' },
+      { what: `live now${sampledText(stats)}`, left, options: '--rows' },
     );
-    const text = `${headOf(table, runs)}\n${body}`;
+    const text = `${headOf(stats, runs)}\n${body}`;
     process.stdout.write(isOnce ? text : clearScreen + topOf(text));
     if (isOnce || !runs) return;
     const tookMs = performance.now() - start;
@@ -66,7 +66,7 @@ function topOf(text: string): string {
   return lines.length <= height ? lines.join('\n') : lines.slice(0, height - 1).join('\n');
 }
 
-function headOf({ stats }: CaptureTable, runs: boolean): string {
+function headOf(stats: CaptureStats, runs: boolean): string {
   const after = `${(stats.durationMs / 1000).toFixed(1)} s`;
   const events = stats.events.toLocaleString('en-US');
   const state = runs ? 'running' : 'ended';
@@ -74,8 +74,8 @@ function headOf({ stats }: CaptureTable, runs: boolean): string {
   return `${role} ${stats.pid}, ${state}, ${events} events in ${after}`;
 }
 
-function numberOf(name: string, text: string): number {
-  const value = Number(text);
-  if (value > 0 && value <= 86_400) return value;
-  throw new MemdriftError('ERR_INVALID', `${name} is ${text}; it takes a number above 0`);
+function intervalMsOf(text: string): number {
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
+  throw new MemdriftError('ERR_INVALID', `--interval is ${text}; it takes a number above 0`);
 }

@@ -1,7 +1,7 @@
 /** `memdrift table`: the stacks that held the most. */
 import type { Command } from 'commander';
 import { mergedRows, withoutInternals } from '../analysis/internals.ts';
-import { tableRows } from '../analysis/report_rows.ts';
+import { largestRows } from '../analysis/report_rows.ts';
 import { tableOf } from '../capture/capture.ts';
 import { tableText } from '../report/table_text.ts';
 import { type ChoiceFlags, numberFrom1, readChosen, titleText, withChoice } from './choice.ts';
@@ -32,8 +32,7 @@ async function table(file: string, flags: TableFlags): Promise<void> {
     writeJson({ options: { file, ...options }, ...tableOf(report) });
     return;
   }
-  const rows = tableRows(report, flags.rows);
-  const left = report.rows.bytes.filter((bytes) => bytes > 0).length - rows.length;
+  const { rows, left } = largestRows(report, flags.rows);
   const what = titleText(flags, report.stats);
   const { totalBytes } = report;
   process.stdout.write(

@@ -32,6 +32,10 @@ describe('momentNumber', () => {
     expect(momentNumber(moments, text, which)).toBe(expected);
   });
 
+  test.each(['start', 'peak', 'end', '1s'])('a report without a timeline has no %s', (text) => {
+    expect(momentNumber([], text, 'first')).toBeNull();
+  });
+
   test('the end is the last where no mark has the name', () => {
     expect(momentNumber(moments.slice(0, 3), 'end', 'last')).toBe(2);
   });

@@ -1,7 +1,7 @@
 /** `memdrift table` and `live` as a user calls them. */
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
-import { Captured } from './captured.ts';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Captured, golden } from './captured.ts';
 
 const captured = new Captured();
 afterAll(() => captured.remove());
@@ -30,11 +30,6 @@ test('what is left is reached by options that the command has', () => {
   expect(captured.call('live', capture).stdout).toMatch(/more rows: --rows\n$/);
 });
 
-test('live takes whole rows only', () => {
-  const { status, stderr } = captured.call('live', capture, '-n', '1.5');
-  expect([status, stderr]).toEqual([2, expect.stringContaining('It takes a whole number from 1')]);
-});
-
 test('of a capture with samples the title says that numbers are estimates', () => {
   const sampled = join(captured.folder, 'sampled.mdc');
   const code = 'globalThis.kept = Array.from({ length: 60 }, () => Buffer.alloc(100_000));';
@@ -46,4 +41,39 @@ test('of a capture with samples the title says that numbers are estimates', () =
   expect(captured.call('diff', sampled, '--to', 'peak').stdout).toMatch(title);
   expect(captured.call('diff', sampled, capture).stdout).toMatch(/samples, which are/);
   expect(captured.call('table', capture).stdout).not.toContain('samples');
+});
+
+/** How many rows the text shows, and how many it says are left. */
+function countedIn(text: string): readonly number[] {
+  const [, left = '0'] = /\n([\d,]+) more rows: --rows(?:, or --json for all)?\n$/.exec(text) ?? [];
+  return [text.match(/^\d+\.\d\d MB {2}/gm)?.length ?? 0, Number(left.replaceAll(',', ''))];
+}
+
+const all = captured.json('table', golden, '--leaks').rows.length;
+
+describe.each([
+  ['table', ['--leaks'], 'live at the end'],
+  ['live', [], 'live now'],
+])('%s', (command, flags, what) => {
+  test.each([1, all, all + 1])('shows %i rows, and says how many there are beside them', (most) => {
+    const { stdout, status } = captured.call(command, golden, ...flags, '-n', String(most));
+    const shown = Math.min(most, all);
+    expect([status, countedIn(stdout)]).toEqual([0, [shown, all - shown]]);
+    expect(stdout).toContain(` MB ${what}\n\n`);
+  });
+
+  test.each(['0', '1.5', 'x'])('%s is no number of rows', (rows) => {
+    const { status, stderr } = captured.call(command, golden, '--rows', rows);
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringContaining('It takes a whole number from 1'),
+    ]);
+  });
+});
+
+test('kinds that are asked for are all that is in it, and --json has its options', () => {
+  const { rows, totalBytes, options } = captured.json('table', golden, '--leaks', '--kind', 'file');
+  expect(new Set(rows.map(({ kind }: { kind: string }) => kind))).toEqual(new Set(['file']));
+  expect(totalBytes).toBe(4_096);
+  expect(options).toEqual({ file: golden, leaks: true, kind: ['file'] });
 });
