@@ -8,7 +8,7 @@ import { MemdriftError } from '../errors.ts';
 import { allocatedText } from '../report/allocated_text.ts';
 import { statsText } from '../report/stats_text.ts';
 import { numberFrom1, tellDamage } from './choice.ts';
-import { hasLostOutput, writeJson } from './program.ts';
+import { writeJson, writePieces } from './program.ts';
 
 interface StatsFlags {
   readonly numLargest: number;
@@ -35,11 +35,8 @@ export function registerCaptures(program: Command): void {
           'parse prints a line per record, which no terminal wants: pipe it, or > FILE',
         );
       }
-      for await (const text of captureText(file)) {
-        if (!process.stdout.write(text)) await drained();
-        if (hasLostOutput()) return;
-      }
-      tellDamage(file, (await readCaptureStats(file)).damage);
+      const isTaken = await writePieces(captureText(file));
+      if (isTaken) tellDamage(file, (await readCaptureStats(file)).damage);
     });
 }
 
@@ -53,14 +50,4 @@ async function stats(file: string, { numLargest, json }: StatsFlags): Promise<vo
   if (json) writeJson({ options: { file, numLargest }, ...report.stats, largest });
   else process.stdout.write(statsText(report.stats) + allocatedText(report.stats, largest));
   tellDamage(file, report.stats.damage);
-}
-
-function drained(): Promise<void> {
-  return new Promise((resolve) => {
-    const goOn = (): void => {
-      process.stdout.off('drain', goOn).off('close', goOn);
-      resolve();
-    };
-    process.stdout.on('drain', goOn).on('close', goOn);
-  });
 }

@@ -6,8 +6,8 @@ import { isMemdriftError } from '../errors.ts';
 /** What a command line ended with; the numbers are a contract with scripts. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
 
-/** Of what `--json` prints, of all commands. */
-export const schemaVersion = 1;
+/** Of what `writeJson` prints; the models of a group and of an experiment have their own. */
+const schemaVersion = 1;
 
 /** Makes `command` and those below it fail by throwing, with messages in one form. */
 export function configureProgram(command: Command): Command {
@@ -75,9 +75,28 @@ export function wantsColor(): boolean {
 
 let isOutputLost = false;
 
-/** True once nobody takes what is written to stdout: work for it can end. */
-export function hasLostOutput(): boolean {
-  return isOutputLost;
+/**
+ * Writes to stdout what is made piece by piece, no faster than it is taken. False: nobody takes it
+ * any more, and the rest was not made.
+ */
+export async function writePieces(
+  pieces: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
+): Promise<boolean> {
+  for await (const piece of pieces) {
+    if (!process.stdout.write(piece)) await drained();
+    if (isOutputLost) return false;
+  }
+  return true;
+}
+
+function drained(): Promise<void> {
+  return new Promise((resolve) => {
+    const goOn = (): void => {
+      process.stdout.off('drain', goOn).off('close', goOn);
+      resolve();
+    };
+    process.stdout.on('drain', goOn).on('close', goOn);
+  });
 }
 
 /** A reader such as `head` that has seen enough is no error; output that fails otherwise is one. */

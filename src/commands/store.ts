@@ -4,7 +4,7 @@ import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { type StoreView, storeListText, storeStatsText } from '../report/store_text.ts';
 import { Segment } from '../shm/segment.ts';
 import { Store } from '../shm/store.ts';
-import { schemaVersion, wantsColor } from './program.ts';
+import { wantsColor, writeJson } from './program.ts';
 
 interface JsonFlag {
   readonly json?: boolean;
@@ -54,8 +54,8 @@ async function show(name: string | undefined, flags: JsonFlag, render: Render): 
   using store = await openForLooking(name);
   const { path } = store;
   const view = { name: store.name, path, stats: store.stats(), objects: store.list() };
-  const json = { schemaVersion, options: { name: name ?? null }, ...view };
-  process.stdout.write(flags.json ? jsonText(json) : render(view, { color: wantsColor() }));
+  if (flags.json) writeJson({ options: { name: name ?? null }, ...view });
+  else process.stdout.write(render(view, { color: wantsColor() }));
 }
 
 interface RemoveFlags extends JsonFlag {
@@ -79,10 +79,12 @@ async function remove(words: readonly string[], flags: RemoveFlags): Promise<voi
     store.delete(id);
     deleted.push(id);
   }
-  const json = { schemaVersion, options: { all: flags.all === true }, name: store.name, deleted };
+  if (flags.json) {
+    writeJson({ options: { all: flags.all === true }, name: store.name, deleted });
+    return;
+  }
   const what = deleted.length === 0 ? 'nothing' : deleted.join(', ');
-  const text = `store ${store.name}: deleted ${what}`;
-  process.stdout.write(flags.json ? jsonText(json) : `${text}\n`);
+  process.stdout.write(`store ${store.name}: deleted ${what}\n`);
 }
 
 function idOf(word: string): number {
@@ -135,8 +137,4 @@ async function openIfThere(name: string): Promise<Store | null> {
   } catch {
     return null;
   }
-}
-
-function jsonText(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }

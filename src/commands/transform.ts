@@ -13,6 +13,7 @@ import {
   withChoice,
 } from './choice.ts';
 import { batches, writeOutput } from './output.ts';
+import { writePieces } from './program.ts';
 
 interface Format {
   readonly ending: string;
@@ -54,7 +55,7 @@ async function transform(
   const report = await readChosen(file, flags, { all: format.all });
   const content = format.contentOf(report, basename(file));
   if (to === '-') {
-    for (const batch of batches(content)) process.stdout.write(batch);
+    await writePieces(batches(content));
     return;
   }
   writeOutput(to, content);
