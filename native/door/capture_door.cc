@@ -228,7 +228,7 @@ Moment momentOf(const std::string& name) {
   throw Error(ErrorCode::ERR_INVALID, "moment is " + name + "; it is peak, end or temporary");
 }
 
-// captureTable(path, {moment, temporaryThreshold, intervals}): a promise.
+// captureTable(path, {moment, temporaryThreshold, all, intervals}): a promise.
 Napi::Value captureTable(const Napi::CallbackInfo& info) {
   const std::string path = stringArgument(info[0], "path");
   const auto given = info[1].As<Napi::Object>();
