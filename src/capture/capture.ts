@@ -46,14 +46,17 @@ export function tableOf(report: CaptureReport): CaptureTable {
 }
 
 /**
- * What stacks held, the process's memory over time, and with `intervals` what changed when.
- * @throws as readCaptureStats.
+ * What stacks held, the process's memory over time, and with `intervals` what changed when. Sizes
+ * in bytes, times in ms since the capture began. Cost: a pass over the file, with `intervals` two.
+ * @throws as readCaptureStats; ERR_INVALID for options that are no whole numbers, or too small.
  */
 export async function readCaptureReport(
   path: string,
   options: ReportOptions = {},
 ): Promise<CaptureReport> {
   const { moment = 'peak', temporaryThreshold = 1, all = false, intervals = 0 } = options;
+  checkNumber('intervals', intervals, 0);
+  checkNumber('temporaryThreshold', temporaryThreshold, 1);
   const table = await binding().captureTable(checkedPath(path), {
     moment,
     temporaryThreshold: moment === 'temporary' ? temporaryThreshold : 0,
@@ -127,4 +130,12 @@ function knownInfo(text: string): Pick<CaptureStats, InfoField> {
 export function checkedPath(path: unknown): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
   throw new MemdriftError('ERR_INVALID', `${String(path)} is not the path of a capture`);
+}
+
+/** @throws MemdriftError ERR_INVALID for what is no whole number from `least` on, or too large. */
+export function checkNumber(name: string, value: unknown, least: number): void {
+  const isWhole = typeof value === 'number' && Number.isInteger(value);
+  if (isWhole && value >= least && value < 2 ** 31) return;
+  const message = `${name} is ${String(value)}; it takes a whole number from ${least}`;
+  throw new MemdriftError('ERR_INVALID', message);
 }

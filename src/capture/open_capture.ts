@@ -1,6 +1,5 @@
 /** A capture as an object to ask. */
-import { MemdriftError } from '../errors.ts';
-import { checkedPath, readCaptureReport, readCaptureStats } from './capture.ts';
+import { checkedPath, checkNumber, readCaptureReport, readCaptureStats } from './capture.ts';
 import type { CaptureReport, CaptureStats } from './capture_model.ts';
 
 /**
@@ -43,8 +42,7 @@ export class Capture {
    * by stack: allocations that a program could do without.
    * @throws MemdriftError ERR_INVALID for a threshold that is no whole number from 1.
    */
-  async temporary(threshold = 1): Promise<CaptureReport> {
-    checkNumber('threshold', threshold);
+  temporary(threshold = 1): Promise<CaptureReport> {
     const options = { moment: 'temporary', temporaryThreshold: threshold } as const;
     return readCaptureReport(this.path, options);
   }
@@ -58,7 +56,7 @@ export class Capture {
    * @throws MemdriftError ERR_INVALID for intervals that are no whole number from 1.
    */
   async timeline(intervals = 100): Promise<CaptureReport> {
-    checkNumber('intervals', intervals);
+    checkNumber('intervals', intervals, 1);
     return readCaptureReport(this.path, { intervals });
   }
 }
@@ -69,9 +67,4 @@ export class Capture {
  */
 export function openCapture(path: string): Capture {
   return new Capture(path);
-}
-
-function checkNumber(name: string, value: unknown): void {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value < 2 ** 31) return;
-  throw new MemdriftError('ERR_INVALID', `${name} is ${String(value)}; it takes a number from 1`);
 }

@@ -1,7 +1,14 @@
 /** A capture as an object, as programs ask it. */
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { diff, functionTotals, openCapture, reportAt, tableRows } from '../../src/index.ts';
+import {
+  diff,
+  functionTotals,
+  openCapture,
+  readCaptureReport,
+  reportAt,
+  tableRows,
+} from '../../src/index.ts';
 
 const golden = openCapture(
   fileURLToPath(new URL('../fixtures/formats/version1.mdc', import.meta.url)),
@@ -54,6 +61,18 @@ describe('what is refused', () => {
     const invalid = { code: 'ERR_INVALID' };
     await expect(golden.temporary(number)).rejects.toMatchObject(invalid);
     await expect(golden.timeline(number)).rejects.toMatchObject(invalid);
+  });
+
+  test.each([
+    { intervals: -1 },
+    { intervals: 2 ** 33 },
+    { intervals: Number.NaN },
+    { temporaryThreshold: 0 },
+    { temporaryThreshold: 2.5 },
+    { moment: 'start' as 'end' },
+  ])('a report of %j', async (options) => {
+    const report = readCaptureReport(golden.path, options);
+    await expect(report).rejects.toMatchObject({ code: 'ERR_INVALID' });
   });
 
   test('a file that is not there, when it is asked', async () => {
