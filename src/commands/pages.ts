@@ -118,8 +118,8 @@ async function pageUnlessUnreadable(
   try {
     return await writeCapturePage(file, to, flags);
   } catch (error) {
-    if (!isMemdriftError(error) || !unreadable.includes(error.code)) throw error;
     tellProgress('');
+    if (!isMemdriftError(error) || !unreadable.includes(error.code)) throw error;
     writeError(error.message);
     process.exitCode = exitCodes.failed;
     return null;
