@@ -49,6 +49,6 @@ export function* batches(pieces: Iterable<string | Uint8Array>): Generator<strin
 }
 
 /** What the system said no to, such as a path that is not there. */
-export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'errno' in error;
 }
