@@ -43,7 +43,9 @@ test('flamegraph writes a page beside the capture, and replaces none unasked', a
   const more = dataIn<PageData>(page);
   expect([more.moment, more.isInverted]).toEqual(['end', true]);
   expect(more.moments.filter(({ isPeak }) => isPeak)).toHaveLength(1);
-  expect(more.threads).toContainEqual(expect.stringMatching(/^\d+ (node|MainThread)$/));
+  expect(more.threads).toContainEqual(
+    expect.stringMatching(/^\d+ (node|MainThread|node-MainThread)$/),
+  );
   const grown = more.rows.bytes.map(() => 0);
   for (let i = 0; i < more.changes.length; i += 4) {
     grown[more.changes[i + 1]!]! += more.changes[i + 2]!;
