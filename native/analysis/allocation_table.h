@@ -76,6 +76,7 @@ class CaptureAnalysis final : CaptureVisitor {
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
   void onEnd(const EndPayload& end) override;
 
+  void timeIs(uint64_t time_ns);
   void planTimeline(const std::string& path, uint32_t intervals);
   const SiteTotal& totalOf(const SiteTotals& totals, uint32_t site, Moment moment) const;
   std::vector<bool> wantedSites(Moment moment) const;
@@ -90,8 +91,6 @@ class CaptureAnalysis final : CaptureVisitor {
   JsHeapMoments js_heap_;
   ProgramCode code_;
   std::map<uint32_t, std::string> threads_;  // by stream
-  void timeIs(uint64_t time_ns);
-
   uint64_t first_ns_ = 0;
   uint64_t last_ns_ = 0;
   int64_t peak_bytes_ = 0;  // until last_ns_

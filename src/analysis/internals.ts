@@ -1,5 +1,6 @@
 /** Stacks without what is Node's own, so that memory is under the program's functions. */
 import type { CaptureReport, Frame, RowColumns } from '../capture/capture_model.ts';
+import { largestFirst } from './report_rows.ts';
 
 /** The libraries that every Node has loaded: what of their code is in a stack is Node's doing. */
 const runtimeObject = /^(ld-linux.*|lib(c|m|dl|rt|gcc_s|pthread|stdc\+\+|node|uv)[-.].*)$/;
@@ -39,38 +40,35 @@ export function withoutInternals(report: CaptureReport): CaptureReport {
  * Of withoutInternals, for a list of stacks: rows of a kind and a thread that came to have one
  * stack are one row, the largest first. Without a timeline, which is of the rows before.
  */
-export function mergedRows(report: CaptureReport): CaptureReport {
-  const { rows } = report;
-  const places = new Map<string, number>();
+export function joinedRows(report: CaptureReport): CaptureReport {
+  const { rows, threads, kinds } = report;
+  const places = new Map<number, number>();
   const firsts: number[] = [];
-  const sums: { bytes: number; count: number; everBytes: number; everCount: number }[] = [];
-  rows.node.forEach((node, row) => {
-    const key = `${node} ${rows.thread[row]} ${rows.kind[row]}`;
-    const place = places.get(key) ?? sums.length;
-    if (place === sums.length) {
-      places.set(key, place);
-      firsts.push(row);
-      sums.push({ bytes: 0, count: 0, everBytes: 0, everCount: 0 });
-    }
-    const sum = sums[place] as (typeof sums)[number];
-    for (const name of ['bytes', 'count', 'everBytes', 'everCount'] as const) {
-      sum[name] += rows[name][row] as number;
-    }
+  const placeOf = Uint32Array.from(rows.node, (node, row) => {
+    const thread = rows.thread[row] as number;
+    const key = (node * threads.length + thread) * kinds.length + (rows.kind[row] as number);
+    const place = places.get(key) ?? firsts.push(row) - 1;
+    places.set(key, place);
+    return place;
   });
-  const order = sums.map((_, place) => place);
-  order.sort((a, b) => (sums[b]?.bytes ?? 0) - (sums[a]?.bytes ?? 0));
-  const summed = (name: keyof (typeof sums)[number]): Float64Array =>
-    Float64Array.from(order, (place) => sums[place]?.[name] ?? 0);
-  const same = (name: 'node' | 'thread' | 'kind'): Uint32Array =>
-    Uint32Array.from(order, (place) => rows[name][firsts[place] as number] as number);
-  const merged: RowColumns = {
-    bytes: summed('bytes'),
-    count: summed('count'),
-    everBytes: summed('everBytes'),
-    everCount: summed('everCount'),
-    node: same('node'),
-    thread: same('thread'),
-    kind: same('kind'),
+  const sums = (column: Float64Array): Float64Array => {
+    const summed = new Float64Array(firsts.length);
+    column.forEach((value, row) => {
+      const place = placeOf[row] as number;
+      summed[place] = (summed[place] as number) + value;
+    });
+    return summed;
   };
-  return { ...report, rows: merged, changes: new Float64Array(), moments: [] };
+  const same = (column: Uint32Array): Uint32Array =>
+    Uint32Array.from(firsts, (row) => column[row] as number);
+  const joined: RowColumns = {
+    bytes: sums(rows.bytes),
+    count: sums(rows.count),
+    everBytes: sums(rows.everBytes),
+    everCount: sums(rows.everCount),
+    node: same(rows.node),
+    thread: same(rows.thread),
+    kind: same(rows.kind),
+  };
+  return largestFirst({ ...report, rows: joined, changes: new Float64Array(), moments: [] });
 }

@@ -1,7 +1,7 @@
 /** `memdrift live`: what a running program holds now, and under which stacks. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { mergedRows, withoutInternals } from '../analysis/internals.ts';
+import { joinedRows, withoutInternals } from '../analysis/internals.ts';
 import { largestRows } from '../analysis/report_rows.ts';
 import { readCaptureReport } from '../capture/capture.ts';
 import type { CaptureStats } from '../capture/capture_model.ts';
@@ -45,7 +45,7 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
     const { totalBytes, stats } = report;
     // A capture that is whole has ended; one that is cut is of a program that runs, or was killed.
     const runs = stats.damage !== null && isRunning(stats.pid);
-    const shown = flags.hideInternals ? mergedRows(withoutInternals(report)) : report;
+    const shown = flags.hideInternals ? joinedRows(withoutInternals(report)) : report;
     const { rows, left } = largestRows(shown, flags.rows);
     const body = tableText(
       { totalBytes, rows },

@@ -1,6 +1,6 @@
 /** `memdrift table`: the stacks that held the most. */
 import type { Command } from 'commander';
-import { mergedRows, withoutInternals } from '../analysis/internals.ts';
+import { joinedRows, withoutInternals } from '../analysis/internals.ts';
 import { largestRows } from '../analysis/report_rows.ts';
 import { tableOf } from '../capture/capture.ts';
 import { tableText } from '../report/table_text.ts';
@@ -26,7 +26,7 @@ export function registerTable(program: Command): void {
 
 async function table(file: string, flags: TableFlags): Promise<void> {
   const chosen = await readChosen(file, flags);
-  const report = flags.hideInternals ? mergedRows(withoutInternals(chosen)) : chosen;
+  const report = flags.hideInternals ? joinedRows(withoutInternals(chosen)) : chosen;
   if (flags.json) {
     const { json: _, rows: __, ...options } = flags;
     writeJson({ options: { file, ...options }, ...tableOf(report) });

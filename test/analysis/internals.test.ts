@@ -1,7 +1,7 @@
 /** What is Node's own, and stacks without it. */
 import { describe, expect, test } from 'vitest';
 import { functionTotals } from '../../src/analysis/functions.ts';
-import { isInternal, mergedRows, withoutInternals } from '../../src/analysis/internals.ts';
+import { isInternal, joinedRows, withoutInternals } from '../../src/analysis/internals.ts';
 import { sumOfRows, tableRows } from '../../src/analysis/report_rows.ts';
 import { frameOf, type GivenRow, randomOf, randomRows, reportOf } from '../made_reports.ts';
 
@@ -47,7 +47,7 @@ describe('withoutInternals', () => {
   });
 });
 
-test('mergedRows: stacks that came to be the same are one, with what all of them held', () => {
+test('joinedRows: stacks that came to be the same are one, with what all of them held', () => {
   const [main, hidden] = [frameOf('main'), frameOf('alloc', { file: 'node:buffer' })];
   const rows: GivenRow[] = [
     { stack: [main, frameOf('other')], bytes: 6, count: 1 },
@@ -56,7 +56,7 @@ test('mergedRows: stacks that came to be the same are one, with what all of them
     { stack: [main], bytes: 3, count: 1, kind: 'mmap' },
     { stack: [hidden], bytes: 1, count: 1 },
   ];
-  const merged = mergedRows(withoutInternals(reportOf(rows)));
+  const merged = joinedRows(withoutInternals(reportOf(rows)));
   const told = tableRows(merged).map(({ bytes, count, kind, stack }) => {
     return [bytes, count, kind, stack.map((frame) => frame.function).join(' ')];
   });
