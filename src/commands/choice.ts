@@ -12,6 +12,7 @@ import {
   type ReportOptions,
 } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
+import { momentTexts } from '../report/page_model.ts';
 import { exitCodes, writeError } from './program.ts';
 
 /** Options that choose what of a capture is shown. */
@@ -60,12 +61,6 @@ export function numberFrom1(text: string): number {
 type ReportMoment = NonNullable<ReportOptions['moment']>;
 
 /** What rows are, in a sentence. */
-const momentTexts: Record<ReportMoment, string> = {
-  peak: 'live at the peak',
-  end: 'live at the end',
-  temporary: 'freed soon after, in all',
-};
-
 /** What rows of these captures are; where allocations were sampled, counts are not all of them. */
 export function titleText(flags: ChoiceFlags, ...captures: readonly CaptureStats[]): string {
   return momentTexts[momentOf(flags)] + sampledText(...captures);

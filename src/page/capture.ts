@@ -1,5 +1,5 @@
 /** The page of one capture. */
-import type { PageData } from '../report/page_model.ts';
+import { momentTexts, type PageData } from '../report/page_model.ts';
 import { fragmentOf, type Place, placeOf } from './address.ts';
 import { copyText, csvOf, download } from './files.ts';
 import { Flame } from './flame.ts';
@@ -44,7 +44,6 @@ let values: Held | null = null;
 let range: Selection | null = null;
 let graph: Graph | null = null;
 
-const what = { peak: 'live at the peak', end: 'live at the end', temporary: 'freed soon' };
 const countText = (number: number): string => number.toLocaleString('en-US');
 
 function placeShown(): Place {
@@ -161,7 +160,7 @@ async function copyStack(): Promise<void> {
   // As stacks are read: what was executing comes first.
   if (!inputs.inverted.checked) lines.reverse();
   const held = bytesText(view.bytes[flame.focused]!);
-  const head = range === null ? `${held} ${what[data.moment]}` : `${held} grew`;
+  const head = range === null ? `${held} ${momentTexts[data.moment]}` : `${held} grew`;
   const isCopied = await copyText([head, ...lines].join('\n'));
   find('#said').textContent = isCopied
     ? 'The stack is in the clipboard.'
@@ -211,7 +210,7 @@ function selectTyped(): void {
 
 function showFacts(): void {
   document.title = data.title;
-  find('h1').textContent = `${data.title}: ${what[data.moment]}`;
+  find('h1').textContent = `${data.title}: ${momentTexts[data.moment]}`;
   for (const [name, value] of data.facts) {
     const row = document.createElement('div');
     const term = document.createElement('dt');

@@ -51,6 +51,13 @@ export interface PageData {
   readonly changes: readonly number[];
 }
 
+/** What rows of a moment are, in titles of pages and commands. */
+export const momentTexts = {
+  peak: 'live at the peak',
+  end: 'live at the end',
+  temporary: 'freed soon after, in all',
+} as const satisfies Record<PageData['moment'], string>;
+
 /** 0: the program's JavaScript; 1: Node's own JavaScript; 2: native. */
 export type FrameKind = 0 | 1 | 2;
 
