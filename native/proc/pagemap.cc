@@ -34,30 +34,39 @@ int scanOnce(int fd, ScanArgument& argument) {
 
 }  // namespace
 
-ScanResult scanPages(int fd, AddressRange where, std::vector<PageRange>& ranges) {
-  // No more than there can be: a range has a page at least.
-  std::vector<PageRange> found(
-      std::clamp<size_t>((where.end - where.start) >> kPageShift, 1, kRangesPerCall));
+std::span<const PageRange> PageScan::next(std::span<PageRange> buffer) {
+  if (where_.start >= where_.end) return {};
   ScanArgument argument = {};
   argument.size = sizeof argument;
-  argument.end = where.end;
-  argument.vec = reinterpret_cast<uint64_t>(found.data());
-  argument.vec_len = found.size();
+  argument.start = where_.start;
+  argument.end = where_.end;
+  argument.vec = reinterpret_cast<uint64_t>(buffer.data());
+  argument.vec_len = buffer.size();
   argument.category_anyof_mask = kPagePresent | kPageSwapped;
   argument.return_mask = kReturned;
-  while (where.start < where.end) {
-    argument.start = where.start;
-    const int count = scanOnce(fd, argument);
-    if (count < 0)
-      return errno == ENOTTY || errno == EINVAL ? ScanResult::kNoIoctl : ScanResult::kFailed;
-    ranges.insert(ranges.end(), found.begin(), found.begin() + count);
-    // Room left means that the walk came to the end. walk_end does not say so: kernels (6.18
-    // among them) leave in it where their buffer of 512 ranges last ran full, and going on from
-    // there would count what follows twice.
-    if (static_cast<size_t>(count) < found.size()) break;
-    where.start = std::max(argument.walk_end, found.back().end);
+  const int count = scanOnce(fd_, argument);
+  if (count < 0) {
+    result_ = errno == ENOTTY || errno == EINVAL ? ScanResult::kNoIoctl : ScanResult::kFailed;
+    where_.start = where_.end;
+    return {};
   }
-  return ScanResult::kDone;
+  const auto found = static_cast<size_t>(count);
+  // Room left means that the walk came to the end. walk_end does not say so: kernels (6.18 among
+  // them) leave in it where their buffer of 512 ranges last ran full, and going on from there
+  // would count what follows twice.
+  where_.start =
+      found < buffer.size() ? where_.end : std::max(argument.walk_end, buffer.back().end);
+  return buffer.first(found);
+}
+
+ScanResult scanPages(int fd, AddressRange where, std::vector<PageRange>& ranges) {
+  // No more than there can be: a range has a page at least.
+  std::vector<PageRange> buffer(
+      std::clamp<size_t>((where.end - where.start) >> kPageShift, 1, kRangesPerCall));
+  PageScan scan(fd, where);
+  for (auto found = scan.next(buffer); !found.empty(); found = scan.next(buffer))
+    ranges.insert(ranges.end(), found.begin(), found.end());
+  return scan.result();
 }
 
 }  // namespace memdrift

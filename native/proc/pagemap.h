@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace memdrift {
@@ -24,6 +25,23 @@ enum class ScanResult { kDone, kNoIoctl, kFailed };
 
 struct AddressRange {
   uint64_t start, end;
+};
+
+// The ranges within a part, a buffer at a time. Takes no heap: a child after fork() may use it.
+class PageScan {
+ public:
+  // `fd` is an open /proc/PID/pagemap.
+  PageScan(int fd, AddressRange where) : fd_(fd), where_(where) {}
+
+  // The next ranges that have pages or swap entries, by address, in `buffer`. None: there are no
+  // more, or result() says why not. kFailed leaves errno.
+  std::span<const PageRange> next(std::span<PageRange> buffer);
+  ScanResult result() const { return result_; }
+
+ private:
+  int fd_;
+  AddressRange where_;
+  ScanResult result_ = ScanResult::kDone;
 };
 
 // Adds the ranges within `where` that have pages or swap entries, by address, to `ranges`. `fd` is
