@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// The arenas of a frozen heap, and the memory that each is made of.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "drift/frozen_memory.h"
+#include "drift/malloc_layout.h"
+#include "drift/walk_result.h"
+
+namespace memdrift {
+
+// A run of memory that an arena takes chunks from: what brk() gave, or a piece of 64 MiB.
+struct Area {
+  AddressRange range;    // whole pages
+  uint64_t first_chunk;  // where chunks begin; of the main arena: may begin
+  uint64_t chunks_end;   // no chunk goes beyond
+  uint32_t arena;        // of WalkResult::arenas
+  PageBits pages;
+  uint64_t* fast_marks;  // a bit per 16 bytes, set where a chunk of a fast bin begins; null: none
+  uint64_t fast_left;    // chunks that are marked and were not met yet
+};
+
+class ArenaFinder {
+ public:
+  ArenaFinder(FrozenMemory& memory, WalkResult& result) : memory_(memory), result_(result) {}
+
+  // Looks for the main arena's state in `data`, then follows the arenas' list; fills
+  // result.arenas and result.areas. `heap_end` is what sbrk(0) says. False: see result.failure.
+  bool find(std::span<const AddressRange> data, uint64_t heap_end);
+
+  // By address.
+  std::span<Area> areas() { return {areas_, result_.area_count}; }
+  // The one that all of these bytes are in, or null.
+  Area* areaOf(uint64_t at, uint64_t bytes);
+
+ private:
+  bool isState(uint64_t at) const;
+  uint64_t findMainState(std::span<const AddressRange> data) const;
+  uint64_t findStateIn(AddressRange range) const;
+  bool addMain(uint64_t state, uint64_t heap_end);
+  bool addThreadArena(uint64_t state);
+  bool addHeap(uint64_t heap, uint64_t front_bytes);
+  bool addArea(const Area& area);
+  bool addArena(uint64_t state);
+  bool fail(WalkFailure failure);
+
+  FrozenMemory& memory_;
+  WalkResult& result_;
+  Area* areas_ = nullptr;
+  Area* last_ = nullptr;  // where the last address was
+};
+
+}  // namespace memdrift

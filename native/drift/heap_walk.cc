@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "drift/heap_walk.h"
+
+#include <algorithm>
+
+#include "drift/chunk_runs.h"
+
+namespace memdrift {
+
+namespace {
+
+// How far behind where an area begins, or was interrupted, chunks are looked for: another user of
+// sbrk() is rare and takes little.
+constexpr uint64_t kMostGapBytes = 1 << 20;
+constexpr unsigned kEnoughChunks = 1000;
+
+uint64_t wordAt(uint64_t at) { return FrozenMemory::wordAt(at); }
+uint64_t sizeWord(uint64_t chunk) { return wordAt(chunk + kWordBytes); }
+uint64_t sizeOf(uint64_t chunk) { return sizeWord(chunk) & ~kChunkFlags; }
+
+// Whether a chunk at `chunk` of that size is one, as far as it and its end can say.
+bool isSound(uint64_t word, uint64_t room) {
+  const uint64_t bytes = word & ~kChunkFlags;
+  return bytes >= kLeastChunkBytes && bytes % kChunkAlignment == 0 && (word & kIsMapped) == 0 &&
+         bytes + kHeaderBytes <= room;
+}
+
+// One of the two headers without content that stand before memory of somebody else.
+bool isEndOfRun(uint64_t word) { return (word & ~kBeforeIsInUse) == kHeaderBytes; }
+
+}  // namespace
+
+uint64_t HeapWalk::topOf(const Area& area) const { return wordAt(arenaOf(area).address + kTopAt); }
+
+bool HeapWalk::walk(MallocVersion version) {
+  ThreadCaches caches(memory_, finder_, version);
+  if (!caches.init()) {
+    result_.failure = WalkFailure::kNoMemory;
+    return false;
+  }
+  for (uint32_t i = 0; i < result_.arena_count; i++)
+    if (!markFastChunks(result_.arenas[i], version)) result_.arenas[i].is_whole = false;
+  for (Area& area : finder_.areas()) walkArea(area, caches);
+  caches.count(result_);
+  sumAreas();
+  return true;
+}
+
+// Chunks in fast bins look in use to their neighbours, so that only their lists tell them.
+bool HeapWalk::markFastChunks(ArenaFigures& arena, MallocVersion version) {
+  for (unsigned i = 0; i < kFastBins; i++) {
+    const uint64_t bytes = kLeastChunkBytes + i * kChunkAlignment;
+    uint64_t chunk = wordAt(arena.address + kFastBinsAt + i * kWordBytes);
+    while (chunk != 0) {
+      if (!markFastChunk(chunk, bytes)) return false;
+      const uint64_t link = chunk + kHeaderBytes;
+      chunk = version.link(link, wordAt(link));
+    }
+  }
+  return true;
+}
+
+// False: it is not one, or was met before, and the list runs in a circle.
+bool HeapWalk::markFastChunk(uint64_t chunk, uint64_t bytes) {
+  Area* const area = finder_.areaOf(chunk, bytes);
+  if (!area || chunk % kChunkAlignment != 0 || sizeOf(chunk) != bytes) return false;
+  const uint64_t area_bytes = area->range.end - area->range.start;
+  if (!area->fast_marks) area->fast_marks = takePages<uint64_t>(area_bytes / kChunkAlignment / 64);
+  if (!area->fast_marks) return false;
+  const uint64_t index = (chunk - area->range.start) / kChunkAlignment;
+  uint64_t& marks = area->fast_marks[index / 64];
+  const uint64_t mark = uint64_t{1} << (index % 64);
+  if ((marks & mark) != 0) return false;
+  marks |= mark;
+  area->fast_left++;
+  return true;
+}
+
+// Whether chunks follow each other from `chunk` on: to the arena's top, to memory of somebody else,
+// or for longer than other memory could look like it.
+bool HeapWalk::isRun(const Area& area, uint64_t chunk) const {
+  const uint64_t top = topOf(area);
+  for (unsigned i = 0; i < kEnoughChunks && chunk != top; i++) {
+    if (chunk + kHeaderBytes > area.chunks_end) return false;
+    const uint64_t word = sizeWord(chunk);
+    if (isEndOfRun(word)) return true;
+    if (!isSound(word, area.chunks_end - chunk)) return false;
+    chunk += word & ~kChunkFlags;
+  }
+  return true;
+}
+
+uint64_t HeapWalk::findFirstChunk(const Area& area, uint64_t from) const {
+  const uint64_t limit = std::min(area.chunks_end, from + kMostGapBytes);
+  for (; from + kLeastChunkBytes <= limit; from += kChunkAlignment)
+    if (isSound(sizeWord(from), area.chunks_end - from) && isRun(area, from)) return from;
+  return 0;
+}
+
+void HeapWalk::walkArea(Area& area, ThreadCaches& caches) {
+  ArenaFigures& arena = arenaOf(area);
+  const uint64_t top = topOf(area);
+  ChunkRuns runs(area, arena, memory_.pageBytes());
+  uint64_t chunk = area.first_chunk;
+  // Only brk() has other users: pieces of arenas begin where they begin.
+  if (arena.is_main && !isRun(area, chunk)) chunk = findFirstChunk(area, chunk);
+  bool is_whole = chunk != 0;
+  while (chunk != 0) {
+    runs.begin(chunk);
+    const uint64_t end = walkRun(area, runs, caches);
+    if (end == top) {
+      is_whole = closeAtTop(area, runs.endAtTop(top));
+      break;
+    }
+    runs.end(end);
+    const bool is_end_of_piece = area.chunks_end - end <= 2 * kHeaderBytes;
+    const bool is_gap = !is_end_of_piece && isEndOfRun(sizeWord(end));
+    is_whole = is_end_of_piece || is_gap;
+    chunk = arena.is_main && is_gap ? findFirstChunk(area, end + 2 * kHeaderBytes) : 0;
+  }
+  if (!is_whole || area.fast_left != 0) arena.is_whole = false;
+}
+
+// Counts chunks from where `runs` begins to where there is none, or the top.
+uint64_t HeapWalk::walkRun(Area& area, ChunkRuns& runs, ThreadCaches& caches) {
+  const uint64_t top = topOf(area);
+  uint64_t chunk = runs.start();
+  while (chunk != top && chunk + kHeaderBytes <= area.chunks_end) {
+    const uint64_t word = sizeWord(chunk);
+    if (!isSound(word, area.chunks_end - chunk)) break;
+    const uint64_t bytes = word & ~kChunkFlags;
+    const ChunkRuns::Kind kind = kindOf(area, chunk, bytes);
+    if (bytes == caches.chunkBytes() && kind == ChunkRuns::Kind::kInUse) caches.addCandidate(chunk);
+    runs.add(kind, chunk);
+    chunk += bytes;
+  }
+  return chunk;
+}
+
+ChunkRuns::Kind HeapWalk::kindOf(Area& area, uint64_t chunk, uint64_t bytes) {
+  const uint64_t next = chunk + bytes;
+  if ((sizeWord(next) & kBeforeIsInUse) == 0) {
+    // Its size stands at both ends.
+    if (wordAt(next) != bytes) arenaOf(area).is_whole = false;
+    return ChunkRuns::Kind::kFree;
+  }
+  if (!area.fast_marks) return ChunkRuns::Kind::kInUse;
+  const uint64_t index = (chunk - area.range.start) / kChunkAlignment;
+  if ((area.fast_marks[index / 64] >> (index % 64) & 1) == 0) return ChunkRuns::Kind::kInUse;
+  area.fast_left--;
+  return ChunkRuns::Kind::kFast;
+}
+
+// `merged_top`: where the top begins once fast chunks are merged. Only the main arena's is cut off
+// by malloc_trim, if brk() was not moved by somebody else since; a least chunk and a byte stay.
+bool HeapWalk::closeAtTop(const Area& area, uint64_t merged_top) {
+  ArenaFigures& arena = arenaOf(area);
+  const uint64_t top = topOf(area);
+  if (top + kLeastChunkBytes > area.chunks_end) return false;
+  const uint64_t end = top + sizeOf(top);
+  if (end > area.chunks_end || end < top + kLeastChunkBytes) return false;
+  addTo(arena.top, area, {top, end});
+  const uint64_t keep = kLeastChunkBytes + 1;
+  if (!arena.is_main || end != area.chunks_end || end - merged_top <= keep) return true;
+  const uint64_t page = memory_.pageBytes();
+  const uint64_t cut = end - (end - merged_top - keep) / page * page;
+  arena.trim_top_bytes = area.pages.residentIn((cut + page - 1) / page * page, area.range.end);
+  return true;
+}
+
+void HeapWalk::sumAreas() {
+  for (const Area& area : finder_.areas()) addTo(arenaOf(area).all, area, area.range);
+  for (uint32_t i = 0; i < result_.arena_count; i++) {
+    ArenaFigures& arena = result_.arenas[i];
+    arena.other = arena.all;
+    for (const Part& part : {arena.in_use, arena.thread_cache, arena.fast, arena.free, arena.top}) {
+      arena.other.bytes -= part.bytes;
+      arena.other.resident_bytes -= part.resident_bytes;
+    }
+  }
+}
+
+}  // namespace memdrift
