@@ -9,6 +9,9 @@ namespace {
 
 uint64_t wordAt(uint64_t at) { return FrozenMemory::wordAt(at); }
 
+// As many as there is room for in the largest memory there is.
+constexpr uint64_t kMostChunks = uint64_t{1} << 42;
+
 uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
 uint64_t roundDown(uint64_t value, uint64_t unit) { return value / unit * unit; }
@@ -30,13 +33,19 @@ bool ArenaFinder::find(std::span<const AddressRange> data, uint64_t heap_end) {
        state = wordAt(state + kNextAt))
     if (!addThreadArena(state)) return false;
 
-  std::sort(areas_, areas_ + result_.area_count,
-            [](const Area& a, const Area& b) { return a.range.start < b.range.start; });
-  for (uint32_t i = 0; i < result_.area_count; i++) {
-    Area& area = areas_[i];
+  return sortAreas() && findScattered(main_state) && sortAreas();
+}
+
+bool ArenaFinder::sortAreas() {
+  for (; sorted_ < result_.area_count; sorted_++) {
+    Area& area = areas_[sorted_];
     if (!memory_.findPages(area.range, area.pages)) return fail(WalkFailure::kNoMaps);
-    result_.areas[i] = {area.range.start, area.range.end, area.arena};
   }
+  last_ = nullptr;
+  std::sort(areas_, areas_ + sorted_,
+            [](const Area& a, const Area& b) { return a.range.start < b.range.start; });
+  for (uint32_t i = 0; i < sorted_; i++)
+    result_.areas[i] = {areas_[i].range.start, areas_[i].range.end, areas_[i].arena};
   return true;
 }
 
@@ -104,8 +113,6 @@ bool ArenaFinder::addArea(const Area& area) {
   return true;
 }
 
-// Without a heap of brk(), or with a part that is elsewhere since brk() was in the way of another
-// mapping, fewer bytes are walked than the arena says it has.
 bool ArenaFinder::addMain(uint64_t state, uint64_t heap_end) {
   if (!addArena(state)) return false;
   const uint64_t page = memory_.pageBytes();
@@ -116,7 +123,52 @@ bool ArenaFinder::addMain(uint64_t state, uint64_t heap_end) {
   if (!memory_.canRead(area.range.start, area.range.end - area.range.start)) return true;
   area.first_chunk = roundUp(start, kChunkAlignment);
   area.chunks_end = heap_end;
+  area.is_of_brk = true;
   return addArea(area);
+}
+
+// Where brk() is blocked by a mapping, the main arena goes on in mappings of its own. V8's memory
+// for code is near the program's own, and so may be behind the heap of brk(): one Node in a hundred
+// has this. The kernel makes one piece of neighbours, so that each page is looked at.
+bool ArenaFinder::findScattered(uint64_t state) {
+  const auto flags = static_cast<uint32_t>(wordAt(state) >> (8 * kStateFlagsAt));
+  if ((flags & kIsScattered) == 0) return true;
+  bool has_room = true;
+  for (const Piece& piece : memory_.pieces()) {
+    if (!piece.is_anonymous) continue;
+    const RunPlace place = {piece.end, wordAt(state + kTopAt)};
+    uint64_t behind = 0;
+    const auto look = [&](uint64_t start, uint64_t end) {
+      for (uint64_t at = start; at < end; at += memory_.pageBytes()) {
+        if (at < behind || areaOf(at, 1)) continue;
+        const uint64_t bytes = scatteredBytesAt(at, place);
+        if (bytes == 0) continue;
+        behind = at + bytes;
+        Area area = {};
+        area.range = {at, behind};
+        area.first_chunk = at;
+        area.chunks_end = behind;
+        has_room = has_room && addArea(area);
+        areas_[result_.area_count - 1].arena = 0;
+      }
+    };
+    if (!memory_.forEachResident({piece.start, piece.end}, look)) return fail(WalkFailure::kNoMaps);
+  }
+  return has_room;
+}
+
+// Such a mapping is of chunks from its first byte to its last one; 0: it is none.
+uint64_t ArenaFinder::scatteredBytesAt(uint64_t page, RunPlace place) const {
+  const uint64_t first = sizeWord(page);
+  if ((first & kChunkFlags) != kBeforeIsInUse) return 0;
+  uint64_t end = endOfRun(page, place, kMostChunks);
+  if (end == 0) return 0;
+  if (end == place.top) end += sizeWord(end) & ~kChunkFlags;
+  for (uint64_t i = 0; i < kMostEndHeaders && end + kHeaderBytes <= place.end; i++) {
+    if (end % memory_.pageBytes() == 0 || !isEndOfRun(sizeWord(end))) break;
+    end += kHeaderBytes;
+  }
+  return end > page && end <= place.end && end % memory_.pageBytes() == 0 ? end - page : 0;
 }
 
 // The state is behind the front of the arena's first piece; its top is in its last one, which the
@@ -156,7 +208,7 @@ bool ArenaFinder::addHeap(uint64_t heap, uint64_t front_bytes) {
 
 Area* ArenaFinder::areaOf(uint64_t at, uint64_t bytes) {
   if (last_ && last_->pages.covers(at, bytes)) return last_;
-  Area* const all_end = areas_ + result_.area_count;
+  Area* const all_end = areas_ + sorted_;
   Area* area = std::upper_bound(areas_, all_end, at, [](uint64_t address, const Area& one) {
     return address < one.range.end;
   });

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "drift/chunk_run.h"
 #include "drift/chunk_runs.h"
 
 namespace memdrift {
@@ -12,21 +13,10 @@ namespace {
 // How far behind where an area begins, or was interrupted, chunks are looked for: another user of
 // sbrk() is rare and takes little.
 constexpr uint64_t kMostGapBytes = 1 << 20;
-constexpr unsigned kEnoughChunks = 1000;
+constexpr uint64_t kEnoughChunks = 1000;
 
 uint64_t wordAt(uint64_t at) { return FrozenMemory::wordAt(at); }
-uint64_t sizeWord(uint64_t chunk) { return wordAt(chunk + kWordBytes); }
 uint64_t sizeOf(uint64_t chunk) { return sizeWord(chunk) & ~kChunkFlags; }
-
-// Whether a chunk at `chunk` of that size is one, as far as it and its end can say.
-bool isSound(uint64_t word, uint64_t room) {
-  const uint64_t bytes = word & ~kChunkFlags;
-  return bytes >= kLeastChunkBytes && bytes % kChunkAlignment == 0 && (word & kIsMapped) == 0 &&
-         bytes + kHeaderBytes <= room;
-}
-
-// One of the two headers without content that stand before memory of somebody else.
-bool isEndOfRun(uint64_t word) { return (word & ~kBeforeIsInUse) == kHeaderBytes; }
 
 }  // namespace
 
@@ -76,18 +66,10 @@ bool HeapWalk::markFastChunk(uint64_t chunk, uint64_t bytes) {
   return true;
 }
 
-// Whether chunks follow each other from `chunk` on: to the arena's top, to memory of somebody else,
-// or for longer than other memory could look like it.
+// Whether chunks follow each other from `chunk` on, to an end or for longer than other memory could
+// look like it.
 bool HeapWalk::isRun(const Area& area, uint64_t chunk) const {
-  const uint64_t top = topOf(area);
-  for (unsigned i = 0; i < kEnoughChunks && chunk != top; i++) {
-    if (chunk + kHeaderBytes > area.chunks_end) return false;
-    const uint64_t word = sizeWord(chunk);
-    if (isEndOfRun(word)) return true;
-    if (!isSound(word, area.chunks_end - chunk)) return false;
-    chunk += word & ~kChunkFlags;
-  }
-  return true;
+  return endOfRun(chunk, {area.chunks_end, topOf(area)}, kEnoughChunks) != 0;
 }
 
 uint64_t HeapWalk::findFirstChunk(const Area& area, uint64_t from) const {
@@ -102,8 +84,8 @@ void HeapWalk::walkArea(Area& area, ThreadCaches& caches) {
   const uint64_t top = topOf(area);
   ChunkRuns runs(area, arena, memory_.pageBytes());
   uint64_t chunk = area.first_chunk;
-  // Only brk() has other users: pieces of arenas begin where they begin.
-  if (arena.is_main && !isRun(area, chunk)) chunk = findFirstChunk(area, chunk);
+  // Only brk() has other users: other areas begin where they begin.
+  if (area.is_of_brk && !isRun(area, chunk)) chunk = findFirstChunk(area, chunk);
   bool is_whole = chunk != 0;
   while (chunk != 0) {
     runs.begin(chunk);
@@ -113,10 +95,10 @@ void HeapWalk::walkArea(Area& area, ThreadCaches& caches) {
       break;
     }
     runs.end(end);
-    const bool is_end_of_piece = area.chunks_end - end <= 2 * kHeaderBytes;
-    const bool is_gap = !is_end_of_piece && isEndOfRun(sizeWord(end));
+    const bool is_end_of_piece = area.chunks_end - end <= kMostEndHeaders * kHeaderBytes;
+    const bool is_gap = !is_end_of_piece && area.is_of_brk && isEndOfRun(sizeWord(end));
     is_whole = is_end_of_piece || is_gap;
-    chunk = arena.is_main && is_gap ? findFirstChunk(area, end + 2 * kHeaderBytes) : 0;
+    chunk = is_gap ? findFirstChunk(area, end + 2 * kHeaderBytes) : 0;
   }
   if (!is_whole || area.fast_left != 0) arena.is_whole = false;
 }
@@ -161,7 +143,7 @@ bool HeapWalk::closeAtTop(const Area& area, uint64_t merged_top) {
   if (end > area.chunks_end || end < top + kLeastChunkBytes) return false;
   addTo(arena.top, area, {top, end});
   const uint64_t keep = kLeastChunkBytes + 1;
-  if (!arena.is_main || end != area.chunks_end || end - merged_top <= keep) return true;
+  if (!area.is_of_brk || end != area.chunks_end || end - merged_top <= keep) return true;
   const uint64_t page = memory_.pageBytes();
   const uint64_t cut = end - (end - merged_top - keep) / page * page;
   arena.trim_top_bytes = area.pages.residentIn((cut + page - 1) / page * page, area.range.end);
@@ -169,9 +151,13 @@ bool HeapWalk::closeAtTop(const Area& area, uint64_t merged_top) {
 }
 
 void HeapWalk::sumAreas() {
-  for (const Area& area : finder_.areas()) addTo(arenaOf(area).all, area, area.range);
+  for (const Area& area : finder_.areas()) {
+    addTo(arenaOf(area).all, area, area.range);
+    arenaOf(area).found_bytes += area.chunks_end - area.range.start;
+  }
   for (uint32_t i = 0; i < result_.arena_count; i++) {
     ArenaFigures& arena = result_.arenas[i];
+    if (arena.found_bytes < arena.system_bytes) arena.is_whole = false;
     arena.other = arena.all;
     for (const Part& part : {arena.in_use, arena.thread_cache, arena.fast, arena.free, arena.top}) {
       arena.other.bytes -= part.bytes;

@@ -21,6 +21,8 @@ inline constexpr uint64_t kIsOfThreadArena = 4;
 inline constexpr uint64_t kChunkFlags = 7;
 
 // The state of an arena, from its beginning.
+inline constexpr uint64_t kStateFlagsAt = 4;  // 4 bytes
+inline constexpr uint32_t kIsScattered = 2;
 inline constexpr uint64_t kFastBinsAt = 0x10;
 inline constexpr unsigned kFastBins = 10;
 inline constexpr uint64_t kTopAt = 0x60;

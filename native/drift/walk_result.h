@@ -23,6 +23,7 @@ struct ArenaFigures {
   bool is_main;
   bool is_whole;          // false: a chunk was not as it has to be; what is behind it is in `other`
   uint64_t system_bytes;  // as the arena counts what it has from the kernel
+  uint64_t found_bytes;   // of that, where it was found; fewer: it is not whole
   uint64_t chunks;        // met, of all kinds
   Part all;
   Part in_use;        // with the headers of its chunks
