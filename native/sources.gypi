@@ -78,6 +78,7 @@
     "door_sources": [
       "native/door/addon.cc",
       "native/door/capture_door.cc",
+      "native/door/drift_door.cc",
       "native/door/experiment_door.cc",
       "native/door/proc_door.cc",
       "native/door/sampler_door.cc",

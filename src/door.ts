@@ -5,6 +5,7 @@
  * Bulk data crosses as typed-array columns, native objects as opaque branded handles that only the
  * room that made them may keep.
  */
+import type { DriftBinding } from './door_drift.ts';
 import type { CaptureBinding, TrackerBinding } from './door_tracker.ts';
 import type { MemdriftError } from './errors.ts';
 
@@ -14,6 +15,7 @@ export interface Binding
     ShmBinding,
     StoreBinding,
     ExperimentBinding,
+    DriftBinding,
     TrackerBinding,
     CaptureBinding {
   /** Hands the error class over, once per environment; before it, native errors are plain. */

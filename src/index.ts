@@ -28,6 +28,15 @@ export {
 } from './capture/capture_model.ts';
 export { Capture, openCapture } from './capture/open_capture.ts';
 export {
+  type AddressRange,
+  type MallocArena,
+  type MallocFigures,
+  type MallocPart,
+  type MallocReport,
+  type MappedBlocks,
+  readOwnMalloc,
+} from './drift/malloc_report.ts';
+export {
   type ErrorCode,
   type ErrorDetails,
   errorCodes,

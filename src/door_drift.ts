@@ -1,0 +1,52 @@
+/** The part of the boundary that says where memory is, by cause; the rest is in door.ts. */
+
+export interface NativeMallocPart {
+  readonly bytes: number;
+  readonly residentBytes: number;
+}
+
+/** Parts `inUse` to `other` are disjoint; with them `all` adds up. */
+export interface NativeMallocArena {
+  readonly isMain: boolean;
+  readonly isWhole: boolean;
+  readonly systemBytes: number;
+  readonly chunks: number;
+  readonly all: NativeMallocPart;
+  readonly inUse: NativeMallocPart;
+  readonly threadCache: NativeMallocPart;
+  readonly fastBins: NativeMallocPart;
+  readonly free: NativeMallocPart;
+  readonly top: NativeMallocPart;
+  readonly other: NativeMallocPart;
+  readonly trimBytes: number;
+  readonly trimTopBytes: number;
+  /** Starts and ends, in turns. */
+  readonly ranges: Float64Array;
+}
+
+export interface NativeMallocReport {
+  readonly allocator: string;
+  /** Not null: there are no figures. */
+  readonly whyNot: string | null;
+  /** Null: figures are exact. */
+  readonly whyEstimated: string | null;
+  readonly arenas: readonly NativeMallocArena[];
+  readonly mapped: {
+    readonly count: number;
+    readonly bytes: number;
+    /** Null where the blocks were not found; then there are no ranges either. */
+    readonly residentBytes: number | null;
+    readonly ranges: Float64Array;
+  } | null;
+  /** 0: what is in them is not known. */
+  readonly threadCaches: number;
+  readonly trimBytes: number;
+  readonly forkMs: number;
+  readonly walkMs: number;
+}
+
+/** native/door/drift_door.cc */
+export interface DriftBinding {
+  /** Waits for a child that looks at this process's heap: 0.2 s per GB, or more. */
+  mallocReport(): NativeMallocReport;
+}
