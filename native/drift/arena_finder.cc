@@ -29,8 +29,8 @@ bool ArenaFinder::find(std::span<const AddressRange> data, uint64_t heap_end) {
   const uint64_t main_state = findMainState(data);
   if (main_state == 0) return fail(WalkFailure::kNoMainArena);
   if (!addMain(main_state, heap_end)) return false;
-  for (uint64_t state = wordAt(main_state + kNextAt); state != main_state;
-       state = wordAt(state + kNextAt))
+  for (uint64_t state = wordAt(main_state + state_.next_at); state != main_state;
+       state = wordAt(state + state_.next_at))
     if (!addThreadArena(state)) return false;
 
   return sortAreas() && findScattered(main_state) && sortAreas();
@@ -52,11 +52,11 @@ bool ArenaFinder::sortAreas() {
 // Its 127 bins are rings: an empty one is linked to itself, which is how the state is recognised
 // among other data; the chunk that another one begins with is linked back to it.
 bool ArenaFinder::isState(uint64_t at) const {
-  const uint64_t system_bytes = wordAt(at + kSystemBytesAt);
-  if (system_bytes > wordAt(at + kMostSystemBytesAt)) return false;
+  const uint64_t system_bytes = wordAt(at + state_.system_bytes_at);
+  if (system_bytes > wordAt(at + state_.most_system_bytes_at)) return false;
   unsigned empty = 0;
   for (unsigned i = 0; i < kBins; i++) {
-    const uint64_t bin = at + kBinsAt + i * 2 * kWordBytes;
+    const uint64_t bin = at + state_.bins_at + i * 2 * kWordBytes;
     const uint64_t as_chunk = bin - kHeaderBytes;
     const uint64_t first = wordAt(bin);
     const uint64_t last = wordAt(bin + kWordBytes);
@@ -86,11 +86,11 @@ uint64_t ArenaFinder::findMainState(std::span<const AddressRange> data) const {
 }
 
 uint64_t ArenaFinder::findStateIn(AddressRange range) const {
-  for (uint64_t at = roundUp(range.start, kWordBytes); at + kStateBytes <= range.end;
+  for (uint64_t at = roundUp(range.start, kWordBytes); at + state_.bytes <= range.end;
        at += kWordBytes) {
-    const uint64_t next = wordAt(at + kNextAt);
+    const uint64_t next = wordAt(at + state_.next_at);
     if (next % kWordBytes != 0 || next < memory_.pageBytes()) continue;
-    if (wordAt(at + kSystemBytesAt) != 0 && isState(at)) return at;
+    if (wordAt(at + state_.system_bytes_at) != 0 && isState(at)) return at;
   }
   return 0;
 }
@@ -101,7 +101,7 @@ bool ArenaFinder::addArena(uint64_t state) {
   arena.address = state;
   arena.is_main = result_.arena_count == 1;
   arena.is_whole = true;
-  arena.system_bytes = wordAt(state + kSystemBytesAt);
+  arena.system_bytes = wordAt(state + state_.system_bytes_at);
   return true;
 }
 
@@ -136,7 +136,7 @@ bool ArenaFinder::findScattered(uint64_t state) {
   bool has_room = true;
   for (const Piece& piece : memory_.pieces()) {
     if (!piece.is_anonymous) continue;
-    const RunPlace place = {piece.end, wordAt(state + kTopAt)};
+    const RunPlace place = {piece.end, wordAt(state + state_.top_at)};
     uint64_t behind = 0;
     const auto look = [&](uint64_t start, uint64_t end) {
       for (uint64_t at = start; at < end; at += memory_.pageBytes()) {
@@ -174,7 +174,7 @@ uint64_t ArenaFinder::scatteredBytesAt(uint64_t page, RunPlace place) const {
 // The state is behind the front of the arena's first piece; its top is in its last one, which the
 // others hang on.
 bool ArenaFinder::addThreadArena(uint64_t state) {
-  if (state % kWordBytes != 0 || !memory_.canRead(state, kStateBytes) || !isState(state))
+  if (state % kWordBytes != 0 || !memory_.canRead(state, state_.bytes) || !isState(state))
     return fail(WalkFailure::kBadArenas);
   const uint64_t first_heap = roundDown(state, kMostHeapBytes);
   const uint64_t front_bytes = state - first_heap;
@@ -182,7 +182,7 @@ bool ArenaFinder::addThreadArena(uint64_t state) {
     return fail(WalkFailure::kBadArenas);
   if (!addArena(state)) return false;
   // A list that runs in a circle ends with kTooMany.
-  for (uint64_t heap = roundDown(wordAt(state + kTopAt), kMostHeapBytes);;
+  for (uint64_t heap = roundDown(wordAt(state + state_.top_at), kMostHeapBytes);;
        heap = wordAt(heap + kHeapBeforeAt)) {
     if (heap % kMostHeapBytes != 0 || !memory_.canRead(heap, front_bytes) ||
         wordAt(heap + kHeapArenaAt) != state || !addHeap(heap, front_bytes))
@@ -200,7 +200,7 @@ bool ArenaFinder::addHeap(uint64_t heap, uint64_t front_bytes) {
   // What was writable once and is beyond the end now was given back when it was cut off.
   area.range = {heap, heap + (memory_.canRead(heap, writable) ? writable : bytes)};
   area.first_chunk = heap + front_bytes;
-  if (wordAt(heap + kHeapBeforeAt) == 0) area.first_chunk += kStateBytes;
+  if (wordAt(heap + kHeapBeforeAt) == 0) area.first_chunk += state_.bytes;
   area.first_chunk = roundUp(area.first_chunk, kChunkAlignment);
   area.chunks_end = heap + bytes;
   return addArea(area);

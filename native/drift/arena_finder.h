@@ -27,12 +27,14 @@ struct Area {
 
 class ArenaFinder {
  public:
-  ArenaFinder(FrozenMemory& memory, WalkResult& result) : memory_(memory), result_(result) {}
+  ArenaFinder(FrozenMemory& memory, WalkResult& result, MallocVersion version)
+      : memory_(memory), result_(result), version_(version) {}
 
   // Looks for the main arena's state in `data`, then follows the arenas' list; fills
   // result.arenas and result.areas. `heap_end` is what sbrk(0) says. False: see result.failure.
   bool find(std::span<const AddressRange> data, uint64_t heap_end);
 
+  MallocVersion version() const { return version_; }
   // By address.
   std::span<Area> areas() { return {areas_, result_.area_count}; }
   // The one that all of these bytes are in, or null.
@@ -54,6 +56,8 @@ class ArenaFinder {
 
   FrozenMemory& memory_;
   WalkResult& result_;
+  MallocVersion version_;
+  const StateLayout& state_ = version_.state();
   Area* areas_ = nullptr;
   uint32_t sorted_ = 0;   // of them, those that are in order and whose pages are known
   Area* last_ = nullptr;  // where the last address was

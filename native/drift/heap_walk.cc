@@ -20,16 +20,18 @@ uint64_t sizeOf(uint64_t chunk) { return sizeWord(chunk) & ~kChunkFlags; }
 
 }  // namespace
 
-uint64_t HeapWalk::topOf(const Area& area) const { return wordAt(arenaOf(area).address + kTopAt); }
+uint64_t HeapWalk::topOf(const Area& area) const {
+  return wordAt(arenaOf(area).address + finder_.version().state().top_at);
+}
 
-bool HeapWalk::walk(MallocVersion version) {
-  ThreadCaches caches(memory_, finder_, version);
+bool HeapWalk::walk() {
+  ThreadCaches caches(finder_);
   if (!caches.init()) {
     result_.failure = WalkFailure::kNoMemory;
     return false;
   }
   for (uint32_t i = 0; i < result_.arena_count; i++)
-    if (!markFastChunks(result_.arenas[i], version)) result_.arenas[i].is_whole = false;
+    if (!markFastChunks(result_.arenas[i])) result_.arenas[i].is_whole = false;
   for (Area& area : finder_.areas()) walkArea(area, caches);
   caches.count(result_);
   sumAreas();
@@ -37,8 +39,9 @@ bool HeapWalk::walk(MallocVersion version) {
 }
 
 // Chunks in fast bins look in use to their neighbours, so that only their lists tell them.
-bool HeapWalk::markFastChunks(ArenaFigures& arena, MallocVersion version) {
-  for (unsigned i = 0; i < kFastBins; i++) {
+bool HeapWalk::markFastChunks(ArenaFigures& arena) {
+  const MallocVersion version = finder_.version();
+  for (unsigned i = 0; i < version.state().fast_bins; i++) {
     const uint64_t bytes = kLeastChunkBytes + i * kChunkAlignment;
     uint64_t chunk = wordAt(arena.address + kFastBinsAt + i * kWordBytes);
     while (chunk != 0) {

@@ -21,10 +21,10 @@ class HeapWalk {
       : memory_(memory), finder_(finder), result_(result) {}
 
   // Fills the arenas' figures. False: see result.failure.
-  bool walk(MallocVersion version);
+  bool walk();
 
  private:
-  bool markFastChunks(ArenaFigures& arena, MallocVersion version);
+  bool markFastChunks(ArenaFigures& arena);
   bool markFastChunk(uint64_t chunk, uint64_t bytes);
   void walkArea(Area& area, ThreadCaches& caches);
   uint64_t walkRun(Area& area, ChunkRuns& runs, ThreadCaches& caches);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Where glibc's malloc keeps what, on 64-bit machines, in 2.28 (the oldest that Node runs on) and
-// later. None of it is an interface, so whoever uses it checks what it finds before believing it.
+// later; tried with 2.31, 2.36, 2.41 and 2.43. None of it is an interface, so whoever uses it
+// checks what it finds before believing it.
 #pragma once
 
 #include <cstdint>
@@ -21,17 +22,16 @@ inline constexpr uint64_t kIsOfThreadArena = 4;
 inline constexpr uint64_t kChunkFlags = 7;
 
 // The state of an arena, from its beginning.
+struct StateLayout {
+  unsigned fast_bins;
+  uint64_t top_at, bins_at, next_at, system_bytes_at, most_system_bytes_at, bytes;
+};
+inline constexpr StateLayout kStateSince228 = {10, 0x60, 0x70, 0x870, 0x888, 0x890, 0x898};
+inline constexpr StateLayout kStateSince243 = {0, 0x08, 0x18, 0x818, 0x830, 0x838, 0x840};
 inline constexpr uint64_t kStateFlagsAt = 4;  // 4 bytes
 inline constexpr uint32_t kIsScattered = 2;
 inline constexpr uint64_t kFastBinsAt = 0x10;
-inline constexpr unsigned kFastBins = 10;
-inline constexpr uint64_t kTopAt = 0x60;
-inline constexpr uint64_t kBinsAt = 0x70;
 inline constexpr unsigned kBins = 127;  // of two links each
-inline constexpr uint64_t kNextAt = 0x870;
-inline constexpr uint64_t kSystemBytesAt = 0x888;
-inline constexpr uint64_t kMostSystemBytesAt = 0x890;
-inline constexpr uint64_t kStateBytes = 0x898;
 
 // What an arena of threads is made of begins at multiples of this. glibc.malloc.hugetlb=2 has
 // others, in hugetlbfs, which no RSS counts.
@@ -48,6 +48,11 @@ inline constexpr uint64_t kHeapFrontBytes235 = 0x30;
 // What differs by version and cannot be told by looking.
 struct MallocVersion {
   unsigned minor;
+
+  const StateLayout& state() const { return minor >= 43 ? kStateSince243 : kStateSince228; }
+
+  // What a block that is a mapping of its own has beside its size.
+  uint64_t mappedFrontBytes() const { return minor >= 43 ? kHeaderBytes : 0; }
 
   // Links of single lists are mixed with where they are.
   bool hasMixedLinks() const { return minor >= 32; }

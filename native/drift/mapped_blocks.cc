@@ -8,10 +8,10 @@ namespace memdrift {
 namespace {
 
 // Nothing before it, and whole pages. Blocks of memalign() that begin further in are not found.
-uint64_t blockBytesAt(uint64_t page, uint64_t page_bytes) {
+uint64_t blockBytesAt(uint64_t page, uint64_t page_bytes, MallocVersion version) {
   const uint64_t word = FrozenMemory::wordAt(page + kWordBytes);
   if (FrozenMemory::wordAt(page) != 0 || (word & kChunkFlags) != kIsMapped) return 0;
-  const uint64_t bytes = word & ~kChunkFlags;
+  const uint64_t bytes = (word & ~kChunkFlags) + version.mappedFrontBytes();
   return bytes % page_bytes == 0 ? bytes : 0;
 }
 
@@ -34,7 +34,7 @@ class BlockSearch {
         start = area->range.end;
         continue;
       }
-      const uint64_t bytes = blockBytesAt(start, memory_.pageBytes());
+      const uint64_t bytes = blockBytesAt(start, memory_.pageBytes(), finder_.version());
       if (bytes == 0 || !memory_.canRead(start, bytes)) {
         start += memory_.pageBytes();
         continue;

@@ -13,8 +13,7 @@ namespace memdrift {
 
 class ThreadCaches {
  public:
-  ThreadCaches(FrozenMemory& memory, ArenaFinder& finder, MallocVersion version)
-      : memory_(memory), finder_(finder), version_(version) {}
+  explicit ThreadCaches(ArenaFinder& finder) : finder_(finder), version_(finder.version()) {}
 
   bool init();  // false: no memory
   // A chunk in use whose size, with its header, is that of a cache.
@@ -36,7 +35,6 @@ class ThreadCaches {
     return FrozenMemory::wordAt(block - kWordBytes) & ~kChunkFlags;
   }
 
-  FrozenMemory& memory_;
   ArenaFinder& finder_;
   MallocVersion version_;
   uint64_t chunk_bytes_ = version_.cacheChunkBytes();

@@ -73,11 +73,11 @@ bool walkAll(const Allocator& allocator, WalkResult& result) {
     return false;
   }
   result.failure = WalkFailure::kNone;
-  ArenaFinder finder(memory, result);
+  ArenaFinder finder(memory, result, allocator.version);
   const auto heap_end = reinterpret_cast<uint64_t>(sbrk(0));
   if (!finder.find(allocator.data, heap_end)) return false;
   HeapWalk walk(memory, finder, result);
-  if (!walk.walk(allocator.version)) return false;
+  if (!walk.walk()) return false;
   if (!findMappedBlocks(memory, finder, result)) result.block_bytes = 0;
   result.knows_zero_pages = memory.knowsZeroPages();
   return true;

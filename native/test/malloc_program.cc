@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "drift/allocator.h"
 #include "drift/frozen_memory.h"
 #include "drift/malloc_layout.h"
 #include "drift/malloc_report.h"
@@ -309,6 +310,7 @@ int showCorrupt(int looks) {
   Blocks blocks(20'000);
   constexpr size_t kPin = 3;
   startThreads(1, [&](int) { freeBehindPins(expected, blocks, kPin); });
+  const StateLayout& layout = findAllocator().version.state();
   auto* const state = reinterpret_cast<uint64_t*>(readOwnMalloc().arenas.at(1).figures.address);
   int went_on = 0;
   int exact = 0;
@@ -318,7 +320,7 @@ int showCorrupt(int looks) {
     const uint64_t bit = someBytes(3, 40);
     const uint64_t number = someBytes(0, 1 << 24);
     // Behind its lock and before its list of arenas: without those no fork() returns.
-    const size_t place = someBytes(kTopAt / 8, kNextAt / 8 - 4);
+    const size_t place = someBytes(layout.top_at / 8, layout.next_at / 8 - 4);
     const pid_t pid = fork();
     if (pid == 0) {
       uint64_t* const header = reinterpret_cast<uint64_t*>(blocks[pin]) - 1;
@@ -346,7 +348,8 @@ int showEndless() {
   Expected expected;
   startThreads(1, [&](int) { freeBehindPins(expected, Blocks(20'000), 3); });
   const auto* state = reinterpret_cast<uint64_t*>(readOwnMalloc().arenas.at(1).figures.address);
-  auto* const last_free = reinterpret_cast<uint64_t*>(state[kBinsAt / 8 + 1]);
+  auto* const last_free =
+      reinterpret_cast<uint64_t*>(state[findAllocator().version.state().bins_at / 8 + 1]);
   last_free[3] = reinterpret_cast<uint64_t>(last_free);
   print(readOwnMalloc());
   print("expected_freed", expected.freed_bytes);
