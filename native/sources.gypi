@@ -44,6 +44,7 @@
       "native/proc/sampled_process.cc",
       "native/proc/sampler.cc",
       "native/proc/smaps.cc",
+      "native/proc/tree_scan.cc",
       "native/shm/arena.cc",
       "native/shm/flag.cc",
       "native/shm/flag_waiter.cc",
@@ -122,7 +123,8 @@
       "native/test/segment_test.cc",
       "native/test/smaps_test.cc",
       "native/test/stack_walk_test.cc",
-      "native/test/store_test.cc"
+      "native/test/store_test.cc",
+      "native/test/tree_scan_test.cc"
     ]
   }
 }

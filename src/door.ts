@@ -126,6 +126,10 @@ export interface SamplerBinding {
       readonly intervalMs: number;
       readonly budgetPercent: number;
       readonly segments: readonly string[];
+      readonly tree: boolean;
+      /** NAME=value in the environment of what belongs to the tree; empty: there is none. */
+      readonly mark: string;
+      readonly startCreditMs: number;
     },
     onSample: (sample: NativeSample) => void,
   ): SamplerHandle;
@@ -145,17 +149,37 @@ export interface NativeSample {
   readonly atMs: number;
   readonly processes: readonly {
     readonly pid: number;
+    readonly parentPid: number;
+    /** As the process has set it by now. */
+    readonly name: string;
+    readonly startTimeTicks: number;
     readonly rssBytes: number | null;
     readonly rssAnonBytes: number | null;
     readonly rssFileBytes: number | null;
     readonly rssShmemBytes: number | null;
     readonly swapBytes: number | null;
+    readonly sharedBytes: number | null;
+    /** Field 24 of stat, approximate since Linux 6.2; null, like cpuMs, without `tree`. */
+    readonly statRssBytes: number | null;
+    readonly cpuMs: number | null;
+    /** Estimated: that of the last pass, moved as the counters have moved since. */
+    readonly pssBytes: number | null;
+    /** As of the last pass. */
+    readonly ussBytes: number | null;
+    readonly passedAtMs: number | null;
   }[];
   readonly segments: readonly { readonly path: string; readonly residentBytes: number | null }[];
   readonly sumRssBytes: number;
   readonly footprintBytes: number | null;
   readonly footprintExactness: NativeExactness;
   readonly lostProcesses: number;
+  readonly endedEarly: NativeEarlyEnds;
+}
+
+/** Processes of the tree that ended before a sample saw them. */
+export interface NativeEarlyEnds {
+  readonly atLeast: number;
+  readonly atMost: number | null;
 }
 
 export interface NativePass {
@@ -188,6 +212,10 @@ export interface NativePeak {
 export interface NativeSamplerReport {
   readonly processes: readonly {
     readonly pid: number;
+    readonly parentPid: number;
+    readonly name: string;
+    readonly startTimeTicks: number;
+    readonly beganAtMs: number | null;
     readonly samples: number;
     readonly passes: number;
     readonly endedAtMs: number | null;
@@ -203,6 +231,11 @@ export interface NativeSamplerReport {
     readonly path: string;
     readonly residentBytesPeak: number | null;
   }[];
+  /** Ended, and smaller than all that are listed. */
+  readonly forgottenProcesses: number;
+  /** Of the tree, but could not be opened. */
+  readonly unfollowedProcesses: number;
+  readonly endedEarly: NativeEarlyEnds;
   readonly footprint: {
     readonly peakBytes: number | null;
     readonly atMs: number | null;

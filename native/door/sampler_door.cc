@@ -42,17 +42,33 @@ Napi::Array segmentsToJs(Napi::Env env, const std::vector<SegmentSize>& segments
   });
 }
 
+Napi::Object earlyEndsToJs(Napi::Env env, const EarlyEnds& ends) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("atLeast", countOf(env, ends.at_least));
+  object.Set("atMost", numberOrNull(env, ends.at_most));
+  return object;
+}
+
 Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("atMs", sample.at_ms);
   object.Set("processes", arrayOf(env, sample.processes, [env](const Sample::Process& process) {
                Napi::Object one = Napi::Object::New(env);
                one.Set("pid", process.pid);
+               one.Set("parentPid", process.parent_pid);
+               one.Set("name", process.name);
+               one.Set("startTimeTicks", process.start_time_ticks);
                one.Set("rssBytes", numberOrNull(env, process.rss_bytes));
                one.Set("rssAnonBytes", numberOrNull(env, process.rss_anon_bytes));
                one.Set("rssFileBytes", numberOrNull(env, process.rss_file_bytes));
                one.Set("rssShmemBytes", numberOrNull(env, process.rss_shmem_bytes));
                one.Set("swapBytes", numberOrNull(env, process.swap_bytes));
+               one.Set("sharedBytes", numberOrNull(env, process.shared_bytes));
+               one.Set("statRssBytes", numberOrNull(env, process.stat_rss_bytes));
+               one.Set("cpuMs", numberOrNull(env, process.cpu_ms));
+               one.Set("pssBytes", numberOrNull(env, process.pss_bytes));
+               one.Set("ussBytes", numberOrNull(env, process.uss_bytes));
+               one.Set("passedAtMs", numberOrNull(env, process.passed_at_ms));
                return one;
              }));
   object.Set("segments", segmentsToJs(env, sample.segments));
@@ -60,6 +76,7 @@ Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
   object.Set("footprintBytes", numberOrNull(env, sample.footprint_bytes));
   object.Set("footprintExactness", exactnessName(sample.footprint_exactness));
   object.Set("lostProcesses", countOf(env, sample.lost_processes));
+  object.Set("endedEarly", earlyEndsToJs(env, sample.early_ends));
   return object;
 }
 
@@ -107,6 +124,10 @@ Napi::Object processReportToJs(Napi::Env env, const SamplerReport::Process& proc
   peak.Set("rssAnonBytes", peakToJs(env, process.rss_anon));
   Napi::Object object = Napi::Object::New(env);
   object.Set("pid", process.pid);
+  object.Set("parentPid", process.parent_pid);
+  object.Set("name", process.name);
+  object.Set("startTimeTicks", process.start_time_ticks);
+  object.Set("beganAtMs", numberOrNull(env, process.began_at_ms));
   object.Set("samples", countOf(env, process.samples));
   object.Set("passes", countOf(env, process.passes));
   object.Set("endedAtMs", numberOrNull(env, process.ended_at_ms));
@@ -140,6 +161,9 @@ Napi::Object reportToJs(Napi::Env env, const SamplerReport& report, uint64_t dro
                one.Set("residentBytesPeak", numberOrNull(env, segment.peak_bytes));
                return one;
              }));
+  object.Set("forgottenProcesses", countOf(env, report.forgotten_processes));
+  object.Set("unfollowedProcesses", countOf(env, report.unfollowed_processes));
+  object.Set("endedEarly", earlyEndsToJs(env, report.early_ends));
   object.Set("footprint", footprint);
   object.Set("lostProcesses", countOf(env, report.lost_processes));
   object.Set("observer", observer);
@@ -301,7 +325,8 @@ Session& sessionOf(const Napi::CallbackInfo& info) {
   return *fromHandle<Handle>(info[0], Session::kTag, "sampler").session;
 }
 
-// samplerStart({pids, intervalMs, budgetPercent, segments}, onSample): a handle.
+// samplerStart({pids, intervalMs, budgetPercent, segments, tree, mark, startCreditMs}, onSample): a
+// handle.
 Napi::Value samplerStart(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsObject() || !info[1].IsFunction())
@@ -310,6 +335,9 @@ Napi::Value samplerStart(const Napi::CallbackInfo& info) {
   SamplerOptions options;
   options.interval_ms = given.Get("intervalMs").ToNumber().DoubleValue();
   options.budget_percent = given.Get("budgetPercent").ToNumber().DoubleValue();
+  options.tree = given.Get("tree").ToBoolean().Value();
+  options.mark = stringArgument(given.Get("mark"), "mark");
+  options.start_credit_ms = given.Get("startCreditMs").ToNumber().DoubleValue();
   const auto segments = given.Get("segments").As<Napi::Array>();
   for (uint32_t i = 0; i < segments.Length(); i++)
     options.segments.push_back(stringArgument(segments.Get(i), "segment"));

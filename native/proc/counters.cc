@@ -124,7 +124,7 @@ void parseStatus(std::string_view text, Counters& counters) {
     counters.shared_bytes = counters.rss_file_bytes + counters.rss_shmem_bytes;
 }
 
-void parseStat(std::string_view text, Counters& counters) {
+StatLine parseStatLine(std::string_view text) {
   // The name is raw: spaces, parentheses and newlines included. Nothing after it has a parenthesis,
   // so it ends at the last one.
   const size_t open = text.find('('), close = text.rfind(')');
@@ -135,22 +135,41 @@ void parseStat(std::string_view text, Counters& counters) {
   Scanner scanner(text.substr(close + 1));
   const std::string_view state = scanner.word();
   if (state.size() != 1) throwMalformedLine("stat", 1, text);
-  uint64_t fields[23] = {};  // numbered as in proc(5): 4 is ppid, 14 utime, 15 stime, 22 starttime
-  for (int i = 4; i <= 22; i++) {
+  uint64_t fields[25] = {};  // numbered as in proc(5)
+  for (int i = 4; i <= 24; i++) {
     scanner.skipBlanks();
-    const bool negative = scanner.skip('-');  // tty and nice may be
+    const bool negative = scanner.skip('-');  // tty, nice and times of children may be
     if (!scanner.decimal(fields[i])) throwMalformedLine("stat", 1, text);
     if (negative) fields[i] = 0;
   }
-  if (fields[4] > INT32_MAX) throwMalformedLine("stat", 1, text);
-  counters.pid = static_cast<pid_t>(pid);
-  counters.name = text.substr(open + 1, close - open - 1);
-  counters.state = state[0];
-  counters.parent_pid = static_cast<pid_t>(fields[4]);
-  counters.user_ticks = static_cast<double>(fields[14]);
-  counters.system_ticks = static_cast<double>(fields[15]);
-  counters.threads = static_cast<double>(fields[20]);
-  counters.start_time_ticks = static_cast<double>(fields[22]);
+  for (const int i : {4, 5, 6})
+    if (fields[i] > INT32_MAX) throwMalformedLine("stat", 1, text);
+  StatLine line;
+  line.pid = static_cast<pid_t>(pid);
+  line.name = text.substr(open + 1, close - open - 1);
+  line.state = state[0];
+  line.parent_pid = static_cast<pid_t>(fields[4]);
+  line.process_group = static_cast<pid_t>(fields[5]);
+  line.session = static_cast<pid_t>(fields[6]);
+  line.ended_children_work = fields[11] + fields[13] + fields[16] + fields[17];
+  line.user_ticks = fields[14];
+  line.system_ticks = fields[15];
+  line.threads = fields[20];
+  line.start_time_ticks = fields[22];
+  line.rss_pages = fields[24];
+  return line;
+}
+
+void parseStat(std::string_view text, Counters& counters) {
+  StatLine line = parseStatLine(text);
+  counters.pid = line.pid;
+  counters.name = std::move(line.name);
+  counters.state = line.state;
+  counters.parent_pid = line.parent_pid;
+  counters.user_ticks = static_cast<double>(line.user_ticks);
+  counters.system_ticks = static_cast<double>(line.system_ticks);
+  counters.threads = static_cast<double>(line.threads);
+  counters.start_time_ticks = static_cast<double>(line.start_time_ticks);
 }
 
 Statm parseStatm(std::string_view text, uint64_t page_size_bytes) {

@@ -56,6 +56,19 @@ struct Counters {
   double system_ticks = NAN;
 };
 
+// What /proc/PID/stat says, as far as anybody here asks.
+struct StatLine {
+  pid_t pid = 0, parent_pid = 0, process_group = 0, session = 0;
+  std::string name;  // raw
+  char state = '?';
+  // Of children that were waited for, and of theirs: faults and CPU ticks. They rise when one is.
+  uint64_t ended_children_work = 0;
+  uint64_t user_ticks = 0, system_ticks = 0, threads = 0, start_time_ticks = 0;
+  // On kernels since 6.2 without what each CPU has not yet added: some 100 kB per CPU too low.
+  uint64_t rss_pages = 0;
+};
+StatLine parseStatLine(std::string_view text);
+
 // The three texts by themselves; each fills what it has into `counters`. ERR_MALFORMED names the
 // line.
 void parseStatus(std::string_view text, Counters& counters);

@@ -2,6 +2,7 @@
 #include "proc/pass_clock.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace memdrift {
 
@@ -12,6 +13,10 @@ constexpr int64_t kShortestGapNs = 250'000'000;
 // Credit of a quiet time is kept for so long only: a burst of passes after an hour of rest would be
 // within the budget on average and yet be felt.
 constexpr int64_t kCreditWindowNs = 10'000'000'000;
+// Parts of the group's RSS: a change that a pass should see, and between two ticks one that shows
+// that the group is not at rest.
+constexpr double kChange = 0.002;
+constexpr double kUnrest = 0.001;
 
 }  // namespace
 
@@ -21,8 +26,11 @@ void TickClock::ticked(int64_t now_ns) {
   next_ns_ += (steps + 1) * interval_ns_;
 }
 
-PassClock::PassClock(int64_t start_ns, double budget_percent)
-    : budget_fraction_(budget_percent / 100), now_ns_(start_ns), last_pass_ns_(start_ns) {}
+PassClock::PassClock(int64_t start_ns, double budget_percent, int64_t credit_ns)
+    : budget_fraction_(budget_percent / 100),
+      credit_ns_(static_cast<double>(credit_ns)),
+      now_ns_(start_ns),
+      last_pass_ns_(start_ns) {}
 
 bool PassClock::due(int64_t now_ns, int64_t spent_ns, int64_t predicted_ns) {
   credit_ns_ += budget_fraction_ * static_cast<double>(now_ns - now_ns_);
@@ -38,6 +46,13 @@ bool PassClock::due(int64_t now_ns, int64_t spent_ns, int64_t predicted_ns) {
   if (credit_ns_ >= predicted) return true;
   skipped_++;
   return false;
+}
+
+double PassPlan::costs(double moved_bytes, double sum_rss_bytes) {
+  const double unrest = std::abs(moved_bytes - moved_before_);
+  moved_before_ = moved_bytes;
+  const bool is_at_rest = unrest <= kUnrest * sum_rss_bytes;
+  return is_at_rest && moved_bytes > kChange * sum_rss_bytes ? 1 : 2;
 }
 
 }  // namespace memdrift

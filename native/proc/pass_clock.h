@@ -30,7 +30,8 @@ class TickClock {
 // that the sampler's thread does is taken, ticks and requested passes too.
 class PassClock {
  public:
-  PassClock(int64_t start_ns, double budget_percent);
+  // `credit_ns`: what it has to spend at the beginning.
+  PassClock(int64_t start_ns, double budget_percent, int64_t credit_ns = 0);
 
   // Whether a pass that is expected to cost `predicted_ns` of CPU may start; `spent_ns` is the CPU
   // time of the thread so far.
@@ -46,6 +47,18 @@ class PassClock {
   int64_t spent_ns_ = 0;
   int64_t last_pass_ns_;
   uint64_t skipped_ = 0;
+};
+
+// How much credit is worth a pass now: what it costs, when it would tell of much that is new and
+// that stays; twice that while memory moves, or while nothing has moved (what is shared may change
+// all the same), so that there is credit left for the time when it comes to rest.
+class PassPlan {
+ public:
+  // `moved`: how far the group's counters have moved since their last passes; `sum`: its RSS.
+  double costs(double moved_bytes, double sum_rss_bytes);
+
+ private:
+  double moved_before_ = 0;
 };
 
 }  // namespace memdrift

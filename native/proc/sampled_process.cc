@@ -21,6 +21,24 @@ constexpr double kPassNsPerByte = 12e6 / 1e9;
 constexpr double kPassNsAtLeast = 500e3;
 constexpr double kBlockBytes = 512;  // st_blocks counts in these on every file system
 constexpr size_t kStatusBytes = 8192;
+constexpr size_t kStatBytes = 1024;
+
+// 0: the process has ended.
+size_t readFromStart(const ProcFile& file, char* buffer, size_t size) {
+  ssize_t got;
+  do {
+    got = pread(file.fd(), buffer, size, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0 && errno != ESRCH) throw Error::fromErrno("read", file.path());
+  return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
+// `part` of a Pss, moved as the counter that it is a share of has moved. A share grows and shrinks
+// with it; what was nothing, or has no counter, is not moved.
+double movedShare(double part, double counter_then, double counter_now) {
+  if (!(counter_then > 0) || std::isnan(counter_now)) return part;
+  return part * counter_now / counter_then;
+}
 
 // Pss of the segment's own pages. What a private mapping copied is in its Pss too, but it is the
 // process's.
@@ -85,25 +103,36 @@ bool SampledSegment::is(const MappingRow& row) const noexcept {
   return seen_ && row.inode == inode_ && row.device_major == major_ && row.device_minor == minor_;
 }
 
-SampledProcess::SampledProcess(pid_t pid) : pid_(pid), status_(pid, "status") {
+SampledProcess::SampledProcess(pid_t pid, Detail detail)
+    : pid_(pid), status_(pid, "status"), stat_file_(std::make_unique<ProcFile>(pid, "stat")) {
   rss.exactness = Exactness::kKernel;
-  if (!readStatus() || counters_.state == 'Z' || counters_.state == 'X')
+  // stat first: as long as status, which was opened before it, answers, both are of one process.
+  const bool has_stat = readStat();
+  if (!has_stat || !readStatus() || counters_.state == 'Z' || counters_.state == 'X')
     throw Error(ErrorCode::ERR_GONE, "process " + std::to_string(pid) + " has ended");
+  has_waited_ = false;
+  if (detail == Detail::kStatus) stat_file_.reset();
 }
 
 bool SampledProcess::readStatus() {
-  buffer_.resize(kStatusBytes);
-  ssize_t got;
-  do {
-    got = pread(status_.fd(), buffer_.data(), buffer_.size(), 0);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0 && errno != ESRCH) throw Error::fromErrno("read", status_.path());
-  if (got <= 0) return false;
+  char buffer[kStatusBytes];
+  const size_t length = readFromStart(status_, buffer, sizeof buffer);
+  if (length == 0) return false;
+  std::string_view text(buffer, length);
   // A group list of thousands makes the text longer; memory and state stand before what is cut.
-  size_t length = static_cast<size_t>(got);
-  if (length == buffer_.size()) length = buffer_.rfind('\n') + 1;
+  if (length == sizeof buffer) text = text.substr(0, text.rfind('\n') + 1);
   counters_ = Counters();
-  parseStatus(std::string_view(buffer_).substr(0, length), counters_);
+  parseStatus(text, counters_);
+  return true;
+}
+
+bool SampledProcess::readStat() {
+  char buffer[kStatBytes];
+  const size_t length = readFromStart(*stat_file_, buffer, sizeof buffer);
+  if (length == 0) return false;
+  StatLine line = parseStatLine({buffer, length});
+  has_waited_ |= line.ended_children_work > stat_.ended_children_work;
+  stat_ = std::move(line);
   return true;
 }
 
@@ -116,10 +145,11 @@ bool SampledProcess::tick(double at_ms) {
   if (ended()) return false;
   try {
     if (!readStatus() || counters_.state == 'Z' || counters_.state == 'X') return end(at_ms);
+    if (stat_file_ && !readStat()) return end(at_ms);
   } catch (const Error&) {
     return end(at_ms);  // it cannot be followed any more, which for a peak is the same
   }
-  samples_++;
+  if (samples_++ == 0) began_at_ms_ = at_ms;
   const double sampled = counters_.rss_bytes;
   rss.offer(sampled, at_ms);
   // The kernel saw more between two samples than any of them did.
@@ -147,6 +177,9 @@ Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) c
   shares.pss_bytes = rollup[SmapsField::pss_bytes];
   shares.uss_bytes = rollup.ussBytes();
   shares.swap_bytes = rollup[SmapsField::swap_bytes];
+  shares.pss_anon_bytes = rollup[SmapsField::pss_anon_bytes];
+  shares.pss_file_bytes = rollup[SmapsField::pss_file_bytes];
+  shares.pss_shmem_bytes = rollup[SmapsField::pss_shmem_bytes];
   return shares;
 }
 
@@ -169,7 +202,8 @@ SampledProcess::PassOutcome SampledProcess::pass(double at_ms,
   pss.offer(shares.pss_bytes, at_ms);
   uss.offer(shares.uss_bytes, at_ms);
   shares_ = std::move(shares);
-  rss_anon_at_pass_ = knownOrZero(counters_.rss_anon_bytes);
+  at_pass_ = counters_;
+  passed_at_ms_ = at_ms;
   pass_cost_ns_ = threadCpuNs() - before_ns;
   return PassOutcome::kRead;
 }
@@ -189,7 +223,38 @@ double SampledProcess::ownBytes(const std::vector<SampledSegment>& segments) con
   double own = shares_.pss_bytes;
   for (size_t i = 0; i < segments.size(); i++)
     if (!std::isnan(segments[i].residentBytes())) own -= shares_.segment_pss_bytes[i];
-  return std::max(0.0, own + anon_now - rss_anon_at_pass_);
+  return std::max(0.0, own + anon_now - knownOrZero(at_pass_.rss_anon_bytes));
+}
+
+double SampledProcess::pssNowBytes() const {
+  if (denied_ || passes_ == 0) return NAN;
+  const double anon_moved =
+      knownOrZero(counters_.rss_anon_bytes) - knownOrZero(at_pass_.rss_anon_bytes);
+  double now;
+  if (std::isnan(shares_.pss_anon_bytes)) {
+    now = shares_.pss_bytes + anon_moved;
+  } else {
+    // New anonymous pages are its own until it forks; gone ones were as shared as the rest.
+    const double anon =
+        anon_moved >= 0
+            ? shares_.pss_anon_bytes + anon_moved
+            : movedShare(shares_.pss_anon_bytes, at_pass_.rss_anon_bytes, counters_.rss_anon_bytes);
+    now = anon +
+          movedShare(shares_.pss_file_bytes, at_pass_.rss_file_bytes, counters_.rss_file_bytes) +
+          movedShare(shares_.pss_shmem_bytes, at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes);
+  }
+  return std::clamp(now, 0.0, std::max(0.0, knownOrZero(counters_.rss_bytes)));
+}
+
+double SampledProcess::movedSincePassBytes() const {
+  if (denied_) return 0;
+  if (passes_ == 0) return knownOrZero(counters_.rss_bytes);
+  const auto moved = [](double then, double now) {
+    return std::abs(knownOrZero(now) - knownOrZero(then));
+  };
+  return moved(at_pass_.rss_anon_bytes, counters_.rss_anon_bytes) +
+         moved(at_pass_.rss_file_bytes, counters_.rss_file_bytes) +
+         moved(at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes);
 }
 
 }  // namespace memdrift

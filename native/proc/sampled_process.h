@@ -7,7 +7,9 @@
 
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proc/counters.h"
@@ -56,6 +58,8 @@ class SampledSegment {
 // What one read of smaps (or smaps_rollup) says of a process; bytes.
 struct Shares {
   double rss_bytes = NAN, pss_bytes = NAN, uss_bytes = NAN, swap_bytes = NAN;
+  // What makes up Pss; since 5.9.
+  double pss_anon_bytes = NAN, pss_file_bytes = NAN, pss_shmem_bytes = NAN;
   // By segment: Pss of the segment's own pages in this process. Copies that a private mapping made
   // are not the segment's.
   std::vector<double> segment_pss_bytes;
@@ -63,9 +67,12 @@ struct Shares {
 
 class SampledProcess {
  public:
+  // kWithStat: /proc/PID/stat too at every tick, for what schedulers read there.
+  enum class Detail { kStatus, kWithStat };
+
   // Throws ERR_GONE, ERR_DENIED (/proc hides it). From here on the process is meant, not its pid:
   // the open file answers ESRCH once it ended, whoever gets the number next.
-  explicit SampledProcess(pid_t pid);
+  explicit SampledProcess(pid_t pid, Detail detail = Detail::kStatus);
 
   // Reads the counters; false when the process has ended, and from then on.
   bool tick(double at_ms);
@@ -79,12 +86,23 @@ class SampledProcess {
   // shares of the last pass, moved by what RssAnon has changed since. Before the first pass only
   // RssAnon is known, so it is too low; NaN when the process is denied.
   double ownBytes(const std::vector<SampledSegment>& segments) const;
+  // Pss now: that of the last pass, its parts moved as RssAnon, RssFile and RssShmem have moved
+  // since. NaN before the first pass and while the process is denied.
+  double pssNowBytes() const;
+  // How far the counters have moved since the last pass: all of RSS before the first.
+  double movedSincePassBytes() const;
 
   pid_t pid() const { return pid_; }
+  // As of the last tick; without kWithStat only what was read when it began.
+  const StatLine& stat() const { return stat_; }
+  // Whether ticks since the last call found more work of children that were waited for.
+  bool takeHasWaited() { return std::exchange(has_waited_, false); }
+  double passedAtMs() const { return passed_at_ms_; }
   const Counters& counters() const { return counters_; }
   const Shares& shares() const { return shares_; }
   bool denied() const { return denied_; }
   bool ended() const { return !std::isnan(ended_at_ms_); }
+  double beganAtMs() const { return began_at_ms_; }  // the first tick
   double endedAtMs() const { return ended_at_ms_; }
   uint64_t samples() const { return samples_; }
   uint64_t passes() const { return passes_; }
@@ -93,16 +111,21 @@ class SampledProcess {
 
  private:
   bool readStatus();
+  bool readStat();
   Shares readShares(const std::vector<SampledSegment>& segments) const;
   bool end(double at_ms);
 
   pid_t pid_;
   ProcFile status_;
-  std::string buffer_;
+  std::unique_ptr<ProcFile> stat_file_;
   Counters counters_;
+  StatLine stat_;
+  bool has_waited_ = false;
   Shares shares_;
-  double rss_anon_at_pass_ = NAN;
+  Counters at_pass_;
+  double passed_at_ms_ = NAN;
   int64_t pass_cost_ns_ = 0;
+  double began_at_ms_ = NAN;
   double ended_at_ms_ = NAN;
   bool denied_ = false;
   uint64_t samples_ = 0;

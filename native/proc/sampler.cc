@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -20,11 +21,23 @@ int64_t monotonicNs() {
       .count();
 }
 
+// Of those that ended so many at least are remembered, the largest; twice as many at most.
+constexpr size_t kRemembered = 10'000;
+
+SamplerReport::Process reportOf(const SampledProcess& p) {
+  const Counters& c = p.counters();
+  return {p.pid(),     c.parent_pid, c.name,        static_cast<double>(p.stat().start_time_ticks),
+          p.samples(), p.passes(),   p.beganAtMs(), p.endedAtMs(),
+          p.denied(),  p.rss,        p.rss_anon,    p.shared,
+          p.pss,       p.uss};
+}
+
 }  // namespace
 
 Sampler::Sampler(SamplerOptions options, std::function<void(SamplerEvent)> deliver)
     : options_(std::move(options)), deliver_(std::move(deliver)) {
   for (const std::string& path : options_.segments) segments_.emplace_back(path);
+  if (options_.tree) tree_ = std::make_unique<TreeScan>(options_.mark);
 }
 
 Sampler::~Sampler() {
@@ -33,7 +46,7 @@ Sampler::~Sampler() {
 }
 
 void Sampler::add(pid_t pid) {
-  auto process = std::make_unique<SampledProcess>(pid);
+  auto process = std::make_unique<SampledProcess>(pid, detail());
   const std::lock_guard lock(mutex_);
   inbox_.added.push_back(std::move(process));
 }
@@ -47,7 +60,8 @@ void Sampler::remove(pid_t pid) {
 void Sampler::start() {
   start_ns_ = monotonicNs();
   ticks_ = TickClock(start_ns_, static_cast<int64_t>(options_.interval_ms * 1e6));
-  budget_ = PassClock(start_ns_, options_.budget_percent);
+  budget_ = PassClock(start_ns_, options_.budget_percent,
+                      static_cast<int64_t>(options_.start_credit_ms * 1e6));
   // A signal of the process must not be handled here: its handlers expect other threads.
   sigset_t all, before;
   sigfillset(&all);
@@ -95,15 +109,29 @@ void Sampler::take(Inbox& inbox) {
     const auto at = std::find_if(live_.begin(), live_.end(),
                                  [pid](const auto& process) { return process->pid() == pid; });
     if (at == live_.end()) continue;
-    past_.push_back(std::move(*at));
+    bury(**at);
     live_.erase(at);
   }
   for (auto& process : inbox.added) {
     const bool known = std::any_of(live_.begin(), live_.end(), [&](const auto& other) {
       return other->pid() == process->pid() && other->tick(nowMs());
     });
-    if (!known) live_.push_back(std::move(process));
+    if (known) continue;
+    if (tree_) tree_->addRoot(process->pid());
+    live_.push_back(std::move(process));
   }
+}
+
+// Ended, or followed no more: what remains is what the report needs.
+void Sampler::bury(const SampledProcess& process) {
+  past_.push_back(reportOf(process));
+  if (past_.size() < 2 * kRemembered) return;
+  const auto larger = [](const auto& a, const auto& b) {
+    return knownOrZero(a.rss.bytes) > knownOrZero(b.rss.bytes);
+  };
+  std::nth_element(past_.begin(), past_.begin() + kRemembered, past_.end(), larger);
+  forgotten_ += past_.size() - kRemembered;
+  past_.resize(kRemembered);
 }
 
 void Sampler::run() {
@@ -113,7 +141,7 @@ void Sampler::run() {
     if (inbox.stop) return finish(std::move(inbox.tickets));
     if (ticks_.due(monotonicNs())) tick();
     const bool wanted = !inbox.tickets.empty();
-    if (!wanted && !budget_.due(monotonicNs(), threadCpuNs(), predictedPassNs())) continue;
+    if (!wanted && !budget_.due(monotonicNs(), threadCpuNs(), creditForPassNs())) continue;
     auto result = pass();
     if (wanted) deliver_(PassDone{std::move(inbox.tickets), std::move(result)});
   }
@@ -139,11 +167,64 @@ std::vector<SegmentSize> Sampler::segmentSizes() const {
 // Reads every process's counters; processes that ended move to the past and are counted as lost.
 bool Sampler::tickAll(double at_ms) {
   const size_t before = live_.size();
-  for (auto& process : live_)
-    if (!process->tick(at_ms)) past_.push_back(std::move(process));
+  for (auto& process : live_) {
+    if (process->tick(at_ms)) continue;
+    if (tree_) unwaited_[process->counters().parent_pid]++;
+    bury(*process);
+    process.reset();
+  }
   std::erase(live_, nullptr);
   lost_ += before - live_.size();
+  if (tree_) discover(at_ms);
   return before == live_.size();
+}
+
+void Sampler::discover(double at_ms) {
+  countEarlyEnds();
+  std::vector<pid_t> members;
+  for (const auto& process : live_) members.push_back(process->pid());
+  for (const StatLine& line : tree_->find(members)) follow(line, at_ms);
+}
+
+void Sampler::follow(const StatLine& line, double at_ms) {
+  try {
+    auto process = std::make_unique<SampledProcess>(line.pid, SampledProcess::Detail::kWithStat);
+    const bool same = process->stat().start_time_ticks == line.start_time_ticks;
+    if (same && process->tick(at_ms)) {
+      // Its whole life was in the tree, so any child that it has waited for was too.
+      if (process->stat().ended_children_work > 0 && at_ms > 0) early_ends_++;
+      return live_.push_back(std::move(process));
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::ERR_GONE) {
+      unfollowed_++;
+      return;
+    }
+  }
+  early_ends_++;
+  unwaited_[line.parent_pid]++;
+}
+
+// A parent that has waited for a child has waited for one that was known to have ended, or for one
+// that nobody saw.
+void Sampler::countEarlyEnds() {
+  for (const auto& process : live_) {
+    if (!process->takeHasWaited()) continue;
+    const auto known = unwaited_.find(process->pid());
+    if (known == unwaited_.end()) {
+      early_ends_++;
+    } else if (--known->second == 0) {
+      unwaited_.erase(known);
+    }
+  }
+}
+
+EarlyEnds Sampler::earlyEnds() const {
+  EarlyEnds ends{early_ends_, NAN};
+  if (!tree_) return ends;
+  if (const auto unseen = tree_->unseenPids())
+    ends.at_most = static_cast<double>(early_ends_ + *unseen);
+  return ends;
 }
 
 template <typename Look>
@@ -155,6 +236,30 @@ void Sampler::offerFootprint(const Look& look) {
   sum_rss_then_ = look.sum_rss_bytes;
 }
 
+Sample::Process Sampler::rowOf(const SampledProcess& process) const {
+  const Counters& c = process.counters();
+  const StatLine& stat = process.stat();
+  Sample::Process row{process.pid(),
+                      c.parent_pid,
+                      c.name,
+                      static_cast<double>(stat.start_time_ticks),
+                      c.rss_bytes,
+                      c.rss_anon_bytes,
+                      c.rss_file_bytes,
+                      c.rss_shmem_bytes,
+                      c.swap_bytes,
+                      c.shared_bytes,
+                      NAN,
+                      NAN,
+                      process.pssNowBytes(),
+                      process.shares().uss_bytes,
+                      process.passedAtMs()};
+  if (!tree_) return row;
+  row.stat_rss_bytes = static_cast<double>(stat.rss_pages) * page_bytes_;
+  row.cpu_ms = static_cast<double>(stat.user_ticks + stat.system_ticks) * ms_per_tick_;
+  return row;
+}
+
 void Sampler::tick() {
   const int64_t now_ns = monotonicNs();
   ticks_.ticked(now_ns);
@@ -164,14 +269,13 @@ void Sampler::tick() {
   lookAtSegments();
   samples_++;
   for (const auto& process : live_) {
-    const Counters& c = process->counters();
-    sample.processes.push_back({process->pid(), c.rss_bytes, c.rss_anon_bytes, c.rss_file_bytes,
-                                c.rss_shmem_bytes, c.swap_bytes});
-    sample.sum_rss_bytes += knownOrZero(c.rss_bytes);
+    sample.processes.push_back(rowOf(*process));
+    sample.sum_rss_bytes += knownOrZero(process->counters().rss_bytes);
   }
   sample.segments = segmentSizes();
   sample.footprint_bytes = footprintBytes();
   sample.lost_processes = lost_;
+  sample.early_ends = earlyEnds();
   offerFootprint(sample);
   deliver_(std::move(sample));
 }
@@ -181,6 +285,17 @@ double Sampler::footprintBytes() const {
   for (const auto& process : live_) sum += process->ownBytes(segments_);
   for (const auto& segment : segments_) sum += knownOrZero(segment.residentBytes());
   return sum;
+}
+
+// Without a tree passes are made as often as the budget allows.
+int64_t Sampler::creditForPassNs() {
+  if (!tree_) return predictedPassNs();
+  double moved = 0, sum = 0;
+  for (const auto& process : live_) {
+    moved += process->movedSincePassBytes();
+    sum += knownOrZero(process->counters().rss_bytes);
+  }
+  return static_cast<int64_t>(plan_.costs(moved, sum) * static_cast<double>(predictedPassNs()));
 }
 
 int64_t Sampler::predictedPassNs() const {
@@ -253,12 +368,11 @@ void Sampler::finishPass(PassResult& result) {
 
 SamplerReport Sampler::report() const {
   SamplerReport report;
-  const auto addProcess = [&report](const ProcessPointer& p) {
-    report.processes.push_back({p->pid(), p->samples(), p->passes(), p->endedAtMs(), p->denied(),
-                                p->rss, p->rss_anon, p->shared, p->pss, p->uss});
-  };
-  for (const auto& process : live_) addProcess(process);
-  for (const auto& process : past_) addProcess(process);
+  for (const auto& process : live_) report.processes.push_back(reportOf(*process));
+  report.processes.insert(report.processes.end(), past_.begin(), past_.end());
+  report.forgotten_processes = forgotten_;
+  report.unfollowed_processes = unfollowed_;
+  report.early_ends = earlyEnds();
   for (const auto& segment : segments_)
     report.segments.push_back({segment.path(), segment.peakBytes()});
   report.footprint = footprint_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <functional>
@@ -12,11 +13,13 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "proc/pass_clock.h"
 #include "proc/sampled_process.h"
+#include "proc/tree_scan.h"
 
 namespace memdrift {
 
@@ -24,6 +27,11 @@ struct SamplerOptions {
   double interval_ms = 100;
   double budget_percent = 1;  // of one core, for everything that the thread does; 0: no own passes
   std::vector<std::string> segments;
+  // Follows all that descend from the processes that are added, also what is made later.
+  bool tree = false;
+  std::string mark;  // see TreeScan
+  // CPU time for passes that the thread has at its beginning, as if it had waited for it.
+  double start_credit_ms = 0;
 };
 
 struct SegmentSize {
@@ -31,11 +39,26 @@ struct SegmentSize {
   double resident_bytes;
 };
 
+// Processes of the tree that ended before a tick saw them: those that a list still showed, and one
+// for each time that a parent was found to have waited for a child that nobody knew. There may be
+// as many as pids were given out on the system and never seen; NaN: not known.
+struct EarlyEnds {
+  uint64_t at_least = 0;
+  double at_most = NAN;
+};
+
 // One look at the counters. Times are milliseconds since the sampler began; NaN: not known.
 struct Sample {
   struct Process {
-    pid_t pid;
+    pid_t pid, parent_pid;
+    std::string name;
+    double start_time_ticks;
     double rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, swap_bytes;
+    double shared_bytes;    // RssFile + RssShmem, as statm has it
+    double stat_rss_bytes;  // field 24 of stat; NaN, like cpu_ms, unless a tree is followed
+    double cpu_ms;
+    double pss_bytes;  // moved from the last pass to now; NaN before there was one
+    double uss_bytes, passed_at_ms;
   };
   double at_ms = 0;
   std::vector<Process> processes;
@@ -44,6 +67,7 @@ struct Sample {
   double footprint_bytes = NAN;
   Exactness footprint_exactness = Exactness::kEstimated;
   uint64_t lost_processes = 0;
+  EarlyEnds early_ends;
 };
 
 // One look at smaps of every process.
@@ -67,9 +91,12 @@ struct PassResult {
 
 struct SamplerReport {
   struct Process {
-    pid_t pid;
+    pid_t pid, parent_pid;
+    std::string name;  // as it was last
+    double start_time_ticks;
     uint64_t samples, passes;
-    double ended_at_ms;
+    double began_at_ms, ended_at_ms;  // followed from and until
+
     bool denied;
     Peak rss, rss_anon, shared, pss, uss;
   };
@@ -79,6 +106,9 @@ struct SamplerReport {
   };
   std::vector<Process> processes;
   std::vector<Segment> segments;
+  uint64_t forgotten_processes = 0;   // ended and smaller than all that are in the list
+  uint64_t unfollowed_processes = 0;  // could not be opened: too many files, mostly
+  EarlyEnds early_ends;
   Peak footprint;
   double sum_rss_bytes_then = NAN;
   double cpu_ms = 0, wall_ms = 0;
@@ -127,6 +157,16 @@ class Sampler {
   void take(Inbox& inbox);
   void tick();
   bool tickAll(double at_ms);
+  void discover(double at_ms);
+  void follow(const StatLine& line, double at_ms);
+  void countEarlyEnds();
+  EarlyEnds earlyEnds() const;
+  void bury(const SampledProcess& process);
+  SampledProcess::Detail detail() const {
+    return tree_ ? SampledProcess::Detail::kWithStat : SampledProcess::Detail::kStatus;
+  }
+  Sample::Process rowOf(const SampledProcess& process) const;
+  int64_t creditForPassNs();
   std::shared_ptr<const PassResult> pass();
   bool passOver(SampledProcess& process, PassResult& result);
   void finishPass(PassResult& result);
@@ -143,6 +183,8 @@ class Sampler {
 
   const SamplerOptions options_;
   const std::function<void(SamplerEvent)> deliver_;
+  const double page_bytes_ = static_cast<double>(sysconf(_SC_PAGESIZE));
+  const double ms_per_tick_ = 1000.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
   std::thread thread_;
   std::mutex mutex_;  // guards inbox_, next_ticket_
   std::condition_variable wake_;
@@ -155,7 +197,12 @@ class Sampler {
   PassClock budget_{0, 0};
   std::vector<SampledSegment> segments_;
   std::vector<ProcessPointer> live_;
-  std::vector<ProcessPointer> past_;  // ended or removed: they keep their peaks
+  std::vector<SamplerReport::Process> past_;  // ended or removed: they keep their peaks
+  uint64_t forgotten_ = 0, unfollowed_ = 0;
+  std::unique_ptr<TreeScan> tree_;
+  std::unordered_map<pid_t, uint64_t> unwaited_;  // children that ended, by parent
+  uint64_t early_ends_ = 0;
+  PassPlan plan_;
   Peak footprint_;
   double sum_rss_then_ = NAN;
   uint64_t samples_ = 0, passes_ = 0, lost_ = 0;

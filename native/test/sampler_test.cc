@@ -92,6 +92,23 @@ TEST(PassClock, HasNoPassesOfItsOwnWithoutABudget) {
   EXPECT_FALSE(clock.due(3600 * kSecond, 0, 0));
 }
 
+TEST(PassClock, HasTheCreditThatItWasGiven) {
+  PassClock clock(0, 1, 50 * kMs);
+  EXPECT_TRUE(clock.due(kSecond, 0, 50 * kMs));
+  PassClock without(0, 1);
+  EXPECT_FALSE(without.due(kSecond, 0, 50 * kMs));
+}
+
+TEST(PassPlan, KeepsCreditForTheTimeWhenMemoryComesToRest) {
+  PassPlan plan;
+  EXPECT_EQ(plan.costs(100, 100), 2);  // the group grows
+  EXPECT_EQ(plan.costs(200, 200), 2);
+  EXPECT_EQ(plan.costs(200, 200), 1);  // and rests: a pass would tell all of it
+  EXPECT_EQ(plan.costs(0, 200), 2);    // which it did
+  EXPECT_EQ(plan.costs(0, 200), 2);
+  EXPECT_EQ(plan.costs(0.1, 200), 2);  // too little to be worth one
+}
+
 TEST(Peak, KeepsTheFirstTimeOfTheHighestValueAndIgnoresTheUnknown) {
   Peak peak;
   peak.offer(NAN, 1);

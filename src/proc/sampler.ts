@@ -21,6 +21,18 @@ export interface SamplerOptions {
   readonly budgetPercent?: number;
   /** Files of shared memory that the group owns: their resident pages count once, mapped or not. */
   readonly segments?: readonly string[];
+  /**
+   * Also all that descend from `pids`, found as they are made; what lives for two intervals is
+   * never missed. What ended sooner is counted in `endedEarly`. Default false.
+   */
+  readonly tree?: boolean;
+  /**
+   * For a tree: NAME=value that its processes have in their environment, by which those are known
+   * that lost their parent before it was seen. Default none: by process group and session.
+   */
+  readonly mark?: string;
+  /** CPU time that passes have at the beginning, as if it had been saved up. Default 0. */
+  readonly startCreditMs?: number;
 }
 
 /**
@@ -72,6 +84,9 @@ export class Sampler {
         [0, 100],
       ),
       segments,
+      tree: options.tree ?? false,
+      mark: checkedMark(options.mark ?? ''),
+      startCreditMs: inRange('startCreditMs', options.startCreditMs ?? 0, [0, 60_000]),
     };
     this.#handle = binding().samplerStart(native, (sample) => this.#deliver(sample));
   }
@@ -155,4 +170,11 @@ function checkPath(path: string): void {
     `Segment ${JSON.stringify(path)} is not an absolute path of a file, such as /dev/shm/name.`,
     { path },
   );
+}
+
+function checkedMark(mark: string): string {
+  if (mark === '' || /^[^=\0]+=[^\0]*$/.test(mark)) return mark;
+  throw new MemdriftError('ERR_INVALID', `mark ${JSON.stringify(mark)} is not NAME=value.`, {
+    mark,
+  });
 }

@@ -1,15 +1,22 @@
 import { execFile } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { isMemdriftError } from '../../src/errors.ts';
-import { Sampler, type SamplerReport } from '../../src/proc/sampler.ts';
+import {
+  type Sample,
+  Sampler,
+  type SamplerOptions,
+  type SamplerReport,
+} from '../../src/proc/sampler.ts';
 import { Children, idleScript } from '../children.ts';
 
 const root = join(import.meta.dirname, '../..');
 const children = new Children();
 const files: string[] = [];
+
+type SampleRow = Sample['processes'][number];
 
 afterEach(async () => {
   await children.endAll();
@@ -190,5 +197,103 @@ describe('Sampler', () => {
     writeFileSync(file, script);
     const run = promisify(execFile)(process.execPath, [file], { cwd: root });
     await expect(run).rejects.toMatchObject({ code: 3, stdout: 'boom\n' });
+  });
+});
+
+describe('Sampler of a tree', () => {
+  const samplers: Sampler[] = [];
+  afterEach(async () => {
+    for (const sampler of samplers.splice(0)) await sampler.stop();
+  });
+
+  function follow(pids: number[], options: SamplerOptions = {}): Sampler {
+    const sampler = new Sampler({ intervalMs: 10, budgetPercent: 0, ...options, pids, tree: true });
+    samplers.push(sampler);
+    return sampler;
+  }
+
+  /** The first row of a sample that `wanted` is true of. */
+  function seen(sampler: Sampler, wanted: (row: SampleRow, sample: Sample) => boolean) {
+    return new Promise<SampleRow>((resolve) => {
+      sampler.on('sample', (sample) => {
+        const found = sample.processes.find((row) => wanted(row, sample));
+        if (found) resolve(found);
+      });
+    });
+  }
+
+  test('finds what is made later, and its children', async () => {
+    const shell = await children.run('sh', ['-c', 'echo ready; read x; sh -c "sleep 1000; :"']);
+    const sampler = follow([shell.pid]);
+    const sleeping = seen(sampler, ({ name }) => name === 'sleep');
+    shell.process.stdin?.write('go\n');
+    const { pid, parentPid } = await sleeping;
+    const middle = await seen(sampler, (row) => row.pid === parentPid);
+    expect(middle).toMatchObject({ name: 'sh', parentPid: shell.pid });
+    const report = await sampler.stop();
+    process.kill(pid);
+    expect(report.processes.map((one) => one.pid).sort()).toEqual(
+      [shell.pid, parentPid, pid].sort(),
+    );
+    expect(report.endedEarly.atLeast).toBe(0);
+  });
+
+  test('a process that runs another program is the same with another name', async () => {
+    const shell = await children.run('sh', ['-c', 'echo ready; read x; exec sleep 1000']);
+    const sampler = follow([shell.pid]);
+    const before = await seen(sampler, ({ name }) => name === 'sh');
+    shell.process.stdin?.write('go\n');
+    const after = await seen(sampler, ({ name }) => name === 'sleep');
+    expect(after).toMatchObject({ pid: before.pid, startTimeTicks: before.startTimeTicks });
+    expect((await sampler.stop()).processes).toHaveLength(1);
+  });
+
+  test('an orphan stays in it, with its new parent', async () => {
+    const shell = await children.run('sh', [
+      '-c',
+      'echo ready; read x; (tail -f /dev/null & read y)',
+    ]);
+    const sampler = follow([shell.pid]);
+    shell.process.stdin?.write('go\n');
+    const { pid } = await seen(sampler, ({ name }) => name === 'tail');
+    shell.process.stdin?.write('end\n');
+    const orphan = await seen(sampler, (row, { processes }) => {
+      return row.pid === pid && processes.every((other) => other.pid !== row.parentPid);
+    });
+    process.kill(pid);
+    expect(orphan.name).toBe('tail');
+  });
+
+  test('counts children that nobody saw, by what their parent has waited for', async () => {
+    const parent = await children.node(
+      "console.log('ready'); process.stdin.on('data', () => {" +
+        " require('node:child_process').spawnSync('true'); console.log('done'); })",
+    );
+    const sampler = follow([parent.pid], { intervalMs: 3_600_000 });
+    await sampler.pass();
+    for (let i = 0; i < 3; i++) {
+      await parent.ask('go');
+      await sampler.pass();
+    }
+    const { endedEarly, lostProcesses } = await sampler.stop();
+    expect(endedEarly.atLeast).toBe(3);
+    expect(endedEarly.atMost).toBeGreaterThanOrEqual(3);
+    expect(lostProcesses).toBe(0);
+  });
+
+  test('has what schedulers read', async () => {
+    const { pid } = await children.run('sh', ['-c', 'echo ready; read x']);
+    const sampler = follow([pid], { startCreditMs: 1000, budgetPercent: 1 });
+    const row = await seen(sampler, ({ pssBytes }) => pssBytes !== null);
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1').split(' ');
+    const [, , shared] = readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ');
+    expect(row.startTimeTicks).toBe(Number(stat[21]));
+    expect(row.statRssBytes).toBe(Number(stat[23]) * 4096);
+    expect(row.sharedBytes).toBe(Number(shared) * 4096);
+    expect(row.pssBytes).toBeLessThanOrEqual(row.rssBytes as number);
+  });
+
+  test('refuses a mark that is no variable', () => {
+    expect(() => new Sampler({ tree: true, mark: 'MEMDRIFT' })).toThrow(/NAME=value/);
   });
 });
