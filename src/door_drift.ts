@@ -13,6 +13,8 @@ export interface NativeMallocArena {
   readonly chunks: number;
   readonly all: NativeMallocPart;
   readonly inUse: NativeMallocPart;
+  /** A part of `inUse`: contents of ArrayBuffers. */
+  readonly buffers: NativeMallocPart;
   readonly threadCache: NativeMallocPart;
   readonly fastBins: NativeMallocPart;
   readonly free: NativeMallocPart;
@@ -38,6 +40,7 @@ export interface NativeMallocReport {
     readonly residentBytes: number | null;
     readonly ranges: Float64Array;
   } | null;
+  readonly buffers: NativeBuffers;
   /** 0: what is in them is not known. */
   readonly threadCaches: number;
   readonly trimBytes: number;
@@ -45,8 +48,25 @@ export interface NativeMallocReport {
   readonly walkMs: number;
 }
 
+/** Contents of ArrayBuffers, of all isolates; those in arenas are with the arenas. */
+export interface NativeBuffers {
+  readonly isWhole: boolean;
+  /** Of those that malloc has. */
+  readonly count: number;
+  readonly lengthBytes: number;
+  readonly inBlocks: NativeMallocPart;
+  /** Starts and ends, in turns, of those that are in no memory of malloc's. */
+  readonly elsewhere: Float64Array;
+}
+
 /** native/door/drift_door.cc */
 export interface DriftBinding {
   /** Waits for a child that looks at this process's heap: 0.2 s per GB, or more. */
   mallocReport(): NativeMallocReport;
+  /** An address in the stack of each thread but the first; `pid` -1 is this process. */
+  threadBlocks(pid: number): Float64Array;
+  /** Resident anonymous bytes of ranges of whole pages; null: the kernel does not say. */
+  residentIn(pid: number, ranges: Float64Array): Float64Array | null;
+  /** Starts and ends, in turns, of what memdrift has mapped for itself in this process. */
+  ownRanges(): Float64Array;
 }

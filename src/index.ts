@@ -27,6 +27,15 @@ export {
   type TableRow,
 } from './capture/capture_model.ts';
 export { Capture, openCapture } from './capture/open_capture.ts';
+export { type Cause, type CauseRow, causes } from './drift/causes.ts';
+export { type ExplainOptions, explain } from './drift/explain.ts';
+export type {
+  ExplainedArena,
+  ExplainedMalloc,
+  ExplainedMapping,
+  ExplainedV8,
+  Explanation,
+} from './drift/explain_model.ts';
 export {
   type AddressRange,
   type MallocArena,
@@ -49,7 +58,6 @@ export {
   experimentOptionsFrom,
 } from './experiment/options.ts';
 export type {
-  Exactness,
   ExperimentProgress,
   ExperimentReport,
   HeapSeries,
@@ -80,6 +88,7 @@ export {
   readCountersAsync,
   type Statm,
 } from './proc/counters.ts';
+export type { Exactness } from './proc/exactness.ts';
 export {
   type Mapping,
   type MappingField,

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <unistd.h>
+
+#include "capture/own_pages.h"
 #include "door/doors.h"
 #include "door/translate.h"
 #include "drift/malloc_report.h"
+#include "drift/process_parts.h"
 
 namespace memdrift::door {
 
@@ -42,6 +46,7 @@ Napi::Value toArena(Napi::Env env, const ArenaReport& arena) {
   object.Set("chunks", toNumber(env, figures.chunks));
   object.Set("all", toPart(env, figures.all));
   object.Set("inUse", toPart(env, figures.in_use));
+  object.Set("buffers", toPart(env, figures.buffers));
   object.Set("threadCache", toPart(env, figures.thread_cache));
   object.Set("fastBins", toPart(env, figures.fast));
   object.Set("free", toPart(env, figures.free));
@@ -64,6 +69,16 @@ Napi::Value toMapped(Napi::Env env, const std::optional<MappedBlocks>& mapped) {
   return object;
 }
 
+Napi::Value toBuffers(Napi::Env env, const MallocReport& report) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("isWhole", report.buffers.is_whole);
+  object.Set("count", toNumber(env, report.buffers.count));
+  object.Set("lengthBytes", toNumber(env, report.buffers.length_bytes));
+  object.Set("inBlocks", toPart(env, report.buffers.in_blocks));
+  object.Set("elsewhere", toRanges(env, report.buffers_elsewhere));
+  return object;
+}
+
 Napi::Value mallocReport(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const MallocReport report = readOwnMalloc();
@@ -75,6 +90,7 @@ Napi::Value mallocReport(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < report.arenas.size(); i++) arenas.Set(i, toArena(env, report.arenas[i]));
   object.Set("arenas", arenas);
   object.Set("mapped", toMapped(env, report.mapped));
+  object.Set("buffers", toBuffers(env, report));
   object.Set("threadCaches", report.thread_caches);
   object.Set("trimBytes", toNumber(env, report.trim_bytes));
   object.Set("forkMs", report.fork_ms);
@@ -82,10 +98,50 @@ Napi::Value mallocReport(const Napi::CallbackInfo& info) {
   return object;
 }
 
+pid_t pidArgument(const Napi::CallbackInfo& info) {
+  return static_cast<pid_t>(integerArgument(info[0], "pid"));
+}
+
+// threadBlocks(pid): addresses; pid -1 is this process.
+Napi::Value threadBlocks(const Napi::CallbackInfo& info) {
+  const std::vector<uint64_t> blocks = findThreadBlocks(pidArgument(info));
+  return toFloat64Array(info.Env(), std::vector<double>(blocks.begin(), blocks.end()));
+}
+
+// residentIn(pid, ranges): bytes of each, or null where the kernel does not say.
+Napi::Value residentIn(const Napi::CallbackInfo& info) {
+  const pid_t pid = pidArgument(info);
+  if (!info[1].IsTypedArray() ||
+      info[1].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array)
+    throw Error(ErrorCode::ERR_INVALID, "ranges is not a Float64Array");
+  const auto numbers = info[1].As<Napi::Float64Array>();
+  std::vector<AddressRange> ranges;
+  ranges.reserve(numbers.ElementLength() / 2);
+  for (size_t i = 0; i + 1 < numbers.ElementLength(); i += 2)
+    ranges.push_back({static_cast<uint64_t>(numbers[i]), static_cast<uint64_t>(numbers[i + 1])});
+  const auto resident = memdrift::residentIn(pid, ranges);
+  if (!resident) return info.Env().Null();
+  return toFloat64Array(info.Env(), std::vector<double>(resident->begin(), resident->end()));
+}
+
+// ownRanges(): starts and ends of what memdrift has mapped for itself in this process.
+Napi::Value ownRanges(const Napi::CallbackInfo& info) {
+  std::vector<AddressRange> ranges;
+  OwnPages::forEach([&](const void* data, size_t bytes) {
+    const auto start = reinterpret_cast<uint64_t>(data);
+    const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    ranges.push_back({start, (start + bytes + page - 1) / page * page});
+  });
+  return toRanges(info.Env(), ranges);
+}
+
 }  // namespace
 
 void exportDrift(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "mallocReport", mallocReport);
+  exportFunction(env, exports, "threadBlocks", threadBlocks);
+  exportFunction(env, exports, "residentIn", residentIn);
+  exportFunction(env, exports, "ownRanges", ownRanges);
 }
 
 }  // namespace memdrift::door

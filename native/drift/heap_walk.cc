@@ -24,7 +24,8 @@ uint64_t HeapWalk::topOf(const Area& area) const {
   return wordAt(arenaOf(area).address + finder_.version().state().top_at);
 }
 
-bool HeapWalk::walk() {
+bool HeapWalk::walk(BufferFinder& buffers) {
+  buffers_ = &buffers;
   ThreadCaches caches(finder_);
   if (!caches.init()) {
     result_.failure = WalkFailure::kNoMemory;
@@ -115,7 +116,10 @@ uint64_t HeapWalk::walkRun(Area& area, ChunkRuns& runs, ThreadCaches& caches) {
     if (!isSound(word, area.chunks_end - chunk)) break;
     const uint64_t bytes = word & ~kChunkFlags;
     const ChunkRuns::Kind kind = kindOf(area, chunk, bytes);
-    if (bytes == caches.chunkBytes() && kind == ChunkRuns::Kind::kInUse) caches.addCandidate(chunk);
+    if (kind == ChunkRuns::Kind::kInUse) {
+      if (bytes == caches.chunkBytes()) caches.addCandidate(chunk);
+      buffers_->look(chunk, bytes);
+    }
     runs.add(kind, chunk);
     chunk += bytes;
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "drift/arena_finder.h"
+#include "drift/buffer_finder.h"
 #include "drift/chunk_runs.h"
 #include "drift/frozen_memory.h"
 #include "drift/malloc_layout.h"
@@ -20,8 +21,8 @@ class HeapWalk {
   HeapWalk(FrozenMemory& memory, ArenaFinder& finder, WalkResult& result)
       : memory_(memory), finder_(finder), result_(result) {}
 
-  // Fills the arenas' figures. False: see result.failure.
-  bool walk();
+  // Fills the arenas' figures; `buffers` looks at what is in use. False: see result.failure.
+  bool walk(BufferFinder& buffers);
 
  private:
   bool markFastChunks(ArenaFigures& arena);
@@ -40,6 +41,7 @@ class HeapWalk {
   FrozenMemory& memory_;
   ArenaFinder& finder_;
   WalkResult& result_;
+  BufferFinder* buffers_ = nullptr;
 };
 
 }  // namespace memdrift

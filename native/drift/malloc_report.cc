@@ -106,6 +106,9 @@ void takeResult(const WalkResult& result, MallocReport& report) {
     const AreaRecord& area = result.areas[i];
     report.arenas[area.arena].ranges.push_back({area.start, area.end});
   }
+  report.buffers = result.buffers;
+  report.buffers_elsewhere.assign(result.elsewhere,
+                                  result.elsewhere + result.buffers.elsewhere_count);
   report.thread_caches = result.thread_caches;
   report.mapped = mappedBlocks(result);
   report.why_estimated = whyEstimated(report, result);

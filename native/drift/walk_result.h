@@ -27,6 +27,7 @@ struct ArenaFigures {
   uint64_t chunks;        // met, of all kinds
   Part all;
   Part in_use;        // with the headers of its chunks
+  Part buffers;       // of that: contents of ArrayBuffers
   Part thread_cache;  // freed, kept in a thread's cache: nobody else gets it, no trim returns it
   Part fast;          // freed, in bins that are merged with their neighbours at a trim
   Part free;
@@ -39,6 +40,8 @@ struct ArenaFigures {
 inline constexpr uint32_t kMostArenas = 8192;
 inline constexpr uint32_t kMostAreas = 65536;
 inline constexpr uint32_t kMostBlocks = 65536 + 1024;
+
+inline constexpr uint32_t kMostElsewhere = 16384;
 
 struct AreaRecord {
   uint64_t start, end;
@@ -63,6 +66,15 @@ struct OwnFigures {
   uint64_t system_bytes, free_bytes, fast_bytes, mapped_bytes, mapped_blocks;
 };
 
+// Contents of ArrayBuffers, of all isolates.
+struct BufferFigures {
+  bool is_whole;             // false: there are more
+  uint64_t count;            // that are blocks of malloc's
+  uint64_t length_bytes;     // of those, as JavaScript has them
+  Part in_blocks;            // that are mappings of their own; what is in arenas is with them
+  uint32_t elsewhere_count;  // in no memory of malloc's
+};
+
 // A mapping of zeros is one that has not begun.
 struct WalkResult {
   std::atomic<WalkPhase> phase;
@@ -74,9 +86,11 @@ struct WalkResult {
   uint64_t block_bytes;    // of blocks that are mappings, as far as they were found
   uint64_t block_resident_bytes;
   OwnFigures own;
+  BufferFigures buffers;
   ArenaFigures arenas[kMostArenas];
   AreaRecord areas[kMostAreas];
-  AddressRange blocks[kMostBlocks];
+  AddressRange blocks[kMostBlocks];  // by address
+  AddressRange elsewhere[kMostElsewhere];
 };
 
 }  // namespace memdrift

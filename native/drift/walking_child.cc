@@ -17,6 +17,7 @@
 #include <ctime>
 
 #include "drift/arena_finder.h"
+#include "drift/buffer_finder.h"
 #include "drift/frozen_memory.h"
 #include "drift/heap_walk.h"
 #include "drift/mapped_blocks.h"
@@ -76,9 +77,16 @@ bool walkAll(const Allocator& allocator, WalkResult& result) {
   ArenaFinder finder(memory, result, allocator.version);
   const auto heap_end = reinterpret_cast<uint64_t>(sbrk(0));
   if (!finder.find(allocator.data, heap_end)) return false;
+  result.buffers.is_whole = true;
+  BufferFinder buffers(memory, finder, result);
+  if (!buffers.init()) {
+    result.failure = WalkFailure::kNoMemory;
+    return false;
+  }
   HeapWalk walk(memory, finder, result);
-  if (!walk.walk()) return false;
+  if (!walk.walk(buffers)) return false;
   if (!findMappedBlocks(memory, finder, result)) result.block_bytes = 0;
+  buffers.count();
   result.knows_zero_pages = memory.knowsZeroPages();
   return true;
 }

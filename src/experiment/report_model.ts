@@ -2,10 +2,8 @@
  * What one run of the experiment found: the contract of `--json FILE` and the model that
  * src/report/experiment_text.ts renders. Sizes are bytes; what cannot be known is null, never 0.
  */
+import type { Exactness } from '../proc/exactness.ts';
 import type { ExperimentOptions } from './options.ts';
-
-/** How a number was obtained: exact, kernel (within its counters' error), sampled, or estimated. */
-export type Exactness = 'exact' | 'kernel' | 'sampled' | 'estimated';
 
 /** A high-water mark with what stands behind it. */
 export interface Peak {

@@ -1,0 +1,158 @@
+/** The rows of causes, of a process that was asked from within. */
+import type { Exactness } from '../proc/exactness.ts';
+import { type Cause, type CauseRow, causeNames } from './causes.ts';
+import type { InsideFacts } from './facts.ts';
+import type { Holder } from './holders.ts';
+import { type MallocParts, partsOfMalloc } from './malloc_causes.ts';
+import { partsOfV8, type V8Parts, type V8Resident } from './v8_causes.ts';
+
+export interface RowSources {
+  readonly facts: InsideFacts;
+  /** Resident bytes by holder. */
+  readonly of: (holder: Holder) => number;
+  readonly v8: V8Resident;
+  /** False: the kernel does not say which pages of a mapping are there. */
+  readonly isMeasured: boolean;
+}
+
+type Row = Omit<CauseRow, 'cause'>;
+
+/** Largest first. */
+export function causeRows(sources: RowSources): CauseRow[] {
+  const { facts, of } = sources;
+  const malloc = partsOfMalloc(facts.malloc, of('malloc'));
+  const v8 = partsOfV8(facts.v8, sources.v8);
+  const rows: Record<Cause, Row> = {
+    ...v8Rows(sources, v8),
+    ...mallocRows(sources, malloc),
+    'thread-stacks': stacksRow(sources),
+    'shared-segment': kernelRow(of, 'shared-segment', 'other processes may map the same pages'),
+    'file-code': kernelRow(
+      of,
+      'file-code',
+      'code and data; other processes share what is unchanged',
+    ),
+    'file-data': kernelRow(of, 'file-data', 'pages of the page cache while they are mapped'),
+    memdrift: kernelRow(of, 'memdrift', 'the addon, and what it mapped for itself'),
+    'kernel-special': kernelRow(of, 'kernel-special', ''),
+  };
+  return inOrder(rows);
+}
+
+/** Rows with their causes, largest first; those whose bytes are elsewhere at the end. */
+export function inOrder(rows: Record<Cause, Row>): CauseRow[] {
+  return causeNames
+    .map((cause) => ({ cause, ...rows[cause] }))
+    .sort((a, b) => (b.bytes ?? -1) - (a.bytes ?? -1));
+}
+
+export function kernelRow(of: RowSources['of'], holder: Holder, detail: string): Row {
+  return { bytes: of(holder), exactness: 'kernel', detail };
+}
+
+function v8Rows(
+  { facts, of, v8: { isolates } }: RowSources,
+  { heapBytes, pooledBytes }: V8Parts,
+): Record<'v8-heap' | 'v8-code' | 'v8-pooled', Row> {
+  const others = isolates - 1;
+  const heap =
+    pooledBytes === null
+      ? `of ${isolates} isolates, with what they keep beyond their heaps`
+      : 'resident of what V8 counts as used once';
+  return {
+    'v8-heap': { bytes: heapBytes, exactness: 'estimated', detail: heap },
+    'v8-pooled': {
+      bytes: pooledBytes,
+      exactness: 'estimated',
+      detail:
+        pooledBytes === null
+          ? `in v8-heap: ${others} more ${others === 1 ? 'isolate has' : 'isolates have'} a heap`
+          : 'resident beyond that: free pages that V8 keeps for a while, and tables',
+    },
+    'v8-code': {
+      bytes: of('v8-code'),
+      exactness: 'kernel',
+      detail: `V8 counts ${facts.v8.codeBytes} bytes of code and metadata`,
+    },
+  };
+}
+
+function mallocRows(
+  sources: RowSources,
+  parts: MallocParts,
+): Record<'array-buffers' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top', Row> {
+  const { malloc } = sources.facts;
+  const { allocator, whyNot, whyEstimated } = malloc;
+  if (whyNot !== null) return unwalkedRows(sources);
+  const isExact = whyEstimated === null && sources.isMeasured;
+  const exactness: Exactness = isExact ? 'exact' : 'estimated';
+  const more = whyEstimated === null ? '' : `; ${whyEstimated}`;
+  const blocks = `${malloc.mapped?.count ?? 'unknown'} mapped blocks`;
+  const arenas = `${malloc.arenas.length} ${malloc.arenas.length === 1 ? 'arena' : 'arenas'}`;
+  return {
+    'array-buffers': buffersRow(sources, parts),
+    'malloc-in-use': {
+      bytes: parts.inUseBytes,
+      exactness,
+      detail: `${allocator}, ${arenas} and ${blocks}${more}`,
+    },
+    'malloc-freed': {
+      bytes: parts.freedBytes,
+      exactness,
+      detail: `malloc_trim(0) would give back ${malloc.trimBytes} bytes, ends of arenas with it`,
+    },
+    'malloc-top': {
+      bytes: parts.topBytes,
+      exactness,
+      detail: 'a trim cuts off the main arena’s only',
+    },
+  };
+}
+
+/** Contents are found by V8's own objects for them; V8's counter says whether all were. */
+function buffersRow({ facts, of, isMeasured }: RowSources, parts: MallocParts): Row {
+  const { buffers, whyEstimated } = facts.malloc;
+  const counted = facts.v8.arrayBuffersBytes;
+  const areAll = buffers.isWhole && buffers.lengthBytes >= 0.98 * counted - 65536;
+  const count = buffers.elsewhere.length / 2;
+  const mapped = count === 0 ? '' : `, and of ${count} that are mappings`;
+  const isExact = areAll && whyEstimated === null && isMeasured;
+  return {
+    bytes: parts.arrayBufferBytes + of('array-buffers'),
+    exactness: isExact ? 'exact' : 'estimated',
+    detail: areAll
+      ? `resident of ${buffers.lengthBytes} bytes in ${buffers.count} buffers${mapped}`
+      : `V8 counts ${counted} bytes, of which ${buffers.lengthBytes} were found; ` +
+        'the rest is in malloc-in-use',
+  };
+}
+
+/** Of an allocator whose memory is not walked: what is its, and nobody else's that we know. */
+function unwalkedRows({
+  facts,
+  of,
+}: RowSources): Record<'array-buffers' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top', Row> {
+  const { allocator, whyNot } = facts.malloc;
+  const elsewhere: Row = {
+    bytes: null,
+    exactness: 'estimated',
+    detail: `in malloc-in-use: ${allocator} is not walked`,
+  };
+  return {
+    'array-buffers': elsewhere,
+    'malloc-freed': elsewhere,
+    'malloc-top': elsewhere,
+    'malloc-in-use': {
+      bytes: of('malloc') + of('array-buffers'),
+      exactness: 'estimated',
+      detail: `${allocator}: in use or freed, and anonymous mappings of others; ${whyNot}`,
+    },
+  };
+}
+
+function stacksRow({ facts, of }: RowSources): Row {
+  const count = facts.threadBlocks.length + 1;
+  const threads = `${count} ${count === 1 ? 'thread' : 'threads'}`;
+  const detail = `${threads}, and stacks that are kept for more`;
+  return { bytes: of('thread-stacks'), exactness: 'kernel', detail };
+}

@@ -1,0 +1,81 @@
+/** What explain() answers, and `memdrift explain --json` prints. */
+import type { CauseRow } from './causes.ts';
+import type { V8Facts } from './facts.ts';
+import type { Holder } from './holders.ts';
+
+/** One of malloc's arenas: resident bytes. */
+export interface ExplainedArena {
+  readonly isMain: boolean;
+  readonly residentBytes: number;
+  readonly inUseBytes: number;
+  /** Of `inUseBytes`: contents of ArrayBuffers. */
+  readonly arrayBufferBytes: number;
+  readonly freedBytes: number;
+  readonly topBytes: number;
+  /** What malloc_trim(0) would give back of it. */
+  readonly trimBytes: number;
+}
+
+export interface ExplainedMalloc {
+  /** `glibc 2.36`, `jemalloc`, the name of a library. */
+  readonly allocator: string;
+  /** Null where its memory is not walked; `reason` says why. */
+  readonly arenas: readonly ExplainedArena[] | null;
+  /** Blocks that are mappings of their own; resident bytes. */
+  readonly mapped: { readonly count: number; readonly residentBytes: number | null } | null;
+  /** Resident bytes that malloc_trim(0) would give back now. */
+  readonly trimBytes: number | null;
+  readonly exactness: 'exact' | 'estimated' | null;
+  readonly reason: string | null;
+}
+
+/** What V8 says of itself; not resident bytes, and not to be added to them. */
+export interface ExplainedV8 extends V8Facts {
+  readonly isolates: number;
+}
+
+/** A mapping, or a part of one, with what is resident of it and whose it is. */
+export interface ExplainedMapping {
+  readonly startAddress: number;
+  readonly endAddress: number;
+  /** '' for anonymous memory. */
+  readonly name: string;
+  readonly holder: Holder;
+  readonly rssBytes: number;
+}
+
+/** Beside the causes: attributes of the same pages, or memory that is not resident. */
+export interface Beside {
+  readonly anonHugePagesBytes: number;
+  readonly swapBytes: number;
+}
+
+export interface Explanation {
+  readonly schemaVersion: 1;
+  readonly options: { readonly pid: number; readonly outside: boolean };
+  readonly pid: number;
+  /** As the process set it. */
+  readonly name: string;
+  /** With the pid it names a process for good. */
+  readonly startTimeTicks: number | null;
+  readonly takenAtMs: number;
+  /** Null: not asked from within. */
+  readonly nodeVersion: string | null;
+  /** self, socket and inspector are from within the process. */
+  readonly source: 'self' | 'socket' | 'inspector' | 'outside';
+  /** Why it was from outside; null otherwise. */
+  readonly sourceReason: string | null;
+  /** The sum of Rss of the one read of smaps that all is explained by. */
+  readonly rssBytes: number;
+  /** The kernel's own count, by counters; null: it does not say. */
+  readonly vmRssBytes: number | null;
+  /** Disjoint; with `unexplainedBytes` they add up to `rssBytes`. */
+  readonly causes: readonly CauseRow[];
+  readonly unexplainedBytes: number;
+  readonly beside: Beside;
+  readonly malloc: ExplainedMalloc | null;
+  readonly v8: ExplainedV8 | null;
+  /** The largest, largest first; `otherMappings` are the rest of them. */
+  readonly mappings: readonly ExplainedMapping[];
+  readonly otherMappings: { readonly count: number; readonly rssBytes: number };
+}

@@ -1,0 +1,66 @@
+/** What is gathered about a process before its pages are put under causes; all of it is JSON. */
+import type { NativeMallocArena, NativeMallocReport } from '../door_drift.ts';
+
+/** Typed arrays where they were made, plain ones where they came as JSON. */
+export type Numbers = ArrayLike<number>;
+
+/** One smaps read, as columns. The last four are places in `strings`, or 0 and 1. */
+export interface MappingFacts {
+  readonly length: number;
+  readonly startAddress: Numbers;
+  readonly endAddress: Numbers;
+  readonly rssBytes: Numbers;
+  readonly swapBytes: Numbers;
+  readonly anonHugePagesBytes: Numbers;
+  readonly inode: Numbers;
+  readonly permissions: Numbers;
+  readonly name: Numbers;
+  readonly vmFlags: Numbers;
+  readonly deleted: Numbers;
+  readonly strings: readonly string[];
+}
+
+/** NativeMallocReport after it was JSON. */
+export type MallocFacts = Omit<NativeMallocReport, 'arenas' | 'mapped' | 'buffers'> & {
+  readonly arenas: readonly (Omit<NativeMallocArena, 'ranges'> & { readonly ranges: Numbers })[];
+  readonly mapped:
+    | (Omit<NonNullable<NativeMallocReport['mapped']>, 'ranges'> & { readonly ranges: Numbers })
+    | null;
+  readonly buffers: Omit<NativeMallocReport['buffers'], 'elsewhere'> & {
+    readonly elsewhere: Numbers;
+  };
+};
+
+export interface V8Space {
+  readonly name: string;
+  readonly committedBytes: number;
+  readonly usedBytes: number;
+  readonly physicalBytes: number;
+}
+
+/** V8's own totals, of the isolate that was asked. They are not resident bytes. */
+export interface V8Facts {
+  readonly heapTotalBytes: number;
+  readonly heapUsedBytes: number;
+  readonly physicalBytes: number;
+  readonly externalBytes: number;
+  readonly arrayBuffersBytes: number;
+  readonly mallocedBytes: number;
+  readonly codeBytes: number;
+  readonly heapSizeLimitBytes: number;
+  /** What the cgroup allows, as Node sees it; null: no limit, or not known. */
+  readonly constrainedBytes: number | null;
+  readonly spaces: readonly V8Space[];
+}
+
+/** From within a process: taken one after the other, with no turn of the event loop between. */
+export interface InsideFacts {
+  readonly nodeVersion: string;
+  readonly v8: V8Facts;
+  readonly malloc: MallocFacts;
+  readonly mappings: MappingFacts;
+  /** VmRSS, right after the mappings; null: the kernel does not say. */
+  readonly vmRssBytes: number | null;
+  readonly threadBlocks: Numbers;
+  readonly ownRanges: Numbers;
+}
