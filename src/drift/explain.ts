@@ -2,54 +2,139 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { binding, bindingFile } from '../binding.ts';
+import { askTracked } from '../entry/control_client.ts';
+import { evaluateIn } from '../entry/inspector.ts';
+import { checkInspector, checkTarget, getBuiltin } from '../entry/target.ts';
 import { MemdriftError } from '../errors.ts';
-import type { Pid } from '../proc/arguments.ts';
+import { nativePid, type Pid } from '../proc/arguments.ts';
 import { readCounters } from '../proc/counters.ts';
 import type { Explanation } from './explain_model.ts';
+import type { InsideFacts } from './facts.ts';
 import { explainInside } from './inside.ts';
 import type { InsideFactsModule } from './inside_facts.cts';
+import { explainOutside } from './outside.ts';
+import type { PagesContext } from './pages.ts';
+import { checkSame, identify, type ProcessIdentity } from './process_identity.ts';
 
 export interface ExplainOptions {
-  /** From smaps alone, without entering the process: nothing of it is exact then. */
+  /** By the mappings alone, without entering the process: an estimate. */
   readonly outside?: boolean;
+  /** The inspector is open for a moment to all users of this machine: do it all the same. */
+  readonly yesOpenInspector?: boolean;
 }
 
+const asked = 'an estimate from outside was asked for';
+
 /** As it is compiled: the same seen from here and from where this is compiled to. */
-export const insideFactsModule = fileURLToPath(
+const insideFactsFile = fileURLToPath(
   new URL('../../dist/drift/inside_facts.cjs', import.meta.url),
 );
 
+const insideFacts = (): InsideFactsModule =>
+  createRequire(insideFactsFile)(insideFactsFile) as InsideFactsModule;
+
 /**
  * Why the resident memory of a process is what it is: disjoint causes that add up to the Rss of one
- * read of smaps. This process itself waits meanwhile: see readOwnMalloc for how long.
- * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_INVALID
+ * read of smaps. This process is asked itself; another one by its own socket, where `memdrift run`
+ * started it, or through its inspector; where neither can be, an estimate is made of its mappings,
+ * and `sourceReason` says why. The process that is asked waits meanwhile: 0.2 s per GB of malloc's
+ * memory, or more.
+ * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED (a thread of the kernel), ERR_STATE
+ * (it began another program meanwhile), ERR_INVALID
  */
-export async function explain(pid: Pid, _options: ExplainOptions = {}): Promise<Explanation> {
-  if (pid !== 'self' && pid !== process.pid) {
-    throw new MemdriftError('ERR_UNSUPPORTED', 'only this process can be explained so far');
+export async function explain(pid: Pid, options: ExplainOptions = {}): Promise<Explanation> {
+  const number = nativePid(pid);
+  if (pid === 'self' || number === process.pid) return explainSelf(options.outside === true);
+  const identity = identify(number);
+  if (options.outside === true) return fromOutside(identity, asked, true);
+  try {
+    return await fromInside(identity, options);
+  } catch (error) {
+    if (!(error instanceof MemdriftError) || error.code === 'ERR_GONE') throw error;
+    checkSame(identity);
+    return fromOutside(identity, error.message);
   }
-  return explainSelf();
 }
 
-function explainSelf(): Explanation {
-  const { gatherInside } = createRequire(insideFactsModule)(insideFactsModule) as InsideFactsModule;
+function explainSelf(isOutside: boolean): Explanation {
+  const identity = { ...readCounters('self'), program: '' };
+  if (isOutside) return fromOutside({ ...identity, pid: process.pid }, asked, true);
+  const takenAtMs = Date.now();
+  const facts = insideFacts().gatherInside(binding());
+  return inside({ ...identity, pid: process.pid }, 'self', { facts, takenAtMs });
+}
+
+async function fromInside(
+  identity: ProcessIdentity,
+  options: ExplainOptions,
+): Promise<Explanation> {
+  const { pid } = identity;
+  const answer = await askTracked(pid, { do: 'explain' });
+  const takenAtMs = Date.now();
+  if (answer?.facts !== undefined) {
+    const facts = JSON.parse(answer.facts) as InsideFacts;
+    checkSame(identity);
+    return inside(identity, 'socket', { facts, takenAtMs });
+  }
+  checkTarget(pid);
+  checkInspector(options.yesOpenInspector === true);
+  const file = JSON.stringify(insideFactsFile);
+  const text = await evaluateIn(
+    pid,
+    `(() => {
+      const addon = { exports: {} };
+      process.dlopen(addon, ${JSON.stringify(bindingFile())});
+      const { createRequire } = (${getBuiltin})('module');
+      return createRequire(${file})(${file}).gatherInsideAsText(addon.exports);
+    })()`,
+  );
+  const facts = JSON.parse(String(text)) as InsideFacts;
+  checkSame(identity);
+  return inside(identity, 'inspector', { facts, takenAtMs: Date.now() });
+}
+
+function inside(
+  identity: ProcessIdentity,
+  source: 'self' | 'socket' | 'inspector',
+  { facts, takenAtMs }: { readonly facts: InsideFacts; readonly takenAtMs: number },
+): Explanation {
+  return {
+    ...headOf(identity, takenAtMs),
+    options: { outside: false },
+    nodeVersion: facts.nodeVersion,
+    source,
+    sourceReason: null,
+    ...explainInside(facts, contextOf(source === 'self' ? -1 : identity.pid)),
+  };
+}
+
+function fromOutside(
+  identity: ProcessIdentity,
+  sourceReason: string,
+  isAsked = false,
+): Explanation {
+  const { pid } = identity;
   const native = binding();
   const takenAtMs = Date.now();
-  const pages = explainInside(gatherInside(native), {
-    ownFile: bindingFile(),
-    residentIn: (ranges) => native.residentIn(-1, ranges),
-  });
-  const { name, startTimeTicks } = readCounters('self');
+  const mappings = insideFacts().mappingFacts(native.procRead(pid, 'smaps', false));
+  const vmRssBytes = readCounters(pid).rssBytes;
+  const threadBlocks = native.threadBlocks(pid);
+  const pages = explainOutside({ pid, mappings, vmRssBytes, threadBlocks }, contextOf(pid));
+  if (pid !== process.pid) checkSame(identity);
   return {
-    schemaVersion: 1,
-    options: { pid: process.pid, outside: false },
-    pid: process.pid,
-    name,
-    startTimeTicks,
-    takenAtMs,
-    nodeVersion: process.version,
-    source: 'self',
-    sourceReason: null,
+    ...headOf(identity, takenAtMs),
+    options: { outside: isAsked },
+    nodeVersion: null,
+    source: 'outside',
+    sourceReason,
     ...pages,
   };
+}
+
+function contextOf(pid: number): PagesContext {
+  return { ownFile: bindingFile(), residentIn: (ranges) => binding().residentIn(pid, ranges) };
+}
+
+function headOf({ pid, name, startTimeTicks }: ProcessIdentity, takenAtMs: number) {
+  return { schemaVersion: 1, pid, name, startTimeTicks, takenAtMs } as const;
 }

@@ -52,7 +52,7 @@ export interface Beside {
 
 export interface Explanation {
   readonly schemaVersion: 1;
-  readonly options: { readonly pid: number; readonly outside: boolean };
+  readonly options: { readonly outside: boolean };
   readonly pid: number;
   /** As the process set it. */
   readonly name: string;

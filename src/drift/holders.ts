@@ -19,6 +19,8 @@ export interface HolderRules {
   readonly stackRows: ReadonlySet<number>;
   /** Who holds memory that nothing tells apart: `malloc` where its allocator is not walked. */
   readonly rest: 'malloc' | 'unexplained';
+  /** False: it may be any program, and what only looks like V8's is somebody else's. */
+  readonly isSurelyNode: boolean;
 }
 
 const kernelNames = /^\[(vdso|vvar|vvar_vclock|vsyscall|uprobes|sigpage|vectors|timerpage)\]$/;
@@ -31,7 +33,7 @@ const largestGuardBytes = 64 << 10;
 
 /** Of each row. */
 export function holdersOf(rows: MappingRows, rules: HolderRules): Holder[] {
-  const isV8 = v8Rule(rows);
+  const isV8 = v8Rule(rows, rules.isSurelyNode);
   const holders: Holder[] = [];
   for (let i = 0; i < rows.length; i++) holders.push(holderOf(i));
   return holders;
@@ -69,9 +71,10 @@ function namedHolder(rows: MappingRows, i: number, rules: HolderRules): Holder |
  * does; where it was built without that, it is what was reserved without being accounted for and
  * begins where V8's pages do. malloc's arenas look like that too: they are known before.
  */
-function v8Rule(rows: MappingRows): (i: number) => boolean {
+function v8Rule(rows: MappingRows, isSurelyNode: boolean): (i: number) => boolean {
   const isDontFork = (i: number): boolean => rows.isAnonymous(i) && rows.hasFlag(i, 'dc');
   for (let i = 0; i < rows.length; i++) if (isDontFork(i)) return isDontFork;
+  if (!isSurelyNode) return () => false;
   return (i) => rows.isAnonymous(i) && rows.hasFlag(i, 'nr') && rows.startOf(i) % alignment === 0;
 }
 

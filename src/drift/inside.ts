@@ -1,48 +1,27 @@
 /** Puts every resident byte of a process that was asked from within under a cause. */
 import { causeRows } from './cause_rows.ts';
-import type { Explanation } from './explain_model.ts';
 import type { InsideFacts } from './facts.ts';
 import { countIsolates, type Holder, holdersOf } from './holders.ts';
 import { largestMappings } from './largest_mappings.ts';
 import { explainedMalloc } from './malloc_causes.ts';
 import { MappingRows } from './mapping_rows.ts';
-import { type Claim, claimsOf, disjoint, type ResidentIn, sharesOf } from './shares.ts';
+import type { ExplainedPages, PagesContext } from './pages.ts';
+import { type Claim, claimsOf, disjoint, sharesOf, sumsOf } from './shares.ts';
+import { stacksOf } from './stacks.ts';
 
-/** What an explanation says of pages; who was asked, and when, is the caller's. */
-export type ExplainedPages = Pick<
-  Explanation,
-  | 'beside'
-  | 'causes'
-  | 'malloc'
-  | 'mappings'
-  | 'otherMappings'
-  | 'rssBytes'
-  | 'unexplainedBytes'
-  | 'v8'
-  | 'vmRssBytes'
->;
-
-export interface InsideContext {
-  readonly ownFile: string | null;
-  readonly residentIn: ResidentIn;
-}
-
-export function explainInside(facts: InsideFacts, context: InsideContext): ExplainedPages {
+export function explainInside(facts: InsideFacts, context: PagesContext): ExplainedPages {
   const rows = new MappingRows(facts.mappings);
-  const stacks = stacksOf(rows, facts);
+  const stacks = stacksOf(rows, facts.threadBlocks);
   const holders = holdersOf(rows, {
     ownFile: context.ownFile,
     stackRows: stacks.rows,
     rest: facts.malloc.whyNot === null ? 'unexplained' : 'malloc',
+    isSurelyNode: true,
   });
   const claims = disjoint([...claimsFrom(rows, facts), ...stacks.claims]);
   const { residentIn } = context;
   const { shares, isMeasured } = sharesOf(rows, holders, { claims, residentIn });
-  const sums = new Map<Holder, number>();
-  for (const parts of shares) {
-    for (const [holder, bytes] of parts) sums.set(holder, (sums.get(holder) ?? 0) + bytes);
-  }
-  const of = (holder: Holder): number => sums.get(holder) ?? 0;
+  const of = sumsOf(shares);
   const isolates = Math.max(1, countIsolates(rows));
   const v8 = { residentBytes: of('v8'), readOnlyBytes: readOnlyBytes(rows, holders), isolates };
   return {
@@ -75,33 +54,6 @@ function claimsFrom(rows: MappingRows, { malloc, ownRanges }: InsideFacts): Clai
       return row !== -1 && rows.isAnonymous(row) && rows.permissionsOf(row).startsWith('rw-p');
     }),
   ];
-}
-
-/** A page more than a control block has above its list of mutexes, up to the end of the stack. */
-const mostAboveBytes = 64 << 10;
-const pageBytes = 4096;
-
-/**
- * A stack is a mapping with its thread's control block at its upper end; where the kernel has made
- * one mapping of it and of what is above, it is the lower part.
- */
-function stacksOf(
-  rows: MappingRows,
-  { threadBlocks }: InsideFacts,
-): { readonly rows: ReadonlySet<number>; readonly claims: readonly Claim[] } {
-  const whole = new Set<number>();
-  const claims: Claim[] = [];
-  for (const block of Array.from(threadBlocks)) {
-    const row = rows.rowAt(block);
-    if (row === -1 || !rows.isAnonymous(row)) continue;
-    if (rows.endOf(row) - block <= mostAboveBytes || rows.hasFlag(row, 'nh')) {
-      whole.add(row);
-      continue;
-    }
-    const end = Math.ceil((block + pageBytes / 2) / pageBytes) * pageBytes;
-    claims.push({ start: rows.startOf(row), end, holder: 'thread-stacks' });
-  }
-  return { rows: whole, claims };
 }
 
 function readOnlyBytes(rows: MappingRows, holders: readonly Holder[]): number {

@@ -72,6 +72,13 @@ export function sharesOf(
   return { shares, isMeasured: answer !== null };
 }
 
+/** Of all rows, by holder. */
+export function sumsOf(shares: readonly Shares[]): (holder: Holder) => number {
+  const sums = new Map<Holder, number>();
+  for (const parts of shares) for (const [holder, bytes] of parts) add(sums, holder, bytes);
+  return (holder) => sums.get(holder) ?? 0;
+}
+
 function piecesOf(rows: MappingRows, claims: readonly Claim[]): Piece[] {
   const pieces: Piece[] = [];
   for (const { start, end, holder } of claims) {

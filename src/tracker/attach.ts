@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { bindingFile } from '../binding.ts';
+import { askTracked } from '../entry/control_client.ts';
+import { evaluateIn } from '../entry/inspector.ts';
+import { checkExists, checkInspector, checkTarget, getBuiltin } from '../entry/target.ts';
 import { MemdriftError } from '../errors.ts';
-import { askTracked } from './control_client.ts';
-import { evaluateIn } from './inspector.ts';
 import { jsHeapModule } from './launch.ts';
 import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
-import { checkExists, checkTarget, otherUsers } from './target.ts';
 
 export interface AttachOptions
   extends Pick<TrackerOptions, 'jsHeap' | 'lines' | 'nativeStacks' | 'sampleBytes'> {
@@ -16,10 +16,6 @@ export interface AttachOptions
   /** The inspector is open for a moment to all users of this machine: do it all the same. */
   readonly yesOpenInspector?: boolean;
 }
-
-/** A module of Node's, in a program of either kind. */
-const getBuiltin =
-  '(process.getBuiltinModule ?? process.mainModule.require.bind(process.mainModule))';
 
 /** Where the process keeps what detach needs. */
 const place = "globalThis[Symbol.for('memdrift.attached')]";
@@ -96,15 +92,4 @@ export async function detach(
 function notTracked(pid: number): MemdriftError {
   const what = `process ${pid} is not being tracked; memdrift attach ${pid} begins to`;
   return new MemdriftError('ERR_STATE', what, { pid });
-}
-
-function checkInspector(isAllowed: boolean): void {
-  const users = isAllowed ? [] : otherUsers();
-  if (users.length === 0) return;
-  throw new MemdriftError(
-    'ERR_DENIED',
-    `other users have processes on this machine (${users.slice(0, 5).join(', ')}), and for about ` +
-      'a second each of them could run code in the process through its inspector; ' +
-      '--yes-open-inspector does it all the same, memdrift run needs no inspector',
-  );
 }

@@ -2,6 +2,9 @@
  * The socket of a program that `memdrift run` started: by it the same user ends its capture, or
  * begins another one, without the inspector. One line of JSON is asked, one is answered.
  */
+import type { ControlAnswer, ControlRequest } from '../entry/control_model.ts' with {
+  'resolution-mode': 'import',
+};
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
 
 const { rmSync } = require('node:fs') as typeof import('node:fs');
@@ -14,17 +17,8 @@ export interface Control {
   start(path: string, options: PreloadOrder['options']): void;
   /** The path of the capture that is whole now; null: there was none. */
   stop(): string | null;
-}
-
-export interface ControlRequest {
-  readonly do: 'start' | 'stop';
-  readonly path?: string;
-  readonly options?: PreloadOrder['options'];
-}
-
-export interface ControlAnswer {
-  readonly path?: string | null;
-  readonly error?: string;
+  /** What explain() needs of this process, as JSON. */
+  explain(): string;
 }
 
 /** A request is never larger. */
@@ -63,8 +57,9 @@ function answerTo(control: Control, text: string): ControlAnswer {
   try {
     const request = JSON.parse(text) as ControlRequest;
     if (request.do === 'stop') return { path: control.stop() };
+    if (request.do === 'explain') return { facts: control.explain() };
     if (request.do !== 'start' || request.path === undefined) return { error: 'not understood' };
-    control.start(request.path, request.options ?? {});
+    control.start(request.path, (request.options ?? {}) as PreloadOrder['options']);
     return { path: request.path };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };

@@ -68,12 +68,19 @@ function track(order: PreloadOrder): void {
       path = null;
       return stopped;
     },
+    explain: () => factsOf(native),
   };
   if (order.options.children === false) forgetOrder();
   process.on('exit', control.stop);
   if (order.socketFolder === null) return;
   const { serveControl } = require('./control.cjs') as import('./control.cts').ControlModule;
   serveControl(order.socketFolder, control);
+}
+
+function factsOf(native: Binding): string {
+  type Module = import('../drift/inside_facts.cts').InsideFactsModule;
+  const { gatherInsideAsText } = require('../drift/inside_facts.cjs') as Module;
+  return gatherInsideAsText(native);
 }
 
 /** Children of this process are not tracked: neither variable is theirs. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { readCaptureTable } from '../../src/capture/capture.ts';
+import { portsOf } from '../../src/entry/target.ts';
 import { attach, detach } from '../../src/tracker/attach.ts';
-import { portsOf } from '../../src/tracker/target.ts';
 import { GroundTruth, heldUnder } from '../ground_truth.ts';
 
 const truth = new GroundTruth();

@@ -10,9 +10,9 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { readCaptureTable } from '../../src/capture/capture.ts';
 import type { CaptureTable } from '../../src/capture/capture_model.ts';
 import { isRunning } from '../../src/capture/running.ts';
+import { portsOf } from '../../src/entry/target.ts';
 import { socketFolder, sweepSockets } from '../../src/socket_folder.ts';
 import { attach, detach } from '../../src/tracker/attach.ts';
-import { portsOf } from '../../src/tracker/target.ts';
 import { Tracker } from '../../src/tracker/tracker.ts';
 import { fixture, GroundTruth, heldUnder, rowsOf } from '../ground_truth.ts';
 

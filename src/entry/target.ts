@@ -5,6 +5,10 @@ import { MemdriftError } from '../errors.ts';
 /** The bit of SIGUSR1 in the masks of /proc/PID/status. */
 const signalBit = 1n << 9n;
 
+/** JavaScript that gives a module of Node's, in a program of either kind. */
+export const getBuiltin =
+  '(process.getBuiltinModule ?? process.mainModule.require.bind(process.mainModule))';
+
 /** @throws MemdriftError ERR_GONE. */
 export function checkExists(pid: number): void {
   statusOf(pid);
@@ -66,6 +70,21 @@ export function portsOf(pid: number): readonly number[] {
       return isListening && sockets.has(inode ?? '');
     })
     .map(([, address]) => Number.parseInt(address?.split(':')[1] ?? '', 16));
+}
+
+/**
+ * That nobody else can use the inspector while it is open, or that this is allowed.
+ * @throws MemdriftError ERR_DENIED.
+ */
+export function checkInspector(isAllowed: boolean): void {
+  const users = isAllowed ? [] : otherUsers();
+  if (users.length === 0) return;
+  throw new MemdriftError(
+    'ERR_DENIED',
+    `other users have processes on this machine (${users.slice(0, 5).join(', ')}), and for about ` +
+      'a second each of them could run code in the process through its inspector; ' +
+      '--yes-open-inspector does it all the same, memdrift run needs no inspector',
+  );
 }
 
 function socketsOf(pid: number): readonly string[] {

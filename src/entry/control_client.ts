@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { MemdriftError } from '../errors.ts';
 import { socketFolder } from '../socket_folder.ts';
-import type { ControlAnswer, ControlRequest } from './control.cts';
+import type { ControlAnswer, ControlRequest } from './control_model.ts';
 
 const answerMs = 20_000;
 

@@ -1,0 +1,87 @@
+/** Puts every resident byte of a process under a cause by its mappings alone, which is a guess. */
+import { inOrder, kernelRow } from './cause_rows.ts';
+import type { CauseRow } from './causes.ts';
+import type { MappingFacts } from './facts.ts';
+import { holdersOf } from './holders.ts';
+import { largestMappings } from './largest_mappings.ts';
+import { MappingRows } from './mapping_rows.ts';
+import { allocatorOf, arenaClaims, blockClaims } from './outside_malloc.ts';
+import type { ExplainedPages, PagesContext } from './pages.ts';
+import { disjoint, sharesOf, sumsOf } from './shares.ts';
+import { stacksOf } from './stacks.ts';
+
+export interface OutsideFacts {
+  readonly pid: number;
+  readonly mappings: MappingFacts;
+  readonly vmRssBytes: number | null;
+  readonly threadBlocks: ArrayLike<number>;
+}
+
+type Of = Parameters<typeof kernelRow>[0];
+
+export function explainOutside(facts: OutsideFacts, context: PagesContext): ExplainedPages {
+  const rows = new MappingRows(facts.mappings);
+  const allocator = allocatorOf(rows);
+  const isGlibc = allocator === 'glibc';
+  const { residentIn, ownFile } = context;
+  const stacks = stacksOf(rows, facts.threadBlocks);
+  const hasShape = isGlibc || allocator === null;
+  const holders = holdersOf(rows, {
+    ownFile,
+    stackRows: stacks.rows,
+    rest: hasShape ? 'unexplained' : 'malloc',
+    isSurelyNode: false,
+  });
+  const isResident = (start: number): boolean =>
+    (residentIn(new Float64Array([start, start + 4096]))?.[0] ?? 0) > 0;
+  const blocks = isGlibc ? blockClaims(rows, facts.pid, isResident) : [];
+  const ofMalloc = hasShape ? [...arenaClaims(rows), ...blocks] : [];
+  const claims = disjoint([...ofMalloc, ...stacks.claims]);
+  const { shares } = sharesOf(rows, holders, { claims, residentIn });
+  const of = sumsOf(shares);
+  return {
+    rssBytes: rows.total('rssBytes'),
+    vmRssBytes: facts.vmRssBytes,
+    causes: rowsFromOutside(of, allocator, facts.threadBlocks.length + 1),
+    unexplainedBytes: of('unexplained'),
+    beside: {
+      anonHugePagesBytes: rows.total('anonHugePagesBytes'),
+      swapBytes: rows.total('swapBytes'),
+    },
+    malloc: {
+      allocator: allocator ?? 'not known',
+      arenas: null,
+      mapped: null,
+      trimBytes: null,
+      exactness: null,
+      reason: 'what is in use and what is freed is not known from outside',
+    },
+    v8: null,
+    ...largestMappings(rows, shares),
+  };
+}
+
+function rowsFromOutside(of: Of, allocator: string | null, threads: number): CauseRow[] {
+  const estimated = (bytes: number | null, detail: string) =>
+    ({ bytes, exactness: 'estimated', detail }) as const;
+  const malloc = allocator ?? 'an allocator that is not known';
+  const notTold = estimated(null, 'in malloc-in-use: not told apart from outside');
+  return inOrder({
+    'v8-heap': estimated(of('v8'), 'all that V8 has mapped for data, by a flag of its mappings'),
+    'v8-pooled': estimated(null, 'in v8-heap: not told apart from outside'),
+    'v8-code': estimated(of('v8-code'), 'what V8 has mapped for code, by a flag of its mappings'),
+    'array-buffers': notTold,
+    'malloc-in-use': estimated(
+      of('malloc'),
+      `${malloc}: in use or freed, not known from outside; Buffers are in it`,
+    ),
+    'malloc-freed': notTold,
+    'malloc-top': notTold,
+    'thread-stacks': estimated(of('thread-stacks'), `${threads} threads, as far as they are seen`),
+    'shared-segment': kernelRow(of, 'shared-segment', 'other processes may map the same pages'),
+    'file-code': kernelRow(of, 'file-code', 'code and data; others share what is unchanged'),
+    'file-data': kernelRow(of, 'file-data', 'pages of the page cache while they are mapped'),
+    memdrift: kernelRow(of, 'memdrift', 'the addon; what it mapped is not seen from outside'),
+    'kernel-special': kernelRow(of, 'kernel-special', ''),
+  });
+}

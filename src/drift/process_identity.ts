@@ -1,0 +1,56 @@
+/** Whether a process id still means the same process, and the same program in it. */
+import { readFileSync } from 'node:fs';
+import { MemdriftError } from '../errors.ts';
+import { readCounters } from '../proc/counters.ts';
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** As the process set it. */
+  readonly name: string;
+  readonly startTimeTicks: number | null;
+  /** Changes with exec(): where the program's stack begins; 0: it is not told. */
+  readonly program: string;
+}
+
+/** Of stat, counted from behind the name: where the stack begins is field 28 of proc(5). */
+const stackStartField = 28 - 3;
+
+/**
+ * @throws MemdriftError ERR_GONE (no such process, or it has ended and nobody has waited for it
+ * yet), ERR_UNSUPPORTED (a thread of the kernel).
+ */
+export function identify(pid: number): ProcessIdentity {
+  const { name, startTimeTicks, state, rssBytes } = readCounters(pid);
+  if (state === 'Z' || state === 'X') {
+    const what = `process ${pid} has ended (it is a zombie until its parent waits for it)`;
+    throw new MemdriftError('ERR_GONE', `${what}; its memory is gone`, { pid });
+  }
+  if (rssBytes === null) {
+    const what = `process ${pid} (${JSON.stringify(name)}) is a thread of the kernel`;
+    throw new MemdriftError('ERR_UNSUPPORTED', `${what}: it has no memory of its own`, { pid });
+  }
+  return { pid, name, startTimeTicks, program: stackStartOf(pid) };
+}
+
+/** @throws MemdriftError ERR_GONE, ERR_STATE (it runs another program now). */
+export function checkSame(before: ProcessIdentity): void {
+  const { pid } = before;
+  const now = identify(pid);
+  if (now.startTimeTicks !== before.startTimeTicks) {
+    const what = `process ${pid} has ended, and another one has its number now`;
+    throw new MemdriftError('ERR_GONE', what, { pid });
+  }
+  if (now.program !== before.program) {
+    const what = `process ${pid} began another program (exec) while it was looked at`;
+    throw new MemdriftError('ERR_STATE', `${what}; try again`, { pid });
+  }
+}
+
+function stackStartOf(pid: number): string {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[stackStartField] ?? '';
+  } catch (cause) {
+    throw new MemdriftError('ERR_GONE', `process ${pid} has ended`, { pid, cause });
+  }
+}

@@ -1,0 +1,15 @@
+/** What is asked and answered at the socket of a program that `memdrift run` started. */
+
+export interface ControlRequest {
+  readonly do: 'start' | 'stop' | 'explain';
+  readonly path?: string;
+  /** Of the tracker. */
+  readonly options?: object;
+}
+
+export interface ControlAnswer {
+  readonly path?: string | null;
+  /** What explain() needs, as JSON. */
+  readonly facts?: string;
+  readonly error?: string;
+}
