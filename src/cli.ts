@@ -17,6 +17,7 @@ const commands: readonly (readonly [names: readonly string[], load: () => Promis
       return (program) => addExperiment(program.command('experiment'), 'memdrift experiment');
     },
   ],
+  [['top'], async () => (await import('./commands/top.ts')).registerTop],
   [['ps'], async () => (await import('./commands/ps.ts')).registerPs],
   [['run'], async () => (await import('./commands/run.ts')).registerRun],
   [['attach', 'detach'], async () => (await import('./commands/attach.ts')).registerAttach],

@@ -167,6 +167,8 @@ export interface NativeSample {
     /** As of the last pass. */
     readonly ussBytes: number | null;
     readonly passedAtMs: number | null;
+    /** The kernel does not show its smaps to us: PSS and USS stay null. */
+    readonly denied: boolean;
   }[];
   readonly segments: readonly { readonly path: string; readonly residentBytes: number | null }[];
   readonly sumRssBytes: number;

@@ -69,6 +69,7 @@ Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
                one.Set("pssBytes", numberOrNull(env, process.pss_bytes));
                one.Set("ussBytes", numberOrNull(env, process.uss_bytes));
                one.Set("passedAtMs", numberOrNull(env, process.passed_at_ms));
+               one.Set("denied", process.denied);
                return one;
              }));
   object.Set("segments", segmentsToJs(env, sample.segments));

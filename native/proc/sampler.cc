@@ -253,7 +253,8 @@ Sample::Process Sampler::rowOf(const SampledProcess& process) const {
                       NAN,
                       process.pssNowBytes(),
                       process.shares().uss_bytes,
-                      process.passedAtMs()};
+                      process.passedAtMs(),
+                      process.denied()};
   if (!tree_) return row;
   row.stat_rss_bytes = static_cast<double>(stat.rss_pages) * page_bytes_;
   row.cpu_ms = static_cast<double>(stat.user_ticks + stat.system_ticks) * ms_per_tick_;

@@ -59,6 +59,7 @@ struct Sample {
     double cpu_ms;
     double pss_bytes;  // moved from the last pass to now; NaN before there was one
     double uss_bytes, passed_at_ms;
+    bool denied;  // the kernel does not show its smaps
   };
   double at_ms = 0;
   std::vector<Process> processes;

@@ -6,7 +6,10 @@ const takeOver = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const giveBack = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 
 /** Signals that end a command, and the exit codes that tell so. */
-const endings = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+const endings = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+
+/** A stop that has not come by then does not come: nobody could let an orphan go on. */
+const stopMs = 200;
 
 export interface Pressed extends Key {
   /** The character, where it is one that can be typed. */
@@ -18,6 +21,8 @@ export interface ScreenUse {
   readonly draw: (size: { readonly columns: number; readonly rows: number }) => readonly string[];
   /** False: the end. */
   readonly press: (key: Pressed) => boolean;
+  /** Called once it is shown, with what draws it anew when something else than a key changed it. */
+  readonly start?: (redraw: () => void) => void;
 }
 
 /** True if somebody can look and press keys. */
@@ -42,13 +47,17 @@ export async function useScreen(use: ScreenUse): Promise<void> {
 
 class Screen {
   #isOpen = false;
+  /** What is on the terminal: only lines that have changed are written. */
+  #lines: readonly string[] = [];
   readonly #undo: (() => void)[] = [];
 
-  show({ draw, press }: ScreenUse): Promise<void> {
+  show({ draw, press, start }: ScreenUse): Promise<void> {
     return new Promise((resolve, reject) => {
       const redraw = (): void => {
-        const { columns = 80, rows = 24 } = process.stdout;
-        this.#write(draw({ columns, rows }));
+        if (!this.#isOpen) return;
+        const { columns, rows } = process.stdout;
+        // A terminal that nobody has told its size says 0.
+        this.#write(draw({ columns: columns || 80, rows: rows || 24 }));
       };
       // An error in an event's listener would end the process beside the promise.
       const guarded = (work: () => void) => (): void => {
@@ -60,31 +69,33 @@ class Screen {
       };
       const onKey = (text: string | undefined, key: Key): void => {
         guarded(() => {
-          if (key.ctrl && key.name === 'z') return this.#suspend();
-          if (press({ ...key, text: typed(text) })) redraw();
+          // It comes as a key, since signals of keys are off; the job is all who would get it.
+          if (key.ctrl && key.name === 'z') process.kill(0, 'SIGTSTP');
+          else if (press({ ...key, text: typed(text) })) redraw();
           else resolve();
         })();
       };
       this.#listen(process.stdin, 'keypress', onKey as () => void);
       this.#listen(process.stdin, 'end', resolve);
-      this.#listen(process.stdout, 'resize', guarded(redraw));
-      this.#listen(
-        process,
-        'SIGCONT',
-        guarded(() => {
-          this.#open();
-          redraw();
-        }),
-      );
+      const reopen = guarded(() => {
+        this.#open();
+        redraw();
+      });
+      const onResize = guarded(() => {
+        this.#lines = [];
+        redraw();
+      });
+      this.#listen(process.stdout, 'resize', onResize);
+      this.#listen(process, 'SIGCONT', reopen);
+      const onStop = (): void => this.#suspend(onStop, reopen);
+      this.#listen(process, 'SIGTSTP', onStop);
       this.#listen(process, 'exit', () => this.#restore());
       for (const [signal, code] of Object.entries(endings)) {
         this.#listen(process, signal, () => process.exit(code));
       }
       emitKeypressEvents(process.stdin);
-      guarded(() => {
-        this.#open();
-        redraw();
-      })();
+      reopen();
+      start?.(guarded(redraw));
     });
   }
 
@@ -99,6 +110,7 @@ class Screen {
     this.#isOpen = true;
     process.stdin.setRawMode(true);
     process.stdin.resume();
+    this.#lines = [];
     process.stdout.write(takeOver);
   }
 
@@ -109,15 +121,27 @@ class Screen {
     process.stdin.setRawMode(false);
   }
 
-  /** Ctrl-Z comes as a key, since signals of keys are off. */
-  #suspend(): void {
+  /** Stops as it would have without us, so that the shell is told, and goes on from there. */
+  #suspend(onStop: () => void, reopen: () => void): void {
     this.#restore();
+    process.off('SIGTSTP', onStop);
     process.kill(process.pid, 'SIGTSTP');
+    const timer = setTimeout(() => {
+      process.on('SIGTSTP', onStop);
+      if (!this.#isOpen) reopen();
+    }, stopMs);
+    this.#undo.push(() => clearTimeout(timer));
   }
 
   #write(lines: readonly string[]): void {
-    // Erased before, not after: behind a full line the cursor is still on its last character.
-    process.stdout.write(`\x1b[H${lines.map((line) => `\x1b[K${line}`).join('\r\n')}`);
+    let text = this.#lines.length > lines.length ? '\x1b[H\x1b[J' : '';
+    const before = text === '' ? this.#lines : [];
+    lines.forEach((line, i) => {
+      // Erased before, not after: behind a full line the cursor is still on its last character.
+      if (line !== before[i]) text += `\x1b[${i + 1};1H\x1b[K${line}`;
+    });
+    this.#lines = lines;
+    if (text !== '') process.stdout.write(text);
   }
 
   #listen(on: NodeJS.EventEmitter, name: string, listener: (...args: never[]) => void): void {

@@ -6,6 +6,10 @@ import type { GroupSegment, SegmentHolder } from './group_model.ts';
 const shmFolder = '/dev/shm';
 const blockBytes = 512;
 
+/** What counts of a mapping of a segment. */
+export type SegmentMapping = MappingPlace &
+  Pick<Mapping, 'rssBytes' | 'pssBytes' | 'anonymousBytes'>;
+
 /** The files of shared memory of a group, by device and inode, filled process by process. */
 export class SegmentTable {
   readonly #segments = new Map<string, SegmentBuilder>();
@@ -29,7 +33,7 @@ export class SegmentTable {
     return this.#segments.has(keyOf(place)) || deviceTextOf(place) === this.#ownedDevice;
   }
 
-  add(pid: number, mapping: Mapping): void {
+  add(pid: number, mapping: SegmentMapping): void {
     if (!this.concerns(mapping)) return;
     const key = keyOf(mapping);
     let segment = this.#segments.get(key);
@@ -60,7 +64,7 @@ class SegmentBuilder {
     this.#stats = stats;
   }
 
-  add(pid: number, mapping: Mapping): void {
+  add(pid: number, mapping: SegmentMapping): void {
     const before = this.#holders.get(pid) ?? { pid, rssBytes: 0, pssBytes: 0, copiedBytes: 0 };
     const copied = mapping.anonymousBytes ?? 0;
     this.#holders.set(pid, {

@@ -1,0 +1,66 @@
+/** Which processes are looked at when none are named: those of one user, or all for root. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { isMemdriftError } from '../errors.ts';
+import { type Counters, readCounters } from '../proc/counters.ts';
+
+/** What was found to be of no concern is asked again: a number may be another process's. */
+const forgetMs = 60_000;
+
+/** Finds processes that nobody follows yet. */
+export class NewMembers {
+  readonly #uid: number;
+  readonly #now: () => number;
+  #others = new Set<number>();
+  #forgottenAtMs: number;
+
+  /** `uid` 0: everybody's. */
+  constructor(uid: number, now = () => performance.now()) {
+    this.#uid = uid;
+    this.#now = now;
+    this.#forgottenAtMs = now();
+  }
+
+  /** Those besides `followed`; kernel threads have no memory and are not among them. */
+  find(followed: ReadonlySet<number>): readonly number[] {
+    if (this.#now() - this.#forgottenAtMs > forgetMs) {
+      this.#others = new Set();
+      this.#forgottenAtMs = this.#now();
+    }
+    const found: number[] = [];
+    for (const entry of readdirSync('/proc')) {
+      if (!/^\d+$/.test(entry)) continue;
+      const pid = Number(entry);
+      if (followed.has(pid) || this.#others.has(pid)) continue;
+      if (this.#isWanted(countersOf(pid))) found.push(pid);
+      else this.#others.add(pid);
+    }
+    return found;
+  }
+
+  #isWanted(counters: Counters | null): boolean {
+    if (counters === null || counters.vmSizeBytes === null) return false;
+    return this.#uid === 0 || counters.effectiveUid === this.#uid;
+  }
+}
+
+function countersOf(pid: number): Counters | null {
+  try {
+    return readCounters(pid);
+  } catch (error) {
+    if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED')) return null;
+    throw error;
+  }
+}
+
+const mostCommandCharacters = 4096;
+
+/** The arguments of a process, apart by spaces; null: it has none, or is gone. */
+export function commandOf(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').slice(0, mostCommandCharacters);
+    const command = text.replace(/\0+$/, '').replaceAll('\0', ' ');
+    return command === '' ? null : command;
+  } catch {
+    return null;
+  }
+}
