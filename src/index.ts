@@ -37,6 +37,12 @@ export type {
   Explanation,
 } from './drift/explain_model.ts';
 export {
+  type CauseGrowth,
+  type Growth,
+  growthBetween,
+  type MappingGrowth,
+} from './drift/growth.ts';
+export {
   type AddressRange,
   type MallocArena,
   type MallocFigures,

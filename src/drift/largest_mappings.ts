@@ -4,7 +4,7 @@ import type { Holder } from './holders.ts';
 import type { MappingRows } from './mapping_rows.ts';
 import type { Shares } from './shares.ts';
 
-const mostKept = 200;
+const mostKept = 500;
 
 /** A row per mapping and holder, the largest first; the rest only as a sum. */
 export function largestMappings(

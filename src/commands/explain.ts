@@ -1,0 +1,114 @@
+/** `memdrift explain`: why the resident memory of a process is what it is, and what it grew by. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { explain } from '../drift/explain.ts';
+import type { Explanation } from '../drift/explain_model.ts';
+import { growthBetween } from '../drift/growth.ts';
+import { MemdriftError } from '../errors.ts';
+import { explainText } from '../report/explain_text.ts';
+import { growthText } from '../report/growth_text.ts';
+
+interface ExplainFlags {
+  readonly json?: true;
+  readonly outside?: true;
+  readonly output?: string;
+  readonly since?: string;
+  readonly yesOpenInspector?: true;
+}
+
+/** Adds `memdrift explain PID` and `memdrift explain --since A B`. */
+export function registerExplain(program: Command): void {
+  program
+    .command('explain')
+    .description('why the resident memory of a process is what it is: each byte under one cause')
+    .argument('<pid>', 'the process; with --since also a file that -o made')
+    .option('--since <file>', 'what grew since a file that -o, or --json, made')
+    .option('--outside', 'by its mappings alone, without entering it: an estimate')
+    .option('-o, --output <file>', 'write it as JSON, for a later --since')
+    .option('--json', 'one JSON object on stdout; sizes in bytes, null: not known')
+    .option(
+      '--yes-open-inspector',
+      'although other users of this machine could use the open inspector',
+    )
+    .action(run);
+}
+
+async function run(what: string, flags: ExplainFlags): Promise<void> {
+  const before = flags.since === undefined ? null : readExplanation(flags.since);
+  const isPid = /^[1-9]\d{0,9}$/.test(what);
+  if (!isPid && before === null) {
+    throw new MemdriftError('ERR_INVALID', `"${what}" is not a process id. Pass a whole number.`);
+  }
+  const explanation = isPid ? await explainPid(Number(what), flags) : readExplanation(what);
+  if (flags.output !== undefined) save(flags.output, explanation);
+  if (before === null) {
+    print(explanation, flags, explainText);
+    return;
+  }
+  print(growthBetween(before, explanation), flags, growthText);
+}
+
+async function explainPid(pid: number, flags: ExplainFlags): Promise<Explanation> {
+  const explanation = await explain(pid, {
+    outside: flags.outside === true,
+    yesOpenInspector: flags.yesOpenInspector === true,
+  });
+  const { options, source, sourceReason } = explanation;
+  if (source === 'outside' && !options.outside) {
+    process.stderr.write(`memdrift: estimated from outside: ${sourceReason}\n`);
+  }
+  return explanation;
+}
+
+function print<Model>(
+  model: Model,
+  { json }: ExplainFlags,
+  toText: (model: Model) => string,
+): void {
+  process.stdout.write(json ? `${JSON.stringify(model, null, 2)}\n` : toText(model));
+}
+
+/** Names of files and addresses are nobody else's business; what exists is not written over. */
+function save(path: string, explanation: Explanation): void {
+  try {
+    writeFileSync(path, `${JSON.stringify(explanation)}\n`, { flag: 'wx', mode: 0o600 });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      const what = `${path} exists; name another file with -o`;
+      throw new MemdriftError('ERR_EXISTS', what, { path, cause });
+    }
+    throw new MemdriftError('ERR_SYSTEM', `cannot write ${path}: ${message}`, { path, cause });
+  }
+}
+
+function readExplanation(path: string): Explanation {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const what = `cannot read ${path}: ${(cause as Error).message}`;
+    throw new MemdriftError('ERR_SYSTEM', what, { path, cause });
+  }
+  const explanation = parsed(text);
+  if (explanation !== null) return explanation;
+  const what = `${path} is not what memdrift explain -o writes`;
+  throw new MemdriftError('ERR_MALFORMED', what, { path });
+}
+
+/** Null: it is not one, or of a version that we do not know. */
+function parsed(text: string): Explanation | null {
+  try {
+    const explanation = JSON.parse(text) as Partial<Explanation> | null;
+    const isOne =
+      explanation?.schemaVersion === 1 &&
+      typeof explanation.rssBytes === 'number' &&
+      typeof explanation.unexplainedBytes === 'number' &&
+      Array.isArray(explanation.causes) &&
+      Array.isArray(explanation.mappings) &&
+      typeof explanation.otherMappings === 'object';
+    return isOne ? (explanation as Explanation) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,111 @@
+/** `memdrift explain`: causes, largest first, then malloc's arenas, then what to do. */
+import Table from 'cli-table3';
+import type { ExplainedMalloc, ExplainedV8, Explanation } from '../drift/explain_model.ts';
+import { noBorders } from './borders.ts';
+import { adviceOf } from './explain_advice.ts';
+import { printable } from './printable.ts';
+import { counted, megabytes, megabytesWithUnit, percent, unknown } from './units.ts';
+
+const borderless = {
+  chars: { ...noBorders, middle: '  ' },
+  style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+};
+
+const mostArenas = 10;
+
+/** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
+export function explainText(explanation: Explanation): string {
+  const { malloc, v8 } = explanation;
+  const parts = [headText(explanation), causeTable(explanation), besideText(explanation)];
+  if (malloc !== null) parts.push(mallocText(malloc));
+  if (v8 !== null) parts.push(v8Text(v8));
+  parts.push(adviceOf(explanation).join('\n'));
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function headText({ pid, name, source, nodeVersion, sourceReason }: Explanation): string {
+  const what = `process ${pid} (${printable(name)})`;
+  if (source !== 'outside') return `${what}, Node ${nodeVersion ?? unknown}, asked from within`;
+  return `${what}, estimated from outside: ${printable(sourceReason ?? '')}`;
+}
+
+function causeTable({ causes, unexplainedBytes, rssBytes }: Explanation): string {
+  const table = new Table({
+    ...borderless,
+    head: ['cause', 'MB', '%', 'exactness', 'detail'],
+    colAligns: ['left', 'right', 'right', 'left', 'left'],
+  });
+  const row = (name: string, bytes: number, rest: readonly string[]): void => {
+    table.push([name, megabytes(bytes), percent(bytes, rssBytes), ...rest]);
+  };
+  for (const { cause, bytes, exactness, detail } of causes) {
+    if (bytes === null) table.push([cause, '-', '-', exactness, printable(detail)]);
+    else if (bytes > 0) row(cause, bytes, [exactness, printable(detail)]);
+  }
+  row('unexplained', unexplainedBytes, ['', 'anonymous memory that nobody is known to hold']);
+  row('sum', rssBytes, ['kernel', 'Rss of one read of smaps']);
+  return trimmed(table.toString());
+}
+
+function besideText({ beside, vmRssBytes }: Explanation): string {
+  return [
+    'Beside, not to be added:',
+    `  VmRSS ${megabytesWithUnit(vmRssBytes)}, by the kernel's counters right after`,
+    `  ${megabytesWithUnit(beside.anonHugePagesBytes)} of it in transparent huge pages`,
+    `  ${megabytesWithUnit(beside.swapBytes)} swapped out`,
+  ].join('\n');
+}
+
+function mallocText({ allocator, arenas, mapped, reason }: ExplainedMalloc): string {
+  const title = `malloc (${printable(allocator)})`;
+  if (arenas === null) return `${title}: ${printable(reason ?? unknown)}`;
+  const table = new Table({
+    ...borderless,
+    head: ['arena', 'MB', 'in use', 'of it Buffers', 'freed', 'top', 'trim gives back'],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right'],
+  });
+  const named = arenas.map((arena, i) => ({ ...arena, name: arena.isMain ? 'main' : `${i}` }));
+  named.sort((a, b) => b.residentBytes - a.residentBytes);
+  const shown = [...named.slice(0, mostArenas)];
+  const rest = named.slice(mostArenas);
+  const columns = [
+    'residentBytes',
+    'inUseBytes',
+    'arrayBufferBytes',
+    'freedBytes',
+    'topBytes',
+    'trimBytes',
+  ] as const;
+  for (const arena of shown) {
+    table.push([arena.name, ...columns.map((column) => megabytes(arena[column]))]);
+  }
+  if (rest.length > 0) {
+    const sums = columns.map((column) => rest.reduce((sum, arena) => sum + arena[column], 0));
+    table.push([`${rest.length} more`, ...sums.map(megabytes)]);
+  }
+  const blocks = mapped && `and ${counted(mapped.count, 'block')} that are mappings of their own`;
+  const resident = mapped && `${megabytesWithUnit(mapped.residentBytes)} resident`;
+  return [title, trimmed(table.toString()), mapped ? `${blocks}, ${resident}` : '']
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
+function v8Text(v8: ExplainedV8): string {
+  const others = v8.isolates - 1;
+  const limit = v8.constrainedBytes;
+  return [
+    'V8 says of itself, resident or not' +
+      (others > 0 ? ` (of this isolate; there ${others === 1 ? 'is' : 'are'} ${others} more)` : ''),
+    `  heapTotal ${megabytes(v8.heapTotalBytes)}, heapUsed ${megabytes(v8.heapUsedBytes)}, ` +
+      `physical ${megabytes(v8.physicalBytes)}, malloced ${megabytes(v8.mallocedBytes)}`,
+    `  external ${megabytes(v8.externalBytes)}, of it arrayBuffers ` +
+      `${megabytes(v8.arrayBuffersBytes)}`,
+    `  heap_size_limit ${megabytesWithUnit(v8.heapSizeLimitBytes)}; the cgroup allows ` +
+      (limit === null ? 'all there is, or does not say' : megabytesWithUnit(limit)),
+  ].join('\n');
+}
+
+/** Lines without the blanks at their ends that a table makes. */
+export function trimmed(text: string): string {
+  return text.replace(/ +$/gm, '');
+}
