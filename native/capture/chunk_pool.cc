@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "capture/own_mappings.h"
 #include "errors.h"
 
 namespace memdrift {
@@ -15,8 +16,7 @@ namespace {
 constexpr uint32_t kWarmChunks = 4;
 
 uint8_t* reserve(size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = OwnMappings::map(bytes, MAP_NORESERVE);
   if (memory == MAP_FAILED) throw Error::fromErrno("mmap", "the capture's buffers");
   return static_cast<uint8_t*>(memory);
 }
@@ -34,8 +34,8 @@ ChunkPool::ChunkPool(size_t max_bytes)
 }
 
 ChunkPool::~ChunkPool() {
-  munmap(memory_, count_ * kChunkBytes);
-  munmap(next_free_, linksBytes(count_));
+  OwnMappings::unmap(memory_, count_ * kChunkBytes);
+  OwnMappings::unmap(next_free_, linksBytes(count_));
 }
 
 uint32_t ChunkPool::take() noexcept {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "capture/own_mappings.h"
 #include "errors.h"
 
 namespace memdrift {
@@ -22,8 +23,7 @@ constexpr uint64_t kTurnTicks = 8192;
 
 ThreadStream* reserveStreams(uint32_t count) {
   // Pages of zeros are streams that are free; only those that are used become memory.
-  void* memory = mmap(nullptr, count * sizeof(ThreadStream), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = OwnMappings::map(count * sizeof(ThreadStream), MAP_NORESERVE);
   if (memory == MAP_FAILED) throw Error::fromErrno("mmap", "the capture's streams");
   return static_cast<ThreadStream*>(memory);
 }
@@ -82,7 +82,7 @@ StreamSet::StreamSet(const StreamLimits& limits)
       streams_(reserveStreams(limits.max_threads)),
       max_threads_(limits.max_threads) {}
 
-StreamSet::~StreamSet() { munmap(streams_, max_threads_ * sizeof(ThreadStream)); }
+StreamSet::~StreamSet() { OwnMappings::unmap(streams_, max_threads_ * sizeof(ThreadStream)); }
 
 bool StreamSet::claim(ThreadStream& stream) noexcept {
   uint32_t free = ThreadStream::kFree;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <unistd.h>
 
+#include "capture/own_mappings.h"
 #include "capture/own_pages.h"
 #include "door/doors.h"
 #include "door/translate.h"
@@ -127,11 +128,13 @@ Napi::Value residentIn(const Napi::CallbackInfo& info) {
 // ownRanges(): starts and ends of what memdrift has mapped for itself in this process.
 Napi::Value ownRanges(const Napi::CallbackInfo& info) {
   std::vector<AddressRange> ranges;
-  OwnPages::forEach([&](const void* data, size_t bytes) {
+  const auto add = [&](const void* data, size_t bytes) {
     const auto start = reinterpret_cast<uint64_t>(data);
     const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     ranges.push_back({start, (start + bytes + page - 1) / page * page});
-  });
+  };
+  OwnPages::forEach(add);
+  OwnMappings::forEach(add);
   return toRanges(info.Env(), ranges);
 }
 

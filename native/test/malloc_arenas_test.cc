@@ -85,6 +85,16 @@ TEST(MallocArenas, WhatIsHeldIsInUse) {
   EXPECT_LT(numberOf(values, "returned"), 1e5);
 }
 
+TEST(MallocArenas, ContentsOfBuffersAreFoundByTheObjectsOfThem) {
+  const Values values = stateOf("buffers");
+  EXPECT_EQ(numberOf(values, "buffers"), 1001);
+  EXPECT_EQ(numberOf(values, "buffers_in_arenas"), numberOf(values, "expected_buffers"));
+  expectClose(numberOf(values, "buffers_in_blocks"), 8 << 20, {0, 8192});
+  expectClose(numberOf(values, "buffers_in_blocks_resident"), 4 << 20, {0, 8192});
+  EXPECT_EQ(numberOf(values, "buffers_elsewhere"), 1);
+  EXPECT_EQ(numberOf(values, "elsewhere_bytes"), 100'000);
+}
+
 TEST(MallocArenas, FreedBehindPinsIsFreeAndWouldBeReturned) {
   const Values values = stateOf("pinned");
   expectFreed(values);

@@ -4,6 +4,7 @@
 // own.
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,45 +23,12 @@
 #include "drift/frozen_memory.h"
 #include "drift/malloc_layout.h"
 #include "drift/malloc_report.h"
+#include "test/buffer_state.h"
+#include "test/malloc_blocks.h"
 
 namespace memdrift {
 
 namespace {
-
-// By arithmetic, what a state has; what the program needs beside it is within the test's tolerance.
-struct Expected {
-  uint64_t in_use_bytes = 0;
-  uint64_t freed_bytes = 0;
-};
-
-uint64_t chunkBytes(uint64_t bytes) {
-  return bytes + 8 < 32 ? 32 : (bytes + 8 + 15) & ~uint64_t{15};
-}
-
-char* filled(size_t bytes) {
-  auto* const block = static_cast<char*>(malloc(bytes));
-  memset(block, 1, bytes);
-  return block;
-}
-
-// Different each time, and the same in each run.
-size_t someBytes(size_t least, size_t most) {
-  static thread_local uint32_t state = 12345;
-  state = state * 1103515245 + 12345;
-  return least + (state >> 8) % (most - least);
-}
-
-// The array of the blocks is outside of the heap, so that it is in no figure.
-class Blocks {
- public:
-  explicit Blocks(size_t count) : count_(count), all_(takePages<char*>(count)) {}
-  char*& operator[](size_t i) { return all_[i]; }
-  size_t size() const { return count_; }
-
- private:
-  size_t count_;
-  char** all_;
-};
 
 void held(Expected& expected) {
   Blocks blocks(50'000);
@@ -211,12 +179,19 @@ void blockedBrk(Expected& expected) {
 
 using State = void (*)(Expected&);
 const std::map<std::string_view, State> kStates = {
-    {"arenas", arenas},      {"blocked-brk", blockedBrk},
-    {"fast", fastBins},      {"fast-top", fastBinsAtTop},
-    {"held", held},          {"mapped", mapped},
-    {"other-brk", otherBrk}, {"pin-per-page", pinPerPage},
-    {"pinned", pinned},      {"thread-caches", threadCaches},
-    {"top", largeTop},       {"trimmed", trimmed},
+    {"arenas", arenas},
+    {"blocked-brk", blockedBrk},
+    {"fast", fastBins},
+    {"fast-top", fastBinsAtTop},
+    {"held", held},
+    {"mapped", mapped},
+    {"other-brk", otherBrk},
+    {"pin-per-page", pinPerPage},
+    {"buffers", buffers},
+    {"pinned", pinned},
+    {"thread-caches", threadCaches},
+    {"top", largeTop},
+    {"trimmed", trimmed},
 };
 
 // Without malloc.
@@ -252,6 +227,15 @@ void print(const MallocReport& report) {
     printf("%s=%lu\n%s_resident=%lu\n", names[i], parts[i].bytes, names[i],
            parts[i].resident_bytes);
   }
+  uint64_t in_arenas = 0;
+  for (const ArenaReport& arena : report.arenas) in_arenas += arena.figures.buffers.bytes;
+  print("buffers", report.buffers.count);
+  print("buffers_in_arenas", in_arenas);
+  print("buffers_in_blocks", report.buffers.in_blocks.bytes);
+  print("buffers_in_blocks_resident", report.buffers.in_blocks.resident_bytes);
+  print("buffers_elsewhere", report.buffers_elsewhere.size());
+  for (const AddressRange& range : report.buffers_elsewhere)
+    print("elsewhere_bytes", range.end - range.start);
   print("arenas", report.arenas.size());
   print("caches", report.thread_caches);
   print("trim", report.trim_bytes);
@@ -274,6 +258,7 @@ int showState(State state) {
   print("returned", before > after ? before - after : 0);
   print("expected_in_use", expected.in_use_bytes);
   print("expected_freed", expected.freed_bytes);
+  print("expected_buffers", expected.buffer_bytes);
   return 0;
 }
 

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "capture/own_mappings.h"
+
 namespace memdrift {
 
 // Of all tables together.
@@ -53,7 +55,7 @@ class PageTable {
   };
 
   static void giveBack(Entry* entries, size_t count) noexcept {
-    munmap(entries, count * sizeof(Entry));
+    OwnMappings::unmap(entries, count * sizeof(Entry));
     g_table_bytes.fetch_sub(count * sizeof(Entry), std::memory_order_relaxed);
   }
   size_t capacity() const noexcept { return entries_ ? mask_ + 1 : 0; }
@@ -67,8 +69,7 @@ class PageTable {
     size_t wanted = count == 0 ? kFirstCapacity : live * 4 > count ? count * 2 : count;
     const bool forgets = wanted > kMostEntries;
     if (forgets) wanted = kFirstCapacity;
-    void* pages = mmap(nullptr, wanted * sizeof(Entry), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* pages = OwnMappings::map(wanted * sizeof(Entry));
     if (pages == MAP_FAILED) return false;
     g_table_bytes.fetch_add(wanted * sizeof(Entry), std::memory_order_relaxed);
     entries_ = static_cast<Entry*>(pages);

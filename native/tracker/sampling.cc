@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "capture/own_mappings.h"
 #include "errors.h"
 
 namespace memdrift {
@@ -13,8 +14,7 @@ namespace {
 
 template <typename Item>
 Item* zeros(size_t count) {
-  void* pages = mmap(nullptr, count * sizeof(Item), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* pages = OwnMappings::map(count * sizeof(Item));
   if (pages == MAP_FAILED) throw Error::fromErrno("mmap", "the table of sampled blocks");
   return static_cast<Item*>(pages);
 }
@@ -42,8 +42,8 @@ SampledBlocks::SampledBlocks()
       addresses_(zeros<std::atomic<uintptr_t>>(kPlaces)) {}
 
 SampledBlocks::~SampledBlocks() {
-  munmap(filter_, (size_t{1} << kFilterBits) * sizeof *filter_);
-  munmap(addresses_, kPlaces * sizeof *addresses_);
+  OwnMappings::unmap(filter_, (size_t{1} << kFilterBits) * sizeof *filter_);
+  OwnMappings::unmap(addresses_, kPlaces * sizeof *addresses_);
 }
 
 void SampledBlocks::clear() noexcept {

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 
+#include "capture/own_mappings.h"
 #include "tracker/own_stack.h"
 
 namespace memdrift {
@@ -48,8 +49,7 @@ ThreadTracking* makeNew(uint32_t tid) noexcept {
     g_thread_count.fetch_sub(1);
     return nullptr;
   }
-  void* pages = mmap(nullptr, sizeof(ThreadTracking), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* pages = OwnMappings::map(sizeof(ThreadTracking));
   if (pages == MAP_FAILED) return nullptr;
   auto* thread = static_cast<ThreadTracking*>(pages);
   thread->tid.store(tid, std::memory_order_relaxed);

@@ -116,8 +116,8 @@ function fromOutside(
   const { pid } = identity;
   const native = binding();
   const takenAtMs = Date.now();
-  const mappings = insideFacts().mappingFacts(native.procRead(pid, 'smaps', false));
   const vmRssBytes = readCounters(pid).rssBytes;
+  const mappings = insideFacts().mappingFacts(native.procRead(pid, 'smaps', false));
   const threadBlocks = native.threadBlocks(pid);
   const pages = explainOutside({ pid, mappings, vmRssBytes, threadBlocks }, contextOf(pid));
   if (pid !== process.pid) checkSame(identity);

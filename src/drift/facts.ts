@@ -59,7 +59,7 @@ export interface InsideFacts {
   readonly v8: V8Facts;
   readonly malloc: MallocFacts;
   readonly mappings: MappingFacts;
-  /** VmRSS, right after the mappings; null: the kernel does not say. */
+  /** VmRSS, right before the mappings; null: the kernel does not say. */
   readonly vmRssBytes: number | null;
   readonly threadBlocks: Numbers;
   readonly ownRanges: Numbers;

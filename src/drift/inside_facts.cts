@@ -21,8 +21,9 @@ function gatherInside(native: Native): InsideFacts {
   const malloc = native.mallocReport();
   const threadBlocks = native.threadBlocks(-1);
   const ownRanges = native.ownRanges();
-  const smaps = native.procRead(-1, 'smaps', false);
+  // Before the mappings, whose rows are memory too.
   const { rssBytes } = native.procRead(-1, 'counters', false);
+  const smaps = native.procRead(-1, 'smaps', false);
   return {
     nodeVersion: process.version,
     v8: heap,

@@ -26,6 +26,8 @@ export interface MallocArena {
   readonly all: MallocPart;
   /** Held by the program, as far as malloc knows, with malloc's headers. */
   readonly inUse: MallocPart;
+  /** Of `inUse`: contents of ArrayBuffers. */
+  readonly buffers: MallocPart;
   /** Freed, kept by a thread for itself; null: not known, and in `inUse`. */
   readonly threadCache: MallocPart | null;
   /** Freed, small, not merged with neighbours before a trim. */

@@ -97,7 +97,7 @@ export class MappingRows {
   }
 
   #fileOf(i: number): string {
-    return `${this.#facts.inode[i]} ${this.#facts.name[i]}`;
+    return `${this.#facts.inode[i]} ${this.nameOf(i)}`;
   }
 
   #textOf(index: number | undefined): string {

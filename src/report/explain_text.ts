@@ -50,7 +50,7 @@ function causeTable({ causes, unexplainedBytes, rssBytes }: Explanation): string
 function besideText({ beside, vmRssBytes }: Explanation): string {
   return [
     'Beside, not to be added:',
-    `  VmRSS ${megabytesWithUnit(vmRssBytes)}, by the kernel's counters right after`,
+    `  VmRSS ${megabytesWithUnit(vmRssBytes)}, by the kernel's counters at about the same time`,
     `  ${megabytesWithUnit(beside.anonHugePagesBytes)} of it in transparent huge pages`,
     `  ${megabytesWithUnit(beside.swapBytes)} swapped out`,
   ].join('\n');
