@@ -84,6 +84,16 @@ export type {
 export { measureGroup } from './group/measure_group.ts';
 export type { Pid } from './proc/arguments.ts';
 export {
+  type Cgroup,
+  type CgroupLimit,
+  type CgroupMemory,
+  type CgroupProcesses,
+  findCgroup,
+  readCgroup,
+  readCgroupProcesses,
+} from './proc/cgroup.ts';
+export type { CgroupFigures } from './proc/cgroup_figures.ts';
+export {
   type CounterField,
   type Counters,
   counterFields,

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Child, Children } from '../children.ts';
@@ -17,10 +25,24 @@ export class Holders {
     mkdirSync(this.#cgroup, { recursive: true });
   }
 
+  /** The cgroup's folder. */
+  get cgroup(): string {
+    return this.#cgroup;
+  }
+
   /** In the cgroup from before its first instruction, so that whatever it touches is charged. */
-  start(): Promise<Child> {
-    const join = `echo $$ > ${this.#cgroup}/cgroup.procs && exec ${this.#program}`;
+  start(cgroup = this.#cgroup): Promise<Child> {
+    const join = `echo $$ > ${cgroup}/cgroup.procs && exec ${this.#program}`;
     return this.#children.run('sh', ['-c', join]);
+  }
+
+  /** A cgroup in the cgroup, which has no processes then, with version 2. */
+  innerCgroup(): string {
+    const control = join(this.#cgroup, 'cgroup.subtree_control');
+    if (existsSync(control)) writeFileSync(control, '+memory');
+    const inner = join(this.#cgroup, 'inner');
+    mkdirSync(inner);
+    return inner;
   }
 
   /** A path in /dev/shm that is removed at the end. */
@@ -43,6 +65,8 @@ export class Holders {
     for (const file of this.#files.splice(0)) rmSync(file, { force: true });
     for (let tries = 0; existsSync(this.#cgroup) && tries < 100; tries++) {
       try {
+        const inner = join(this.#cgroup, 'inner');
+        if (existsSync(inner)) rmdirSync(inner);
         rmdirSync(this.#cgroup);
       } catch {
         // A killed child of a holder is still on its way out.
