@@ -1,0 +1,82 @@
+/** Runs the programs of test/fixtures/drift/programs.mjs; there is what their answers are. */
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Explanation } from '../../src/drift/explain_model.ts';
+import { root } from '../tidy/files.ts';
+
+/** Bytes that the program made, by its own arithmetic. */
+export type Truth = readonly (readonly [cause: string, bytes: number])[];
+
+export interface Answer {
+  readonly before: Explanation;
+  readonly after: Explanation;
+  readonly truth: Truth;
+  /** AnonHugePages of smaps_rollup. */
+  readonly hugeBytes: number;
+  /** By a malloc_trim(0) right after; absent: there was none. */
+  readonly returnedBytes?: number;
+  /** Some seconds later. */
+  readonly last?: Explanation;
+  readonly lastTruth?: Truth;
+}
+
+export interface Surroundings {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly nodeFlags?: readonly string[];
+}
+
+/** A folder with the compiled addon in it; `remove` belongs in afterAll. */
+export class KnownPrograms {
+  readonly folder = mkdtempSync(join(tmpdir(), 'memdrift-known-'));
+  readonly addon = compileAddon('known_answer.c', join(this.folder, 'known_answer.node'));
+
+  get environment(): NodeJS.ProcessEnv {
+    return { ...process.env, KNOWN_ANSWER: this.addon };
+  }
+
+  async run(name: string, { env, nodeFlags = [] }: Surroundings = {}): Promise<Answer> {
+    const script = join(root, 'test/fixtures/drift/known_answer.mjs');
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--expose-gc', ...nodeFlags, script, name, this.folder],
+      { env: { ...this.environment, ...env }, maxBuffer: 1 << 26 },
+    );
+    return JSON.parse(stdout) as Answer;
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A shared object for Node, of a source in test/native. */
+export function compileAddon(source: string, to: string): string {
+  const headers = join(root, 'node_modules/node-api-headers/include');
+  const flags = ['-O2', '-shared', '-fPIC', '-I', headers, '-o', to];
+  execFileSync('cc', [...flags, join(root, 'test/native', source), '-lpthread']);
+  return to;
+}
+
+/** Where Debian and its kin have it; null: it is not installed. */
+export function jemalloc(): string | null {
+  const { arch } = process;
+  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[arch as 'arm64' | 'x64'];
+  const path = `/usr/lib/${triplet}/libjemalloc.so.2`;
+  return existsSync(path) ? path : null;
+}
+
+/** How the causes changed, with what is unexplained; those that grew most, first. */
+export function growth({ before, after }: Pick<Answer, 'after' | 'before'>): [string, number][] {
+  const bytesOf = (explanation: Explanation, cause: string): number =>
+    explanation.causes.find((row) => row.cause === cause)?.bytes ?? 0;
+  return [
+    ...after.causes.map(({ cause }): [string, number] => [
+      cause,
+      bytesOf(after, cause) - bytesOf(before, cause),
+    ]),
+    ['unexplained', after.unexplainedBytes - before.unexplainedBytes] as [string, number],
+  ].sort((a, b) => b[1] - a[1]);
+}
