@@ -80,6 +80,7 @@
     ],
     "door_sources": [
       "native/door/addon.cc",
+      "native/door/buffer_ranges_door.cc",
       "native/door/capture_door.cc",
       "native/door/drift_door.cc",
       "native/door/experiment_door.cc",

@@ -59,8 +59,14 @@ export interface NativeBuffers {
   readonly elsewhere: Float64Array;
 }
 
-/** native/door/drift_door.cc */
+/** native/door/drift_door.cc, buffer_ranges_door.cc */
 export interface DriftBinding {
+  /**
+   * Where the contents of ArrayBuffers, typed arrays and DataViews are: starts and ends in turns,
+   * by address, without those that are empty or detached. A small typed array, which has its
+   * content on V8's heap, is given memory of its own.
+   */
+  bufferRanges(objects: readonly object[]): Float64Array;
   /** Waits for a child that looks at this process's heap: 0.2 s per GB, or more. */
   mallocReport(): NativeMallocReport;
   /** An address in the stack of each thread but the first; `pid` -1 is this process. */

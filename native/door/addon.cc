@@ -32,6 +32,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   exportStore(env, exports);
   exportExperiment(env, exports);
   exportCapture(env, exports);
+  exportBufferRanges(env, exports);
   exportDrift(env, exports);
   exportTracker(env, exports);
   return exports;

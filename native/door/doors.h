@@ -12,6 +12,7 @@ void exportShm(Napi::Env env, Napi::Object exports);
 void exportStore(Napi::Env env, Napi::Object exports);
 void exportExperiment(Napi::Env env, Napi::Object exports);
 void exportCapture(Napi::Env env, Napi::Object exports);
+void exportBufferRanges(Napi::Env env, Napi::Object exports);
 void exportDrift(Napi::Env env, Napi::Object exports);
 void exportTracker(Napi::Env env, Napi::Object exports);
 

@@ -9,6 +9,7 @@ import { explainText } from '../report/explain_text.ts';
 import { growthText } from '../report/growth_text.ts';
 
 interface ExplainFlags {
+  readonly deep?: true;
   readonly json?: true;
   readonly outside?: true;
   readonly output?: string;
@@ -23,6 +24,10 @@ export function registerExplain(program: Command): void {
     .description('why the resident memory of a process is what it is: each byte under one cause')
     .argument('<pid>', 'the process; with --since also a file that -o made')
     .option('--since <file>', 'what grew since a file that -o, or --json, made')
+    .option(
+      '--deep',
+      'also which Buffers are referenced: collects its garbage, and it waits for it',
+    )
     .option('--outside', 'by its mappings alone, without entering it: an estimate')
     .option('-o, --output <file>', 'write it as JSON, for a later --since')
     .option('--json', 'one JSON object on stdout; sizes in bytes, null: not known')
@@ -50,6 +55,7 @@ async function run(what: string, flags: ExplainFlags): Promise<void> {
 
 async function explainPid(pid: number, flags: ExplainFlags): Promise<Explanation> {
   const explanation = await explain(pid, {
+    deep: flags.deep === true,
     outside: flags.outside === true,
     yesOpenInspector: flags.yesOpenInspector === true,
   });

@@ -8,6 +8,7 @@ import { checkInspector, checkTarget, getBuiltin } from '../entry/target.ts';
 import { MemdriftError } from '../errors.ts';
 import { nativePid, type Pid } from '../proc/arguments.ts';
 import { readCounters } from '../proc/counters.ts';
+import type { DeepFactsModule } from './deep_facts.cts';
 import type { Explanation } from './explain_model.ts';
 import type { InsideFacts } from './facts.ts';
 import { explainInside } from './inside.ts';
@@ -17,6 +18,11 @@ import type { PagesContext } from './pages.ts';
 import { checkSame, identify, type ProcessIdentity } from './process_identity.ts';
 
 export interface ExplainOptions {
+  /**
+   * Also what Buffers hold against what is referenced of them: collects all garbage, lets the event
+   * loop wait for a second or more per GB of heap, and takes a few turns of it.
+   */
+  readonly deep?: boolean;
   /** By the mappings alone, without entering the process: an estimate. */
   readonly outside?: boolean;
   /** The inspector is open for a moment to all users of this machine: do it all the same. */
@@ -26,12 +32,14 @@ export interface ExplainOptions {
 const asked = 'an estimate from outside was asked for';
 
 /** As it is compiled: the same seen from here and from where this is compiled to. */
-const insideFactsFile = fileURLToPath(
-  new URL('../../dist/drift/inside_facts.cjs', import.meta.url),
-);
+const compiled = (name: string): string =>
+  fileURLToPath(new URL(`../../dist/drift/${name}`, import.meta.url));
+const insideFactsFile = compiled('inside_facts.cjs');
+const deepFactsFile = compiled('deep_facts.cjs');
 
-const insideFacts = (): InsideFactsModule =>
-  createRequire(insideFactsFile)(insideFactsFile) as InsideFactsModule;
+const load = createRequire(insideFactsFile);
+const insideFacts = (): InsideFactsModule => load(insideFactsFile) as InsideFactsModule;
+const deepFacts = (): DeepFactsModule => load(deepFactsFile) as DeepFactsModule;
 
 /**
  * Why the resident memory of a process is what it is: disjoint causes that add up to the Rss of one
@@ -44,7 +52,7 @@ const insideFacts = (): InsideFactsModule =>
  */
 export async function explain(pid: Pid, options: ExplainOptions = {}): Promise<Explanation> {
   const number = nativePid(pid);
-  if (pid === 'self' || number === process.pid) return explainSelf(options.outside === true);
+  if (pid === 'self' || number === process.pid) return explainSelf(options);
   const identity = identify(number);
   if (options.outside === true) return fromOutside(identity, asked, true);
   try {
@@ -56,11 +64,12 @@ export async function explain(pid: Pid, options: ExplainOptions = {}): Promise<E
   }
 }
 
-function explainSelf(isOutside: boolean): Explanation {
+async function explainSelf({ deep, outside }: ExplainOptions): Promise<Explanation> {
   const identity = { ...readCounters('self'), program: '' };
-  if (isOutside) return fromOutside({ ...identity, pid: process.pid }, asked, true);
+  if (outside) return fromOutside({ ...identity, pid: process.pid }, asked, true);
   const takenAtMs = Date.now();
-  const facts = insideFacts().gatherInside(binding());
+  const native = binding();
+  const facts = deep ? await deepFacts().gatherDeep(native) : insideFacts().gatherInside(native);
   return inside({ ...identity, pid: process.pid }, 'self', { facts, takenAtMs });
 }
 
@@ -69,7 +78,7 @@ async function fromInside(
   options: ExplainOptions,
 ): Promise<Explanation> {
   const { pid } = identity;
-  const answer = await askTracked(pid, { do: 'explain' });
+  const answer = await askTracked(pid, { do: 'explain', deep: options.deep === true });
   const takenAtMs = Date.now();
   if (answer?.facts !== undefined) {
     const facts = JSON.parse(answer.facts) as InsideFacts;
@@ -78,14 +87,15 @@ async function fromInside(
   }
   checkTarget(pid);
   checkInspector(options.yesOpenInspector === true);
-  const file = JSON.stringify(insideFactsFile);
+  const file = JSON.stringify(options.deep ? deepFactsFile : insideFactsFile);
+  const gather = options.deep ? 'gatherDeepAsText' : 'gatherInsideAsText';
   const text = await evaluateIn(
     pid,
     `(() => {
       const addon = { exports: {} };
       process.dlopen(addon, ${JSON.stringify(bindingFile())});
       const { createRequire } = (${getBuiltin})('module');
-      return createRequire(${file})(${file}).gatherInsideAsText(addon.exports);
+      return createRequire(${file})(${file}).${gather}(addon.exports);
     })()`,
   );
   const facts = JSON.parse(String(text)) as InsideFacts;
@@ -104,6 +114,7 @@ function inside(
     nodeVersion: facts.nodeVersion,
     source,
     sourceReason: null,
+    deep: facts.deep ?? null,
     ...explainInside(facts, contextOf(source === 'self' ? -1 : identity.pid)),
   };
 }
@@ -127,6 +138,7 @@ function fromOutside(
     nodeVersion: null,
     source: 'outside',
     sourceReason,
+    deep: null,
     ...pages,
   };
 }

@@ -2,6 +2,7 @@
 import type { CauseRow } from './causes.ts';
 import type { V8Facts } from './facts.ts';
 import type { Holder } from './holders.ts';
+import type { DeepFacts } from './retention_model.ts';
 
 /** One of malloc's arenas: resident bytes. */
 export interface ExplainedArena {
@@ -75,6 +76,8 @@ export interface Explanation {
   readonly beside: Beside;
   readonly malloc: ExplainedMalloc | null;
   readonly v8: ExplainedV8 | null;
+  /** Null: not asked for, or not from within. */
+  readonly deep: DeepFacts | null;
   /** The largest, largest first; `otherMappings` are the rest of them. */
   readonly mappings: readonly ExplainedMapping[];
   readonly otherMappings: { readonly count: number; readonly rssBytes: number };

@@ -1,5 +1,6 @@
 /** What is gathered about a process before its pages are put under causes; all of it is JSON. */
 import type { NativeMallocArena, NativeMallocReport } from '../door_drift.ts';
+import type { DeepFacts } from './retention_model.ts';
 
 /** Typed arrays where they were made, plain ones where they came as JSON. */
 export type Numbers = ArrayLike<number>;
@@ -63,4 +64,6 @@ export interface InsideFacts {
   readonly vmRssBytes: number | null;
   readonly threadBlocks: Numbers;
   readonly ownRanges: Numbers;
+  /** Where it was asked for. */
+  readonly deep?: DeepFacts;
 }

@@ -37,7 +37,11 @@ function gatherInside(native: Native): InsideFacts {
 
 /** The same as text, for one who asks from outside. */
 function gatherInsideAsText(native: Native): string {
-  return JSON.stringify(gatherInside(native), (_key, value) =>
+  return toText(gatherInside(native));
+}
+
+function toText(facts: InsideFacts): string {
+  return JSON.stringify(facts, (_key, value) =>
     ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : value,
   );
 }
@@ -89,11 +93,12 @@ function mappingFacts(smaps: Smaps): MappingFacts {
   };
 }
 
-module.exports = { gatherInside, gatherInsideAsText, mappingFacts };
+module.exports = { gatherInside, gatherInsideAsText, mappingFacts, toText };
 
 /** What this module is to who loads it. */
 export interface InsideFactsModule {
   readonly gatherInside: typeof gatherInside;
   readonly gatherInsideAsText: typeof gatherInsideAsText;
   readonly mappingFacts: typeof mappingFacts;
+  readonly toText: typeof toText;
 }

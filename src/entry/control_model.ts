@@ -3,6 +3,8 @@
 export interface ControlRequest {
   readonly do: 'start' | 'stop' | 'explain';
   readonly path?: string;
+  /** Of explain(): see its options. */
+  readonly deep?: boolean;
   /** Of the tracker. */
   readonly options?: object;
 }

@@ -14,7 +14,8 @@ const answerMs = 20_000;
 const closeMs = 5000;
 
 /**
- * Evaluates `expression` in the process and gives its value, which must be JSON. The inspector that
+ * Evaluates `expression` in the process and gives its value, or what its promise comes to, which
+ * must be JSON. The inspector that
  * was not open before is closed after.
  * @throws MemdriftError ERR_TIMEOUT (it did not open or answer), ERR_SYSTEM (what it threw).
  */
@@ -63,7 +64,7 @@ async function closeInspector(socket: WebSocket): Promise<void> {
 }
 
 async function send(socket: WebSocket, id: number, expression: string): Promise<unknown> {
-  const params = { expression, returnByValue: true };
+  const params = { expression, returnByValue: true, awaitPromise: true };
   socket.send(JSON.stringify({ id, method: 'Runtime.evaluate', params }));
   for (;;) {
     const [data] = await once(socket, 'message', { signal: AbortSignal.timeout(answerMs) });

@@ -45,9 +45,7 @@ const simpleAdvice = {
   'v8-pooled': (e) =>
     `${size(e, 'v8-pooled')} are pages that V8 has freed and keeps for its next objects: no ` +
     'leak. They go with later collections; --max-semi-space-size bounds what young objects take.',
-  'array-buffers': (e) =>
-    `${size(e, 'array-buffers')} are contents of Buffers: memdrift attach ${e.pid} shows who ` +
-    'makes them; a slice that is kept keeps the whole Buffer.',
+  'array-buffers': (e) => buffersAdvice(e),
   'malloc-in-use': (e) => inUseAdvice(e),
   'thread-stacks': (e) =>
     `${size(e, 'thread-stacks')} are stacks: fewer threads (UV_THREADPOOL_SIZE, workers) or ` +
@@ -71,6 +69,23 @@ function inUseAdvice(e: Explanation): string {
       `${megabytesWithUnit(e.v8?.externalBytes ?? null)}), so that it sees no need to collect`
     : '';
   return `${start}${why}: memdrift attach ${e.pid} shows which functions allocate it.`;
+}
+
+function buffersAdvice(e: Explanation): string {
+  const start = `${size(e, 'array-buffers')} are contents of Buffers`;
+  const own = e.deep?.retained.kinds.own;
+  if (own !== undefined && own.referencedBytes < own.heldBytes / 2) {
+    return (
+      `${start}: ${megabytesWithUnit(own.heldBytes)} are kept by slices that have ` +
+      `${megabytesWithUnit(own.referencedBytes)} of them: keep copies (Buffer.from) of what is ` +
+      'small.'
+    );
+  }
+  const deep = e.deep === null ? ': --deep says whether it does here' : '';
+  return (
+    `${start}: memdrift attach ${e.pid} shows who makes them; a slice that is kept keeps the ` +
+    `whole Buffer${deep}.`
+  );
 }
 
 function unexplainedAdvice(e: Explanation): string {

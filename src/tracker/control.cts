@@ -2,6 +2,8 @@
  * The socket of a program that `memdrift run` started: by it the same user ends its capture, or
  * begins another one, without the inspector. One line of JSON is asked, one is answered.
  */
+
+import type { Socket } from 'node:net';
 import type { ControlAnswer, ControlRequest } from '../entry/control_model.ts' with {
   'resolution-mode': 'import',
 };
@@ -18,7 +20,7 @@ export interface Control {
   /** The path of the capture that is whole now; null: there was none. */
   stop(): string | null;
   /** What explain() needs of this process, as JSON. */
-  explain(): string;
+  explain(deep: boolean): Promise<string> | string;
 }
 
 /** A request is never larger. */
@@ -35,7 +37,7 @@ function serveControl(folder: string, control: Control): void {
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
       request += text;
-      if (request.endsWith('\n')) socket.end(`${JSON.stringify(answerTo(control, request))}\n`);
+      if (request.endsWith('\n')) void answer(socket, control, request);
       else if (request.length > maxRequestBytes) socket.destroy();
     });
     // A client that waits does not keep the program either.
@@ -53,11 +55,15 @@ function serveControl(folder: string, control: Control): void {
   process.on('exit', () => rmSync(path, { force: true }));
 }
 
-function answerTo(control: Control, text: string): ControlAnswer {
+async function answer(socket: Socket, control: Control, text: string): Promise<void> {
+  socket.end(`${JSON.stringify(await answerTo(control, text))}\n`);
+}
+
+async function answerTo(control: Control, text: string): Promise<ControlAnswer> {
   try {
     const request = JSON.parse(text) as ControlRequest;
     if (request.do === 'stop') return { path: control.stop() };
-    if (request.do === 'explain') return { facts: control.explain() };
+    if (request.do === 'explain') return { facts: await control.explain(request.deep === true) };
     if (request.do !== 'start' || request.path === undefined) return { error: 'not understood' };
     control.start(request.path, (request.options ?? {}) as PreloadOrder['options']);
     return { path: request.path };

@@ -68,7 +68,7 @@ function track(order: PreloadOrder): void {
       path = null;
       return stopped;
     },
-    explain: () => factsOf(native),
+    explain: (deep) => factsOf(native, deep),
   };
   if (order.options.children === false) forgetOrder();
   process.on('exit', control.stop);
@@ -77,7 +77,11 @@ function track(order: PreloadOrder): void {
   serveControl(order.socketFolder, control);
 }
 
-function factsOf(native: Binding): string {
+function factsOf(native: Binding, deep: boolean): Promise<string> | string {
+  if (deep) {
+    type Deep = import('../drift/deep_facts.cts').DeepFactsModule;
+    return (require('../drift/deep_facts.cjs') as Deep).gatherDeepAsText(native);
+  }
   type Module = import('../drift/inside_facts.cts').InsideFactsModule;
   const { gatherInsideAsText } = require('../drift/inside_facts.cjs') as Module;
   return gatherInsideAsText(native);

@@ -47,6 +47,15 @@ export class KnownPrograms {
     return JSON.parse(stdout) as Answer;
   }
 
+  /** To be preloaded: jemalloc where it is installed, else one that is not known. */
+  otherMalloc(): { readonly allocator: string; readonly path: string } {
+    if (existsSync(jemallocPath()) || process.env.CI) {
+      return { allocator: 'jemalloc', path: jemallocPath() };
+    }
+    const path = compileAddon('other_malloc.c', join(this.folder, 'other_malloc.so'));
+    return { allocator: 'other_malloc.so', path };
+  }
+
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -60,12 +69,10 @@ export function compileAddon(source: string, to: string): string {
   return to;
 }
 
-/** Where Debian and its kin have it; null: it is not installed. */
-export function jemalloc(): string | null {
-  const { arch } = process;
-  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[arch as 'arm64' | 'x64'];
-  const path = `/usr/lib/${triplet}/libjemalloc.so.2`;
-  return existsSync(path) ? path : null;
+/** Where Debian and its kin have it. */
+function jemallocPath(): string {
+  const machine = process.arch === 'x64' ? 'x86_64' : 'aarch64';
+  return `/usr/lib/${machine}-linux-gnu/libjemalloc.so.2`;
 }
 
 /** How the causes changed, with what is unexplained; those that grew most, first. */

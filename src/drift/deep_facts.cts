@@ -1,0 +1,88 @@
+/**
+ * What explain() needs from within a process, and then what of its Buffers is referenced. Like
+ * inside_facts.cts loaded in a program that is entered.
+ */
+import type { Binding } from '../door.ts' with { 'resolution-mode': 'import' };
+import type { InsideFacts, MallocFacts, MappingFacts } from './facts.ts' with {
+  'resolution-mode': 'import',
+};
+import type { Released } from './retention_model.ts' with { 'resolution-mode': 'import' };
+
+const { gatherInside, toText } =
+  require('./inside_facts.cjs') as import('./inside_facts.cts').InsideFactsModule;
+const { collectGarbage, findRetained } =
+  require('./retained_buffers.cjs') as import('./retained_buffers.cts').RetainedBuffersModule;
+
+type Native = Pick<
+  Binding,
+  'bufferRanges' | 'mallocReport' | 'ownRanges' | 'procRead' | 'threadBlocks'
+>;
+
+/**
+ * The explanation is of the moment before anything is collected. Which Buffers are referenced is
+ * asked last: V8 keeps tables that it makes for the answer.
+ */
+async function gatherDeep(native: Native): Promise<InsideFacts> {
+  const inside = gatherInside(native);
+  collectGarbage();
+  await turns();
+  const released = releasedSince(inside, native);
+  const retained = findRetained(native, (address) => isMapped(inside.mappings, address));
+  return { ...inside, deep: { retained, released } };
+}
+
+async function gatherDeepAsText(native: Native): Promise<string> {
+  return toText(await gatherDeep(native));
+}
+
+const mostTurns = 50;
+const turnMs = 10;
+
+/** Until what ArrayBuffers hold does not change any more: V8 frees it on another thread. */
+async function turns(): Promise<void> {
+  let last = -1;
+  for (let i = 0; i < mostTurns; i++) {
+    await new Promise((resolve) => setTimeout(resolve, turnMs));
+    const { external } = process.memoryUsage();
+    if (external === last && i > 1) return;
+    last = external;
+  }
+}
+
+function releasedSince({ malloc: before, v8 }: InsideFacts, native: Native): Released {
+  const arrayBufferBytes = v8.arrayBuffersBytes - process.memoryUsage().arrayBuffers;
+  const after = native.mallocReport();
+  if (before.whyNot !== null || after.whyNot !== null) {
+    return { arrayBufferBytes, arrayBufferCount: null, mallocBytes: null };
+  }
+  return {
+    arrayBufferBytes,
+    arrayBufferCount: before.buffers.count - after.buffers.count,
+    mallocBytes: inUseOf(before) - inUseOf(after),
+  };
+}
+
+function inUseOf({ arenas, mapped }: MallocFacts): number {
+  const start = mapped?.residentBytes ?? 0;
+  return arenas.reduce((sum, arena) => sum + arena.inUse.residentBytes, start);
+}
+
+/** Whether a file, or memory that is shared, is mapped there. */
+function isMapped({ endAddress, inode, length, startAddress }: MappingFacts, address: number) {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((endAddress[middle] as number) > address) high = middle;
+    else low = middle + 1;
+  }
+  return low < length && (startAddress[low] as number) <= address && inode[low] !== 0;
+}
+
+module.exports = { gatherDeep, gatherDeepAsText };
+
+/** What this module is to who loads it. */
+export interface DeepFactsModule {
+  readonly gatherDeep: typeof gatherDeep;
+  readonly gatherDeepAsText: typeof gatherDeepAsText;
+}
