@@ -45,6 +45,7 @@
       "native/proc/residency.cc",
       "native/proc/sampled_process.cc",
       "native/proc/sampler.cc",
+      "native/proc/sampler_pass.cc",
       "native/proc/smaps.cc",
       "native/proc/tree_scan.cc",
       "native/shm/arena.cc",

@@ -20,6 +20,7 @@ const commands: readonly (readonly [names: readonly string[], load: () => Promis
   [['top'], async () => (await import('./commands/top.ts')).registerTop],
   [['explain'], async () => (await import('./commands/explain.ts')).registerExplain],
   [['ps'], async () => (await import('./commands/ps.ts')).registerPs],
+  [['watch'], async () => (await import('./commands/watch.ts')).registerWatch],
   [['run'], async () => (await import('./commands/run.ts')).registerRun],
   [['attach', 'detach'], async () => (await import('./commands/attach.ts')).registerAttach],
   [['live'], async () => (await import('./commands/live.ts')).registerLive],

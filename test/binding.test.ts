@@ -17,7 +17,7 @@ import { root } from './tidy/files.ts';
 
 /** The names of all members of the interfaces `…Binding` in src/door.ts and its other parts. */
 function declaredFunctions(): readonly string[] {
-  const names = ['src/door.ts', 'src/door_drift.ts', 'src/door_tracker.ts']
+  const names = ['src/door.ts', 'src/door_drift.ts', 'src/door_sampler.ts', 'src/door_tracker.ts']
     .map((path) => join(root, path))
     .map((file) => ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2023))
     .flatMap((source) => source.statements)

@@ -70,12 +70,14 @@ Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
                one.Set("ussBytes", numberOrNull(env, process.uss_bytes));
                one.Set("passedAtMs", numberOrNull(env, process.passed_at_ms));
                one.Set("denied", process.denied);
+               one.Set("pssErrorBytes", numberOrNull(env, process.pss_error_bytes));
                return one;
              }));
   object.Set("segments", segmentsToJs(env, sample.segments));
   object.Set("sumRssBytes", sample.sum_rss_bytes);
   object.Set("footprintBytes", numberOrNull(env, sample.footprint_bytes));
   object.Set("footprintExactness", exactnessName(sample.footprint_exactness));
+  object.Set("unmappedSegmentBytes", sample.unmapped_segment_bytes);
   object.Set("lostProcesses", countOf(env, sample.lost_processes));
   object.Set("endedEarly", earlyEndsToJs(env, sample.early_ends));
   return object;
@@ -326,7 +328,8 @@ Session& sessionOf(const Napi::CallbackInfo& info) {
   return *fromHandle<Handle>(info[0], Session::kTag, "sampler").session;
 }
 
-// samplerStart({pids, intervalMs, budgetPercent, segments, tree, mark, startCreditMs}, onSample): a
+// samplerStart({pids, intervalMs, budgetPercent, segments, tree, mark, startCreditMs,
+// ownPasses}, onSample): a
 // handle.
 Napi::Value samplerStart(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -338,6 +341,7 @@ Napi::Value samplerStart(const Napi::CallbackInfo& info) {
   options.budget_percent = given.Get("budgetPercent").ToNumber().DoubleValue();
   options.tree = given.Get("tree").ToBoolean().Value();
   options.mark = stringArgument(given.Get("mark"), "mark");
+  options.own_passes = given.Get("ownPasses").ToBoolean().Value();
   options.start_credit_ms = given.Get("startCreditMs").ToNumber().DoubleValue();
   const auto segments = given.Get("segments").As<Napi::Array>();
   for (uint32_t i = 0; i < segments.Length(); i++)

@@ -2,6 +2,7 @@
 #include "proc/pass_clock.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 namespace memdrift {
@@ -19,6 +20,12 @@ constexpr double kChange = 0.002;
 constexpr double kUnrest = 0.001;
 
 }  // namespace
+
+int64_t steadyNs() noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 void TickClock::ticked(int64_t now_ns) {
   const int64_t steps = std::max<int64_t>(0, now_ns - next_ns_) / interval_ns_;

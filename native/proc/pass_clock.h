@@ -7,6 +7,9 @@
 
 namespace memdrift {
 
+// CLOCK_MONOTONIC, which a condition variable of the standard library waits on too.
+int64_t steadyNs() noexcept;
+
 // Ticks at whole multiples of the interval from the start, so that a late one delays no other.
 class TickClock {
  public:

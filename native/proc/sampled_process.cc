@@ -40,17 +40,37 @@ double movedShare(double part, double counter_then, double counter_now) {
   return part * counter_now / counter_then;
 }
 
-// Pss of the segment's own pages. What a private mapping copied is in its Pss too, but it is the
-// process's.
-double pssOfPagesOf(const SampledSegment& segment, const SmapsTable& table) {
-  double sum = 0;
+constexpr std::string_view kSharedMemory = "/dev/shm/";
+
+// Files of shared memory: those that have a name there, and whatever is one of `segments`.
+bool isSegment(const MappingRow& row, std::string_view path,
+               const std::vector<SampledSegment>& segments) {
+  if (row.inode == 0) return false;
+  if (path.starts_with(kSharedMemory) && !row.deleted) return true;
+  return std::any_of(segments.begin(), segments.end(), [&row](const SampledSegment& segment) {
+    return segment.is(row.device_major, row.device_minor, row.inode);
+  });
+}
+
+std::vector<Shares::Segment> segmentsOf(const SmapsTable& table,
+                                        const std::vector<SampledSegment>& segments) {
+  std::vector<Shares::Segment> found;
   for (size_t i = 0; i < table.size(); i++) {
     const MappingRow& row = table.mappings[i];
-    if (row.inode == 0 || !segment.is(row)) continue;
+    const std::string& path = table.mappings.nameOf(i);
+    if (!isSegment(row, path, segments)) continue;
+    const auto same = std::find_if(found.begin(), found.end(), [&row](const auto& one) {
+      return one.inode == row.inode && one.major == row.device_major &&
+             one.minor == row.device_minor;
+    });
     const double copied = knownOrZero(table.value(i, SmapsField::anonymous_bytes));
-    sum += std::max(0.0, knownOrZero(table.value(i, SmapsField::pss_bytes)) - copied);
+    const double pss = std::max(0.0, knownOrZero(table.value(i, SmapsField::pss_bytes)) - copied);
+    if (same != found.end())
+      same->pss_bytes += pss;
+    else
+      found.push_back({row.device_major, row.device_minor, row.inode, path, pss});
   }
-  return sum;
+  return found;
 }
 
 }  // namespace
@@ -99,8 +119,15 @@ void SampledSegment::look() noexcept {
   peak_bytes_ = std::fmax(peak_bytes_, resident_bytes_);
 }
 
-bool SampledSegment::is(const MappingRow& row) const noexcept {
-  return seen_ && row.inode == inode_ && row.device_major == major_ && row.device_minor == minor_;
+bool SampledSegment::is(uint32_t major, uint32_t minor, uint64_t inode) const noexcept {
+  return seen_ && inode == inode_ && major == major_ && minor == minor_;
+}
+
+double Shares::pssOf(const SampledSegment& segment) const noexcept {
+  double sum = 0;
+  for (const Segment& one : segments)
+    if (segment.is(one.major, one.minor, one.inode)) sum += one.pss_bytes;
+  return sum;
 }
 
 SampledProcess::SampledProcess(pid_t pid, Detail detail)
@@ -165,13 +192,13 @@ bool SampledProcess::tick(double at_ms) {
 Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) const {
   Shares shares;
   Rollup rollup;
-  if (segments.empty()) {
+  const bool looks_for_segments = stat_file_ && counters_.rss_shmem_bytes > 0;
+  if (segments.empty() && !looks_for_segments) {
     rollup = readRollup(pid_);
   } else {
     const SmapsTable table = readSmaps(pid_);
     rollup = rollupOf(table);
-    for (const SampledSegment& segment : segments)
-      shares.segment_pss_bytes.push_back(pssOfPagesOf(segment, table));
+    shares.segments = segmentsOf(table, segments);
   }
   shares.rss_bytes = rollup[SmapsField::rss_bytes];
   shares.pss_bytes = rollup[SmapsField::pss_bytes];
@@ -221,8 +248,8 @@ double SampledProcess::ownBytes(const std::vector<SampledSegment>& segments) con
   const double anon_now = knownOrZero(counters_.rss_anon_bytes);
   if (passes_ == 0) return anon_now;
   double own = shares_.pss_bytes;
-  for (size_t i = 0; i < segments.size(); i++)
-    if (!std::isnan(segments[i].residentBytes())) own -= shares_.segment_pss_bytes[i];
+  for (const SampledSegment& segment : segments)
+    if (!std::isnan(segment.residentBytes())) own -= shares_.pssOf(segment);
   return std::max(0.0, own + anon_now - knownOrZero(at_pass_.rss_anon_bytes));
 }
 
@@ -244,6 +271,21 @@ double SampledProcess::pssNowBytes() const {
           movedShare(shares_.pss_shmem_bytes, at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes);
   }
   return std::clamp(now, 0.0, std::max(0.0, knownOrZero(counters_.rss_bytes)));
+}
+
+double SampledProcess::pssErrorBytes() const {
+  if (std::isnan(shares_.pss_anon_bytes)) return movedSincePassBytes();
+  const auto moved = [](double then, double now) { return knownOrZero(now) - knownOrZero(then); };
+  const double anon = moved(at_pass_.rss_anon_bytes, counters_.rss_anon_bytes);
+  const double anon_then = knownOrZero(at_pass_.rss_anon_bytes);
+  const double shared = std::max(0.0, anon_then - shares_.pss_anon_bytes);
+  return (anon < 0 ? std::min(-anon, shared) : 0) +
+         std::abs(moved(at_pass_.rss_file_bytes, counters_.rss_file_bytes)) +
+         std::abs(moved(at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes));
+}
+
+double SampledProcess::segmentPssNowBytes(const SampledSegment& segment) const {
+  return movedShare(shares_.pssOf(segment), at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes);
 }
 
 double SampledProcess::movedSincePassBytes() const {

@@ -40,7 +40,7 @@ class SampledSegment {
   // One stat(2). A file that is not there (not yet, or no more) makes residentBytes() NaN; its
   // identity stays that of the last one seen, since its mappings live on.
   void look() noexcept;
-  bool is(const MappingRow& row) const noexcept;
+  bool is(uint32_t major, uint32_t minor, uint64_t inode) const noexcept;
 
   const std::string& path() const { return path_; }
   double residentBytes() const { return resident_bytes_; }
@@ -60,14 +60,23 @@ struct Shares {
   double rss_bytes = NAN, pss_bytes = NAN, uss_bytes = NAN, swap_bytes = NAN;
   // What makes up Pss; since 5.9.
   double pss_anon_bytes = NAN, pss_file_bytes = NAN, pss_shmem_bytes = NAN;
-  // By segment: Pss of the segment's own pages in this process. Copies that a private mapping made
-  // are not the segment's.
-  std::vector<double> segment_pss_bytes;
+  // Pss of the own pages of each file of shared memory that smaps was read for. Copies that a
+  // private mapping made are not the file's.
+  struct Segment {
+    uint32_t major, minor;
+    uint64_t inode;
+    std::string path;
+    double pss_bytes;
+  };
+  std::vector<Segment> segments;
+
+  double pssOf(const SampledSegment& segment) const noexcept;
 };
 
 class SampledProcess {
  public:
-  // kWithStat: /proc/PID/stat too at every tick, for what schedulers read there.
+  // kWithStat: /proc/PID/stat too at every tick, for what schedulers read there, and smaps instead
+  // of its rollup in a pass where there is shared memory, to know the files.
   enum class Detail { kStatus, kWithStat };
 
   // Throws ERR_GONE, ERR_DENIED (/proc hides it). From here on the process is meant, not its pid:
@@ -89,8 +98,13 @@ class SampledProcess {
   // Pss now: that of the last pass, its parts moved as RssAnon, RssFile and RssShmem have moved
   // since. NaN before the first pass and while the process is denied.
   double pssNowBytes() const;
+  // How wrong that can be. New anonymous pages are its own, and those that went were too if all
+  // were; of file and shared memory nobody knows with how many others what came or went is shared.
+  double pssErrorBytes() const;
   // How far the counters have moved since the last pass: all of RSS before the first.
   double movedSincePassBytes() const;
+  // Pss of the segment's pages now, moved from the last pass as RssShmem has moved.
+  double segmentPssNowBytes(const SampledSegment& segment) const;
 
   pid_t pid() const { return pid_; }
   // As of the last tick; without kWithStat only what was read when it began.

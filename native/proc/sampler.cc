@@ -14,13 +14,6 @@ namespace memdrift {
 
 namespace {
 
-// steady_clock is CLOCK_MONOTONIC, the clock that the condition variable waits on too.
-int64_t monotonicNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 // Of those that ended so many at least are remembered, the largest; twice as many at most.
 constexpr size_t kRemembered = 10'000;
 
@@ -58,7 +51,7 @@ void Sampler::remove(pid_t pid) {
 }
 
 void Sampler::start() {
-  start_ns_ = monotonicNs();
+  start_ns_ = steadyNs();
   ticks_ = TickClock(start_ns_, static_cast<int64_t>(options_.interval_ms * 1e6));
   budget_ = PassClock(start_ns_, options_.budget_percent,
                       static_cast<int64_t>(options_.start_credit_ms * 1e6));
@@ -92,7 +85,7 @@ bool Sampler::stopRequested() {
   return inbox_.stop;
 }
 
-double Sampler::nowMs() const { return static_cast<double>(monotonicNs() - start_ns_) / 1e6; }
+double Sampler::nowMs() const { return static_cast<double>(steadyNs() - start_ns_) / 1e6; }
 
 Sampler::Inbox Sampler::waitForWork() {
   const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(ticks_.nextNs())};
@@ -105,6 +98,7 @@ Sampler::Inbox Sampler::waitForWork() {
 }
 
 void Sampler::take(Inbox& inbox) {
+  ended_.clear();
   for (const pid_t pid : inbox.removed) {
     const auto at = std::find_if(live_.begin(), live_.end(),
                                  [pid](const auto& process) { return process->pid() == pid; });
@@ -139,9 +133,9 @@ void Sampler::run() {
     Inbox inbox = waitForWork();
     take(inbox);
     if (inbox.stop) return finish(std::move(inbox.tickets));
-    if (ticks_.due(monotonicNs())) tick();
+    if (ticks_.due(steadyNs())) tick();
     const bool wanted = !inbox.tickets.empty();
-    if (!wanted && !budget_.due(monotonicNs(), threadCpuNs(), creditForPassNs())) continue;
+    if (!wanted && !budget_.due(steadyNs(), threadCpuNs(), creditForPassNs())) continue;
     auto result = pass();
     if (wanted) deliver_(PassDone{std::move(inbox.tickets), std::move(result)});
   }
@@ -171,7 +165,7 @@ bool Sampler::tickAll(double at_ms) {
     if (process->tick(at_ms)) continue;
     if (tree_) unwaited_[process->counters().parent_pid]++;
     bury(*process);
-    process.reset();
+    ended_.push_back(std::move(process));
   }
   std::erase(live_, nullptr);
   lost_ += before - live_.size();
@@ -227,15 +221,6 @@ EarlyEnds Sampler::earlyEnds() const {
   return ends;
 }
 
-template <typename Look>
-void Sampler::offerFootprint(const Look& look) {
-  const double before = footprint_.bytes;
-  footprint_.offer(look.footprint_bytes, look.at_ms);
-  if (footprint_.bytes == before || std::isnan(footprint_.bytes)) return;
-  footprint_.exactness = look.footprint_exactness;
-  sum_rss_then_ = look.sum_rss_bytes;
-}
-
 Sample::Process Sampler::rowOf(const SampledProcess& process) const {
   const Counters& c = process.counters();
   const StatLine& stat = process.stat();
@@ -254,7 +239,9 @@ Sample::Process Sampler::rowOf(const SampledProcess& process) const {
                       process.pssNowBytes(),
                       process.shares().uss_bytes,
                       process.passedAtMs(),
-                      process.denied()};
+                      process.denied(),
+                      NAN};
+  if (process.passes() > 0) row.pss_error_bytes = process.pssErrorBytes();
   if (!tree_) return row;
   row.stat_rss_bytes = static_cast<double>(stat.rss_pages) * page_bytes_;
   row.cpu_ms = static_cast<double>(stat.user_ticks + stat.system_ticks) * ms_per_tick_;
@@ -262,7 +249,7 @@ Sample::Process Sampler::rowOf(const SampledProcess& process) const {
 }
 
 void Sampler::tick() {
-  const int64_t now_ns = monotonicNs();
+  const int64_t now_ns = steadyNs();
   ticks_.ticked(now_ns);
   Sample sample;
   sample.at_ms = static_cast<double>(now_ns - start_ns_) / 1e6;
@@ -275,17 +262,12 @@ void Sampler::tick() {
   }
   sample.segments = segmentSizes();
   sample.footprint_bytes = footprintBytes();
+  sample.unmapped_segment_bytes = unmappedSegmentBytes();
   sample.lost_processes = lost_;
   sample.early_ends = earlyEnds();
-  offerFootprint(sample);
+  offerFootprint(
+      {sample.at_ms, sample.footprint_bytes, sample.sum_rss_bytes, sample.footprint_exactness});
   deliver_(std::move(sample));
-}
-
-double Sampler::footprintBytes() const {
-  double sum = 0;
-  for (const auto& process : live_) sum += process->ownBytes(segments_);
-  for (const auto& segment : segments_) sum += knownOrZero(segment.residentBytes());
-  return sum;
 }
 
 // Without a tree passes are made as often as the budget allows.
@@ -293,6 +275,7 @@ int64_t Sampler::creditForPassNs() {
   if (!tree_) return predictedPassNs();
   double moved = 0, sum = 0;
   for (const auto& process : live_) {
+    if (!isPassedOver(*process)) continue;
     moved += process->movedSincePassBytes();
     sum += knownOrZero(process->counters().rss_bytes);
   }
@@ -301,70 +284,9 @@ int64_t Sampler::creditForPassNs() {
 
 int64_t Sampler::predictedPassNs() const {
   int64_t sum = 0;
-  for (const auto& process : live_) sum += process->predictedPassNs();
+  for (const auto& process : live_)
+    if (isPassedOver(*process)) sum += process->predictedPassNs();
   return sum;
-}
-
-// One process of a pass; false when it has ended. Ticks that fall due meanwhile are made between
-// two processes, so a long pass delays a sample by the smaps of one process only.
-bool Sampler::passOver(SampledProcess& process, PassResult& result) {
-  switch (process.pass(nowMs(), segments_)) {
-    case SampledProcess::PassOutcome::kEnded:
-      return false;
-    case SampledProcess::PassOutcome::kDenied:
-      result.unknown_pids.push_back(process.pid());
-      result.processes.push_back({process.pid(), Shares()});
-      return true;
-    case SampledProcess::PassOutcome::kRead:
-      result.processes.push_back({process.pid(), process.shares()});
-      return true;
-  }
-  return false;
-}
-
-std::shared_ptr<const PassResult> Sampler::pass() {
-  auto result = std::make_shared<PassResult>();
-  const int64_t cpu_before_ns = threadCpuNs();
-  const uint64_t lost_before = lost_;
-  // Segments first: their identity is what mappings are compared with.
-  lookAtSegments();
-  std::vector<SampledProcess*> todo;
-  for (const auto& process : live_) todo.push_back(process.get());
-  for (SampledProcess* process : todo) {
-    if (stopRequested()) return nullptr;
-    passOver(*process, *result);
-    if (ticks_.due(monotonicNs())) tick();
-  }
-  tickAll(nowMs());
-  lookAtSegments();
-  result->at_ms = nowMs();
-  result->lost_processes = lost_;
-  if (lost_ != lost_before) result->footprint_exactness = Exactness::kEstimated;
-  finishPass(*result);
-  result->cpu_ms = static_cast<double>(threadCpuNs() - cpu_before_ns) / 1e6;
-  passes_++;
-  budget_.passed(monotonicNs());
-  return result;
-}
-
-void Sampler::finishPass(PassResult& result) {
-  result.segments = segmentSizes();
-  std::erase_if(result.processes, [this](const PassResult::Process& one) {
-    return std::none_of(live_.begin(), live_.end(),
-                        [&](const auto& process) { return process->pid() == one.pid; });
-  });
-  double footprint = 0;
-  for (const auto& [pid, shares] : result.processes) {
-    result.sum_rss_bytes += shares.rss_bytes;
-    result.sum_pss_bytes += shares.pss_bytes;
-    result.sum_uss_bytes += shares.uss_bytes;
-    footprint += shares.pss_bytes;
-    for (size_t i = 0; i < shares.segment_pss_bytes.size(); i++)
-      if (!std::isnan(segments_[i].residentBytes())) footprint -= shares.segment_pss_bytes[i];
-  }
-  for (const auto& segment : segments_) footprint += knownOrZero(segment.residentBytes());
-  result.footprint_bytes = footprint;
-  offerFootprint(result);
 }
 
 SamplerReport Sampler::report() const {

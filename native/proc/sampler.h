@@ -32,6 +32,7 @@ struct SamplerOptions {
   std::string mark;  // see TreeScan
   // CPU time for passes that the thread has at its beginning, as if it had waited for it.
   double start_credit_ms = 0;
+  bool own_passes = true;  // passes look at this process too
 };
 
 struct SegmentSize {
@@ -60,6 +61,7 @@ struct Sample {
     double pss_bytes;  // moved from the last pass to now; NaN before there was one
     double uss_bytes, passed_at_ms;
     bool denied;  // the kernel does not show its smaps
+    double pss_error_bytes;
   };
   double at_ms = 0;
   std::vector<Process> processes;
@@ -67,6 +69,7 @@ struct Sample {
   double sum_rss_bytes = 0;
   double footprint_bytes = NAN;
   Exactness footprint_exactness = Exactness::kEstimated;
+  double unmapped_segment_bytes = 0;  // estimated: pages of segments that nobody here maps
   uint64_t lost_processes = 0;
   EarlyEnds early_ends;
 };
@@ -169,13 +172,21 @@ class Sampler {
   Sample::Process rowOf(const SampledProcess& process) const;
   int64_t creditForPassNs();
   std::shared_ptr<const PassResult> pass();
+  bool isPassedOver(const SampledProcess& process) const {
+    return options_.own_passes || process.pid() != own_pid_;
+  }
   bool passOver(SampledProcess& process, PassResult& result);
   void finishPass(PassResult& result);
   void lookAtSegments();
   std::vector<SegmentSize> segmentSizes() const;
   double footprintBytes() const;
-  template <typename Look>
-  void offerFootprint(const Look& look);
+  double unmappedSegmentBytes() const;
+  void addSegmentsOf(const Shares& shares);
+  struct FootprintLook {
+    double at_ms, bytes, sum_rss_bytes;
+    Exactness exactness;
+  };
+  void offerFootprint(const FootprintLook& look);
   int64_t predictedPassNs() const;
   bool stopRequested();
   void finish(std::vector<uint64_t> tickets);
@@ -184,6 +195,7 @@ class Sampler {
 
   const SamplerOptions options_;
   const std::function<void(SamplerEvent)> deliver_;
+  const pid_t own_pid_ = getpid();
   const double page_bytes_ = static_cast<double>(sysconf(_SC_PAGESIZE));
   const double ms_per_tick_ = 1000.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
   std::thread thread_;
@@ -198,6 +210,7 @@ class Sampler {
   PassClock budget_{0, 0};
   std::vector<SampledSegment> segments_;
   std::vector<ProcessPointer> live_;
+  std::vector<ProcessPointer> ended_;         // a pass under way may still come to them
   std::vector<SamplerReport::Process> past_;  // ended or removed: they keep their peaks
   uint64_t forgotten_ = 0, unfollowed_ = 0;
   std::unique_ptr<TreeScan> tree_;

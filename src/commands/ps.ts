@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { MemdriftError } from '../errors.ts';
 import { measureGroup } from '../group/measure_group.ts';
 import { psText } from '../report/ps_text.ts';
+import { pidOf } from './values.ts';
 
 interface PsFlags {
   readonly tree?: true;
@@ -26,11 +26,4 @@ export function registerPs(program: Command): void {
       const text = flags.json ? `${JSON.stringify(snapshot, null, 2)}\n` : psText(snapshot);
       process.stdout.write(text);
     });
-}
-
-function pidOf(text: string): number {
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new MemdriftError('ERR_INVALID', `"${text}" is not a process id. Pass whole numbers.`, {
-    pid: text,
-  });
 }

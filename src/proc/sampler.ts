@@ -6,7 +6,7 @@ import type {
   NativeSample,
   NativeSamplerReport,
   SamplerHandle,
-} from '../door.ts';
+} from '../door_sampler.ts';
 import { MemdriftError } from '../errors.ts';
 import { nativePid, type Pid } from './arguments.ts';
 
@@ -23,7 +23,8 @@ export interface SamplerOptions {
   readonly segments?: readonly string[];
   /**
    * Also all that descend from `pids`, found as they are made; what lives for two intervals is
-   * never missed. What ended sooner is counted in `endedEarly`. Default false.
+   * never missed. What ended sooner is counted in `endedEarly`. Files of /dev/shm that they map
+   * become `segments` at a pass. Default false.
    */
   readonly tree?: boolean;
   /**
@@ -33,6 +34,8 @@ export interface SamplerOptions {
   readonly mark?: string;
   /** CPU time that passes have at the beginning, as if it had been saved up. Default 0. */
   readonly startCreditMs?: number;
+  /** Whether passes look at this process too, if it is followed. Default true. */
+  readonly ownPasses?: boolean;
 }
 
 /**
@@ -86,6 +89,7 @@ export class Sampler {
       segments,
       tree: options.tree ?? false,
       mark: checkedMark(options.mark ?? ''),
+      ownPasses: options.ownPasses ?? true,
       startCreditMs: inRange('startCreditMs', options.startCreditMs ?? 0, [0, 60_000]),
     };
     this.#handle = binding().samplerStart(native, (sample) => this.#deliver(sample));

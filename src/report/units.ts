@@ -47,9 +47,10 @@ export function times(whole: number | null, part: number | null): string {
   return (whole / part).toFixed(2);
 }
 
-/** `1 look`, `3 looks`. */
+/** `1 look`, `3 looks`, `2 processes`. */
 export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  if (count === 1) return `1 ${noun}`;
+  return `${count} ${noun}${noun.endsWith('s') ? 'es' : 's'}`;
 }
 
 /** A time span in its largest unit: `0.4 s`, `59 s`, `12 min`, `3 h`, `2 d`. */

@@ -1,0 +1,199 @@
+/** `memdrift watch`: what a command and its tree have used, and what schedulers will say of it. */
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { MemdriftError } from '../errors.ts';
+import { readCounters } from '../proc/counters.ts';
+import { counted, megabytesWithUnit, seconds } from '../report/units.ts';
+import { watchText } from '../report/watch_text.ts';
+import { CgroupEye } from '../watch/cgroup_eye.ts';
+import { type Ended, exitCodeOf, Launched, startFailureCode } from '../watch/launch.ts';
+import { slurmConfig, slurmPlace } from '../watch/slurm_place.ts';
+import { targetsOf } from '../watch/targets.ts';
+import { Watch, type WatchHooks } from '../watch/watch.ts';
+import { openLog, WatchLog } from '../watch/watch_log.ts';
+import type { Proctrack, WatchOptions, WatchReport } from '../watch/watch_model.ts';
+import { exitCodes, writeError } from './program.ts';
+import { ProgressLine } from './progress.ts';
+import { bytesOf, numberOf, pidOf } from './values.ts';
+
+interface WatchFlags {
+  readonly limit?: string;
+  readonly interval?: string;
+  readonly budget?: string;
+  readonly out?: string;
+  readonly json?: string;
+  readonly slurmFrequency?: string;
+  readonly slurmProctrack?: string;
+  readonly pid?: readonly string[];
+  readonly cgroup?: string;
+  readonly slurm?: string;
+  readonly duration?: string;
+}
+
+/** Adds `memdrift watch`; it ends with the command's own exit code. */
+export function registerWatch(program: Command): void {
+  program
+    .command('watch')
+    .description('run a command, or attach, and say what its processes use and what kills them')
+    .argument('[command...]', 'what to run; after -- if it has options')
+    .option('--limit <size>', 'which views pass it: bytes, or with K, M, G, T of 1024')
+    .option('--interval <ms>', 'between two samples (default: 100)')
+    .option('--budget <percent>', 'of one core, for all of the sampling (default: 1)')
+    .option('--out <file>', 'log of all samples; DIR/ for a file per host and watch in it')
+    .option('--json <file>', 'peaks, views and verdicts as JSON')
+    .option('--slurm-frequency <s>', 'JobAcctGatherFrequency (default: of slurm.conf, or 30)')
+    .option('--slurm-proctrack <type>', 'cgroup, linuxproc or pgid (default: of slurm.conf)')
+    .option('--pid <pid...>', 'attach to these and their descendants')
+    .option('--cgroup <path>', 'attach to the processes of a cgroup')
+    .option('--slurm <jobid>', 'attach to the steps of a job on this host')
+    .option('--duration <s>', 'attached: end after so long (default: when all have ended)')
+    .passThroughOptions()
+    .action(async (command: string[], flags: WatchFlags) => {
+      process.exitCode = await watch(command, flags);
+    });
+}
+
+async function watch(command: string[], flags: WatchFlags): Promise<number> {
+  const attaches = [flags.pid, flags.cgroup, flags.slurm].filter((one) => one !== undefined);
+  if (attaches.length + (command.length > 0 ? 1 : 0) !== 1) {
+    const message = 'nothing to watch: give one of a command, --pid, --cgroup and --slurm';
+    throw new MemdriftError('ERR_INVALID', message);
+  }
+  const settings = settingsOf(flags);
+  const run = { flags, settings, log: flags.out === undefined ? null : openLog(flags.out) };
+  return command.length > 0 ? watchCommand(command as [string], run) : attach(run);
+}
+
+type Settings = Omit<WatchOptions, 'roots' | 'command'>;
+
+interface Run {
+  readonly flags: WatchFlags;
+  readonly settings: Settings;
+  readonly log: { readonly file: string; readonly fd: number } | null;
+}
+
+function settingsOf(flags: WatchFlags): Settings {
+  const config = slurmConfig(process.env);
+  const frequency = numberOf('--slurm-frequency', flags.slurmFrequency, [0.1, 86_400]);
+  return {
+    intervalMs: numberOf('--interval', flags.interval, [10, 3_600_000]) ?? 100,
+    budgetPercent: numberOf('--budget', flags.budget, [0, 100]) ?? 1,
+    slurmFrequencyMs: frequency === null ? config.frequencyMs || 30_000 : frequency * 1000,
+    proctrack: proctrackOf(flags.slurmProctrack) ?? config.proctrack ?? 'cgroup',
+    limitBytes: flags.limit === undefined ? null : bytesOf('--limit', flags.limit),
+    mark: `MEMDRIFT_WATCH=${process.pid}.${randomBytes(8).toString('hex')}`,
+  };
+}
+
+function proctrackOf(text: string | undefined): Proctrack | null {
+  if (text === undefined) return null;
+  if (text === 'cgroup' || text === 'linuxproc' || text === 'pgid') return text;
+  const message = `--slurm-proctrack "${text}" is none of cgroup, linuxproc and pgid.`;
+  throw new MemdriftError('ERR_INVALID', message);
+}
+
+async function watchCommand(command: [string, ...string[]], run: Run): Promise<number> {
+  const [variable, value] = run.settings.mark.split('=') as [string, string];
+  // Loads what is native, so that the first sample is not long after the start.
+  readCounters('self');
+  const launched = new Launched(command, { ...process.env, [variable]: value });
+  let pid: number;
+  try {
+    pid = await launched.started();
+  } catch (error) {
+    writeError(`cannot run ${command[0]}: ${(error as Error).message}`);
+    return startFailureCode(error);
+  }
+  const slurm = slurmPlace(process.env);
+  const watching = new Watching(run, { roots: [slurm?.taskPid ?? pid], command, slurm });
+  const ended = await launched.ended;
+  await watching.finish(ended);
+  return exitCodeOf(ended);
+}
+
+async function attach(run: Run): Promise<number> {
+  const { flags } = run;
+  const duration = numberOf('--duration', flags.duration, [0.1, 1e9]);
+  const find = targetsOf({ ...flags, pids: flags.pid?.map(pidOf) });
+  const roots = find();
+  if (roots.length === 0) {
+    const message = 'nothing to watch: no process of it is on this host';
+    throw new MemdriftError('ERR_GONE', message);
+  }
+  const watching = new Watching(run, { roots, command: null, slurm: null });
+  const known = new Set(roots);
+  const again = setInterval(() => {
+    for (const pid of find().filter((one) => !known.has(one))) {
+      known.add(pid);
+      watching.watch.addRoot(pid);
+    }
+  }, 1000);
+  const ends = [watching.watch.whenEmpty(), interrupted()];
+  if (duration !== null) ends.push(setTimeout(duration * 1000, undefined, { ref: false }));
+  await Promise.race(ends);
+  clearInterval(again);
+  await watching.finish(null);
+  return exitCodes.ok;
+}
+
+/** A person who attached has seen enough. */
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, resolve);
+  });
+}
+
+/** A watch with what is shown of it, and where. */
+class Watching {
+  readonly watch: Watch;
+  readonly #run: Run;
+  readonly #progress: ProgressLine | null;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(
+    run: Run,
+    target: Pick<WatchOptions, 'roots' | 'command'> & Pick<WatchHooks, 'slurm'>,
+  ) {
+    const { roots, command, slurm = null } = target;
+    const folder = run.flags.cgroup;
+    const place = folder === undefined ? { pid: roots[0] as number } : { folder };
+    const cgroup = CgroupEye.open(place, new Set([...roots, process.pid]));
+    this.#run = run;
+    const log = run.log && new WatchLog(run.log.fd, (error) => this.#logFailed(error));
+    this.watch = new Watch({ ...run.settings, roots, command }, { log, slurm, cgroup });
+    this.#progress = process.stderr.isTTY ? new ProgressLine(process.stderr) : null;
+    this.#timer = setInterval(() => this.#show(), 1000);
+  }
+
+  async finish(exit: Ended | null): Promise<void> {
+    clearInterval(this.#timer);
+    const report = await this.watch.stop(exit);
+    this.#progress?.clear();
+    const { flags, log } = this.#run;
+    if (flags.json !== undefined) writeReport(flags.json, report);
+    process.stderr.write(watchText(report));
+    if (log !== null) process.stderr.write(`memdrift: log in ${log.file}\n`);
+  }
+
+  #show(): void {
+    const now = this.watch.current();
+    if (now === null) return;
+    const count = counted(now.sample.processes.length, 'process');
+    const { sumRss, footprint } = now.views;
+    this.#progress?.show(
+      `memdrift: ${seconds(now.sample.atMs)}, ${count}, sum of RSS ` +
+        `${megabytesWithUnit(sumRss)}, footprint ${megabytesWithUnit(footprint)}`,
+    );
+  }
+
+  #logFailed(error: Error): void {
+    writeError(`${this.#run.log?.file} is cut short: ${error.message}`);
+  }
+}
+
+function writeReport(file: string, report: WatchReport): void {
+  const text = JSON.stringify({ schemaVersion: 1, ...report }, null, 2);
+  writeFileSync(file, `${text}\n`, { mode: 0o600 });
+}

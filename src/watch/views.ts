@@ -1,0 +1,193 @@
+/** What each accountant will say of a group, out of the samples of its life: no I/O. */
+import type { Sample } from '../proc/sampler.ts';
+import { BlindSpots } from './blind_spots.ts';
+import {
+  slurmDefault,
+  slurmNoShared,
+  slurmUsePss,
+  sumPss,
+  sumRss,
+  type TreeRules,
+  treeOf,
+} from './group_sums.ts';
+import { type Estimate, type MeterPeak, PeakMeter, PhaseMeter } from './meters.ts';
+import {
+  type BlindSpot,
+  type Proctrack,
+  type Verdict,
+  type ViewExactness,
+  type ViewName,
+  type ViewPeak,
+  viewNames,
+} from './watch_model.ts';
+
+export interface ViewsOptions {
+  readonly roots: Iterable<number>;
+  /** Followed, but not of the group. */
+  readonly outside: Iterable<number>;
+  readonly intervalMs: number;
+  readonly slurmFrequencyMs: number;
+  readonly proctrack: Proctrack;
+  readonly limitBytes: number | null;
+}
+
+/** What a cgroup is charged at one moment; null: not known, or there is none. */
+export interface CgroupLook {
+  readonly version: 1 | 2;
+  readonly currentBytes: number | null;
+  /** The kernel's own high-water mark. */
+  readonly peakBytes: number | null;
+  readonly anonBytes: number | null;
+  readonly reclaimableBytes: number | null;
+}
+
+/** The views at one moment; null where one is not known. */
+export type ViewsNow = Readonly<Record<ViewName, number | null>>;
+
+/** Part of the limit within which nobody can tell. */
+const closeness = 0.02;
+
+const exactnessOf: Readonly<Record<ViewName, ViewExactness>> = {
+  sumRss: 'kernel',
+  sumPss: 'estimated',
+  footprint: 'estimated',
+  slurmDefault: 'sampled',
+  slurmNoShared: 'sampled',
+  slurmUsePss: 'estimated',
+  slurmCgroup: 'sampled',
+  cgroup: 'kernel',
+};
+
+const none: MeterPeak = {
+  peakBytes: null,
+  atMs: null,
+  rangeBytes: null,
+  passedMs: { earliest: null, latest: null },
+};
+
+type Meters = Readonly<Record<ViewName, PeakMeter | PhaseMeter>>;
+
+/** Takes samples one after another; what it says is of those that it was given. */
+export class Views {
+  readonly #roots: Set<number>;
+  readonly #outside: Set<number>;
+  readonly #limit: number | null;
+  readonly #proctrack: Proctrack;
+  readonly #meters: Meters;
+  readonly #blindSpots = new BlindSpots();
+  #cgroupPeak: number | null = null;
+  #now: ViewsNow | null = null;
+
+  constructor(options: ViewsOptions) {
+    this.#roots = new Set(options.roots);
+    this.#outside = new Set(options.outside);
+    this.#limit = options.limitBytes;
+    this.#proctrack = options.proctrack;
+    const sampled = (): PhaseMeter =>
+      new PhaseMeter({ ...options, periodMs: options.slurmFrequencyMs });
+    const always = (): PeakMeter => new PeakMeter(options.limitBytes);
+    this.#meters = {
+      sumRss: always(),
+      sumPss: always(),
+      footprint: always(),
+      slurmDefault: sampled(),
+      slurmNoShared: sampled(),
+      slurmUsePss: sampled(),
+      slurmCgroup: sampled(),
+      cgroup: always(),
+    };
+  }
+
+  addRoot(pid: number): void {
+    this.#roots.add(pid);
+  }
+
+  /** The views at this sample, which `current` has until the next one. */
+  add(sample: Sample, cgroup: CgroupLook | null = null): ViewsNow {
+    const tree = treeOf(sample.processes, this.#rules());
+    this.#blindSpots.add(tree);
+    const pss = sumPss(tree);
+    const estimates: Record<ViewName, Estimate | null> = {
+      sumRss: sumRss(tree),
+      sumPss: pss,
+      footprint: shifted(pss, sample.unmappedSegmentBytes),
+      slurmDefault: slurmDefault(tree),
+      slurmNoShared: slurmNoShared(tree),
+      slurmUsePss: slurmUsePss(tree),
+      slurmCgroup: cgroup && exactly(cgroup.version === 1 ? cgroup.anonBytes : cgroup.currentBytes),
+      cgroup: cgroup && exactly(cgroup.currentBytes),
+    };
+    this.#cgroupPeak = cgroup?.peakBytes ?? this.#cgroupPeak;
+    const now = {} as Record<ViewName, number | null>;
+    for (const name of viewNames) {
+      const estimate = estimates[name];
+      now[name] = estimate?.value ?? null;
+      if (estimate !== null) this.#meters[name].add(sample.atMs, estimate);
+    }
+    this.#now = now;
+    return now;
+  }
+
+  get current(): ViewsNow | null {
+    return this.#now;
+  }
+
+  /** Whether a process of the last samples counts. */
+  isInGroup(pid: number): boolean {
+    return !this.#outside.has(pid);
+  }
+
+  peaks(): Readonly<Record<ViewName, ViewPeak>> {
+    const peaks = {} as Record<ViewName, ViewPeak>;
+    for (const name of viewNames) {
+      const { peakBytes, atMs, rangeBytes } = this.#result(name);
+      peaks[name] = { peakBytes, atMs, exactness: exactnessOf[name], rangeBytes };
+    }
+    return peaks;
+  }
+
+  verdicts(): Verdict[] {
+    const limit = this.#limit;
+    if (limit === null) return [];
+    return viewNames.flatMap((view) => {
+      const result = this.#result(view);
+      return result.rangeBytes === null ? [] : [verdictOf(view, result, limit)];
+    });
+  }
+
+  /** `peaks`: VmHWM of processes, by pid, for what no sample has seen. */
+  blindSpots(peaks: ReadonlyMap<number, { name: string; bytes: number }>): BlindSpot[] {
+    return this.#blindSpots.list(peaks, this.#proctrack);
+  }
+
+  /** The kernel keeps the peak of a cgroup itself, and no sample of ours misses it. */
+  #result(name: ViewName): MeterPeak {
+    const result = this.#meters[name].result();
+    if (result.peakBytes === null) return none;
+    if (name !== 'cgroup' || this.#cgroupPeak === null) return result;
+    const peak = Math.max(result.peakBytes, this.#cgroupPeak);
+    return { ...result, peakBytes: peak, rangeBytes: [peak, peak] };
+  }
+
+  #rules(): TreeRules {
+    return { roots: this.#roots, outside: this.#outside, proctrack: this.#proctrack };
+  }
+}
+
+function exactly(bytes: number | null): Estimate | null {
+  return bytes === null ? null : { value: bytes, low: bytes, high: bytes };
+}
+
+function shifted({ value, low, high }: Estimate, by: number): Estimate {
+  return { value: value + by, low: low + by, high: high + by };
+}
+
+/** Certain only where all that the accountant may say is 2 % of the limit apart from it. */
+function verdictOf(view: ViewName, result: MeterPeak, limit: number): Verdict {
+  const [low, high] = result.rangeBytes as readonly [number, number];
+  const byBytes = result.peakBytes === null ? null : result.peakBytes - limit;
+  const { earliest, latest } = result.passedMs;
+  if (low > limit * (1 + closeness)) return { view, kills: 'yes', atMs: latest, byBytes };
+  if (high < limit * (1 - closeness)) return { view, kills: 'no', atMs: null, byBytes };
+  return { view, kills: 'too-close', atMs: earliest, byBytes };
+}

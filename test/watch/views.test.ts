@@ -1,0 +1,208 @@
+import { describe, expect, test } from 'vitest';
+import { Views, type ViewsOptions } from '../../src/watch/views.ts';
+import type { ProcessRow, ViewName } from '../../src/watch/watch_model.ts';
+import { megabyte, row, sample } from './made_samples.ts';
+
+const root = 10;
+
+function viewsOf(options: Partial<ViewsOptions> = {}): Views {
+  return new Views({
+    roots: [root],
+    outside: [],
+    intervalMs: 100,
+    slurmFrequencyMs: 1000,
+    proctrack: 'cgroup',
+    limitBytes: null,
+    ...options,
+  });
+}
+
+/** The same processes from `fromMs` for `forMs`. */
+function hold(views: Views, [fromMs, forMs]: [number, number], rows: readonly ProcessRow[]): void {
+  for (let atMs = fromMs; atMs < fromMs + forMs; atMs += 100) views.add(sample(atMs, rows));
+}
+
+/** 500 MB of shared memory, mapped by a parent and four children with 50 MB each. */
+const sharers = [
+  row(root, 1, {
+    rssBytes: 510 * megabyte,
+    statRssBytes: 509 * megabyte,
+    sharedBytes: 505 * megabyte,
+    pssBytes: 105 * megabyte,
+  }),
+  ...[11, 12, 13, 14].map((pid) =>
+    row(pid, root, {
+      rssBytes: 555 * megabyte,
+      statRssBytes: 554 * megabyte,
+      sharedBytes: 505 * megabyte,
+      pssBytes: 150 * megabyte,
+    }),
+  ),
+];
+
+describe('Views', () => {
+  test('sum up as each accountant does', () => {
+    const views = viewsOf();
+    hold(views, [0, 4000], sharers);
+    const peaks = views.peaks();
+    const range = (bytes: number) => [bytes * megabyte, bytes * megabyte];
+    expect(peaks.sumRss).toMatchObject({ peakBytes: 2730 * megabyte, exactness: 'kernel' });
+    expect(peaks.sumPss).toMatchObject({ peakBytes: 705 * megabyte, rangeBytes: range(705) });
+    expect(peaks.slurmDefault.rangeBytes).toEqual(range(2725));
+    expect(peaks.slurmNoShared.rangeBytes).toEqual(range(205));
+    expect(peaks.slurmUsePss.rangeBytes).toEqual(range(705));
+    expect(peaks.cgroup).toMatchObject({ peakBytes: null, rangeBytes: null });
+  });
+
+  test('a peak is one of sums, never the sum of peaks', () => {
+    const views = viewsOf();
+    const [large, small] = [{ rssBytes: 100 * megabyte }, { rssBytes: 10 * megabyte }];
+    hold(views, [0, 2000], [row(root, 1, large), row(11, root, small)]);
+    hold(views, [2000, 2000], [row(root, 1, small), row(11, root, large)]);
+    expect(views.peaks().slurmDefault.peakBytes).toBe(110 * megabyte);
+  });
+
+  test('pages of a segment that nobody maps are in the footprint alone', () => {
+    const views = viewsOf();
+    views.add(sample(0, sharers, { unmappedSegmentBytes: 7 * megabyte }));
+    expect(views.peaks().footprint.peakBytes).toBe(712 * megabyte);
+    expect(views.peaks().sumPss.peakBytes).toBe(705 * megabyte);
+  });
+
+  test('PSS that was never read is anything up to RSS, and cut at the RSS of stat', () => {
+    const views = viewsOf();
+    const unread = { pssBytes: null, pssErrorBytes: null, passedAtMs: null };
+    const fields = { rssBytes: 9 * megabyte, statRssBytes: 8 * megabyte, rssAnonBytes: megabyte };
+    views.add(sample(0, [row(root, 1, { ...fields, ...unread })]));
+    views.add(sample(100, [row(root, 1, { ...fields, ...unread })]));
+    expect(views.peaks().sumPss.rangeBytes).toEqual([0, 9 * megabyte]);
+    expect(views.peaks().slurmUsePss.rangeBytes?.[1]).toBe(8 * megabyte);
+  });
+
+  test('SLURM takes RSS where PSS is 0, and PSS else', () => {
+    const views = viewsOf();
+    hold(views, [0, 3000], [row(root, 1, { rssBytes: 5 * megabyte, pssBytes: 0 })]);
+    expect(views.peaks().slurmUsePss.peakBytes).toBe(5 * megabyte);
+  });
+
+  test('a watch outside of the group is in no view', () => {
+    const views = viewsOf({ outside: [99] });
+    views.add(sample(0, [...sharers, row(99, 1, { rssBytes: 60 * megabyte })]));
+    expect(views.peaks().sumRss.peakBytes).toBe(2730 * megabyte);
+    expect(views.isInGroup(99)).toBe(false);
+  });
+
+  test('cgroup: anonymous memory in version 1, all of it in 2, and the kernel’s peak', () => {
+    const look = {
+      currentBytes: 90,
+      peakBytes: 120,
+      anonBytes: 30,
+      reclaimableBytes: 5,
+    };
+    for (const [version, expected] of [
+      [1, 30],
+      [2, 90],
+    ] as const) {
+      const views = viewsOf();
+      views.add(sample(0, sharers), { version, ...look });
+      expect(views.peaks().slurmCgroup.peakBytes).toBe(expected);
+      expect(views.peaks().cgroup).toMatchObject({ peakBytes: 120, rangeBytes: [120, 120] });
+    }
+  });
+});
+
+describe('blind spots', () => {
+  const rows = [
+    row(root, 1, { rssBytes: 10 * megabyte }),
+    row(11, root, { rssBytes: 200 * megabyte, name: 'my worker' }),
+    row(12, 11, { rssBytes: 20 * megabyte }),
+    row(13, 1, { rssBytes: 300 * megabyte, name: 'daemon' }),
+  ];
+
+  test('an orphan is in the group and not in SLURM’s tree', () => {
+    const views = viewsOf();
+    hold(views, [0, 3000], rows);
+    expect(views.peaks().sumRss.peakBytes).toBe(530 * megabyte);
+    expect(views.peaks().slurmDefault.peakBytes).toBe(230 * megabyte);
+    expect(views.blindSpots(new Map())).toContainEqual({
+      kind: 'orphan',
+      pid: 13,
+      name: 'daemon',
+      bytes: 300 * megabyte,
+      views: ['slurmDefault', 'slurmNoShared', 'slurmUsePss'],
+    });
+  });
+
+  test.each(['linuxproc', 'pgid'] as const)('%s does not see a name with a space', (proctrack) => {
+    const views = viewsOf({ proctrack });
+    hold(views, [0, 3000], rows);
+    expect(views.peaks().slurmDefault.peakBytes).toBe(10 * megabyte);
+    const hidden = views.blindSpots(new Map()).filter(({ kind }) => kind === 'name-with-space');
+    expect(hidden.map(({ pid, bytes }) => [pid, bytes])).toEqual([
+      [11, 200 * megabyte],
+      [12, 20 * megabyte],
+    ]);
+  });
+
+  test('with proctrack/cgroup it is named too, and hides nothing', () => {
+    const views = viewsOf();
+    hold(views, [0, 3000], rows);
+    const spot = views.blindSpots(new Map()).find(({ pid }) => pid === 11);
+    expect(spot).toMatchObject({ kind: 'name-with-space', views: [] });
+  });
+
+  test('what VmHWM has above all samples fell between two', () => {
+    const views = viewsOf();
+    hold(views, [0, 3000], rows);
+    const peaks = new Map([
+      [12, { name: 'p12', bytes: 90 * megabyte }],
+      [11, { name: 'my worker', bytes: 200 * megabyte + 1000 }],
+    ]);
+    const spots = views.blindSpots(peaks).filter(({ kind }) => kind === 'between-samples');
+    expect(spots).toEqual([expect.objectContaining({ pid: 12, bytes: 70 * megabyte })]);
+  });
+});
+
+describe('verdicts', () => {
+  function verdictOf(limitBytes: number, view: ViewName = 'slurmDefault', heldMs = 3000) {
+    const views = viewsOf({ limitBytes });
+    hold(views, [0, 2000], [row(root, 1, { rssBytes: 10 * megabyte })]);
+    hold(views, [2000, heldMs], [row(root, 1, { rssBytes: 100 * megabyte })]);
+    hold(views, [2000 + heldMs, 2000], [row(root, 1, { rssBytes: 10 * megabyte })]);
+    return views.verdicts().find((one) => one.view === view);
+  }
+
+  test('say which view kills, when and by how much', () => {
+    expect(verdictOf(60 * megabyte, 'sumRss')).toEqual({
+      view: 'sumRss',
+      kills: 'yes',
+      atMs: 2000,
+      byBytes: 40 * megabyte,
+    });
+    expect(verdictOf(60 * megabyte)).toMatchObject({ kills: 'yes', byBytes: 40 * megabyte });
+    expect(verdictOf(200 * megabyte)).toEqual({
+      view: 'slurmDefault',
+      kills: 'no',
+      atMs: null,
+      byBytes: -100 * megabyte,
+    });
+  });
+
+  test('within 2 % of the limit nobody can tell', () => {
+    for (const limit of [98.5, 101.5]) expect(verdictOf(limit * megabyte)?.kills).toBe('too-close');
+    expect(verdictOf(97.5 * megabyte)?.kills).toBe('yes');
+    expect(verdictOf(102.5 * megabyte)?.kills).toBe('no');
+  });
+
+  test('where the phase decides nobody can tell either', () => {
+    expect(verdictOf(60 * megabyte, 'slurmDefault', 400)?.kills).toBe('too-close');
+    expect(verdictOf(60 * megabyte, 'sumRss', 400)?.kills).toBe('yes');
+  });
+
+  test('there are none without a limit, nor of a view that is not known', () => {
+    const views = viewsOf();
+    hold(views, [0, 1000], sharers);
+    expect(views.verdicts()).toEqual([]);
+    expect(verdictOf(1, 'cgroup')).toBeUndefined();
+  });
+});
