@@ -93,7 +93,7 @@ describe('rooms', () => {
 describe('nothing is dead', () => {
   test('every file of src/ is reached from an entry point', () => {
     const processes = ['index', 'cli', 'main', 'experiment/server', 'experiment/client'];
-    const names = [...processes, 'page/capture', 'page/index', 'page/first_theme'];
+    const names = [...processes, 'page/capture', 'page/index', 'page/watch', 'page/first_theme'];
     const entries = names.map((name) => `src/${name}.ts`);
     const live = reachable(edgesOf(typescript, imports), entries);
     const dead = typescript.map((file) => file.path).filter((path) => !live.has(path));

@@ -1,4 +1,4 @@
-/** `memdrift flamegraph` and `report`: captures as pages. */
+/** `memdrift flamegraph` and `report`: captures, and logs of a watch, as pages. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -8,6 +8,8 @@ import { pageData } from '../report/page_data.ts';
 import { pageHtml } from '../report/page_html.ts';
 import type { IndexData, PageData } from '../report/page_model.ts';
 import { groupOf, indexProcess } from '../report/run_index.ts';
+import { damageOf, type NamedLog, watchPage } from '../report/watch_page.ts';
+import type { WatchData } from '../report/watch_page_model.ts';
 import {
   besideCapture,
   type ChoiceFlags,
@@ -15,10 +17,12 @@ import {
   momentOf,
   type OutputFlags,
   readChosen,
+  tellDamage,
   withChoice,
 } from './choice.ts';
 import { writeOutput } from './output.ts';
 import { exitCodes, writeError } from './program.ts';
+import { logsIn, readWatchLog } from './watch_pages.ts';
 
 interface PageFlags extends ChoiceFlags, OutputFlags {
   readonly temporal?: true;
@@ -40,9 +44,9 @@ export function registerPages(program: Command): void {
       process.stdout.write(`${to}\n`);
     });
   withPage(program.command('report'))
-    .description('a page per capture of a run, and an index of them on one axis of time')
-    .argument('<folder>', 'where the captures are')
-    .option('-o, --output <folder>', 'where the pages go (default: beside the captures)')
+    .description('pages of a run: one per capture and their index, and one of logs of watch')
+    .argument('<folder>', 'where captures and logs of memdrift watch are; or one log')
+    .option('-o, --output <folder>', 'where the pages go (default: there); of one log the page')
     .action(report);
 }
 
@@ -73,18 +77,60 @@ async function writeCapturePage(
   return report;
 }
 
-async function report(folder: string, flags: PageFlags): Promise<void> {
+async function report(path: string, flags: PageFlags): Promise<void> {
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  if (isFile) await reportLog(path, flags);
+  else await reportFolder(path, flags);
+}
+
+async function reportLog(file: string, flags: PageFlags): Promise<void> {
+  const to = flags.output ?? file.replace(/(\.jsonl)?$/, '.html');
+  checkFree(to, flags);
+  const log = await readWatchLog(file);
+  if (log === null)
+    throw new MemdriftError(
+      'ERR_MALFORMED',
+      `${file} is no log of memdrift watch; memdrift report takes one, or a folder, and memdrift ` +
+        'flamegraph makes the page of one capture',
+    );
+  tellDamage(file, damageOf(log));
+  writePage(to, 'watch', watchPage(basename(file), [{ file: basename(file), log }]));
+  process.stdout.write(`${to}\n`);
+}
+
+async function reportFolder(folder: string, flags: PageFlags): Promise<void> {
   const names = capturesIn(folder);
+  const files = existsSync(folder) ? logsIn(folder) : [];
   const output = flags.output ?? folder;
-  mkdirSync(output, { recursive: true });
-  const index = join(output, 'index.html');
+  if (names.length + files.length > 0) mkdirSync(output, { recursive: true });
   // Before the work of all captures, not after.
-  checkFree(index, flags);
+  if (names.length > 0) checkFree(join(output, 'index.html'), flags);
+  const logs = await pageOfLogs(folder, { files, output, flags });
+  if (names.length > 0) await pagesOfCaptures(folder, { names, output, flags, logs });
+  if (names.length > 0 || logs !== null || process.exitCode === exitCodes.failed) return;
+  throw new MemdriftError(
+    'ERR_GONE',
+    `${folder} has no captures (*.mdc) and no logs of memdrift watch (*.jsonl); memdrift run and ` +
+      'the experiment write captures, memdrift watch --out a log',
+  );
+}
+
+interface Captures {
+  readonly names: readonly string[];
+  readonly output: string;
+  readonly flags: PageFlags;
+  readonly logs: string | null;
+}
+
+async function pagesOfCaptures(folder: string, captures: Captures): Promise<void> {
+  const { names, output, flags, logs } = captures;
+  const index = join(output, 'index.html');
   const processes: IndexData['processes'][number][] = [];
   for (const name of names) {
     tellProgress(`${name} (${processes.length + 1} of ${names.length})`);
     const href = pageOf(name);
-    const one = await pageUnlessUnreadable(join(folder, name), join(output, href), flags);
+    const file = join(folder, name);
+    const one = await unlessUnreadable(() => writeCapturePage(file, join(output, href), flags));
     if (one !== null) processes.push(indexProcess(one, href));
   }
   tellProgress('');
@@ -92,8 +138,30 @@ async function report(folder: string, flags: PageFlags): Promise<void> {
   // As they began, and so parents before what they started: names put children first.
   processes.sort((a, b) => (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0));
   const group = groupIn(folder);
-  writePage(index, 'index', { title: basename(resolve(folder)), processes, group });
+  const title = basename(resolve(folder));
+  writePage(index, 'index', { title, processes, group, ...(logs !== null && { logs }) });
   process.stdout.write(`${index}\n`);
+}
+
+/** The name of the page; null: no log is there. */
+async function pageOfLogs(
+  folder: string,
+  { files, output, flags }: { files: readonly string[]; output: string; flags: PageFlags },
+): Promise<string | null> {
+  const name = 'watch.html';
+  const logs: NamedLog[] = [];
+  for (const file of files) {
+    const log = await unlessUnreadable(() => readWatchLog(join(folder, file)));
+    if (log === null) continue;
+    tellDamage(join(folder, file), damageOf(log));
+    logs.push({ file, log });
+  }
+  if (logs.length === 0) return null;
+  const to = join(output, name);
+  checkFree(to, flags);
+  writePage(to, 'watch', watchPage(basename(resolve(folder)), logs));
+  process.stdout.write(`${to}\n`);
+  return name;
 }
 
 /** The index has a name of its own, which a capture's page may not take. */
@@ -110,13 +178,9 @@ const unreadable: readonly ErrorCode[] = [
 ];
 
 /** Null, and told: of a process that was killed before it wrote anything, say. */
-async function pageUnlessUnreadable(
-  file: string,
-  to: string,
-  flags: PageFlags,
-): Promise<CaptureReport | null> {
+async function unlessUnreadable<Read>(read: () => Promise<Read>): Promise<Read | null> {
   try {
-    return await writeCapturePage(file, to, flags);
+    return await read();
   } catch (error) {
     tellProgress('');
     if (!isMemdriftError(error) || !unreadable.includes(error.code)) throw error;
@@ -127,12 +191,10 @@ async function pageUnlessUnreadable(
 }
 
 function capturesIn(folder: string): readonly string[] {
-  const names = existsSync(folder) ? readdirSync(folder).filter((one) => one.endsWith('.mdc')) : [];
-  if (names.length > 0) return names.sort();
-  throw new MemdriftError(
-    'ERR_GONE',
-    `${folder} has no captures (*.mdc); memdrift run writes them, and so does the experiment`,
-  );
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((one) => one.endsWith('.mdc'))
+    .sort();
 }
 
 /** The experiment measures all of its processes, also those that it makes no captures of. */
@@ -142,7 +204,9 @@ function groupIn(folder: string): IndexData['group'] {
   return isFile ? groupOf(readFileSync(file, 'utf8')) : null;
 }
 
-function writePage(to: string, page: 'capture' | 'index', data: PageData | IndexData): void {
+type PageKind = 'capture' | 'index' | 'watch';
+
+function writePage(to: string, page: PageKind, data: PageData | IndexData | WatchData): void {
   const template = readFileSync(new URL(`../../dist/page/${page}.html`, import.meta.url), 'utf8');
   writeOutput(to, [pageHtml(template, data)]);
 }

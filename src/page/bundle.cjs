@@ -40,7 +40,7 @@ function policyOf(scripts) {
 }
 
 const theme = scriptOf('first_theme');
-for (const name of ['capture', 'index']) {
+for (const name of ['capture', 'index', 'watch']) {
   const script = `/* With uPlot:\n${licence}\n*/\n${scriptOf(name)}`;
   const page = readFileSync(join(__dirname, `${name}.html`), 'utf8')
     .replace('/* policy */', () => policyOf([theme, script]))

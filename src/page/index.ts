@@ -150,6 +150,12 @@ function fillTable(): void {
 document.title = data.title;
 find('h1').textContent = data.title;
 find('#about').textContent = aboutText();
+if (data.logs !== undefined) {
+  const link = document.createElement('a');
+  link.textContent = 'what memdrift watch saw of it';
+  link.href = `./${data.logs}`;
+  find('#about').append(' ', link);
+}
 fillTable();
 followTheme(find('#theme'), drawAll);
 drawAll();

@@ -79,6 +79,8 @@ type Column = readonly (number | null)[];
 /** The index of a run: its processes on one axis. */
 export interface IndexData {
   readonly title: string;
+  /** The page of the logs of a watch that are beside the captures. */
+  readonly logs?: string;
   readonly processes: readonly {
     readonly name: string;
     readonly href: string;

@@ -100,9 +100,9 @@ test.each([
   expect([status, stderr]).toEqual([1, expect.stringMatching(`^memdrift: ${message}.*\n$`)]);
 });
 
-test('report of a file says in one line that it is no folder', () => {
+test('report of a capture says in one line who makes its page', () => {
   const { status, stderr } = memdrift('report', capture);
-  expect([status, stderr]).toEqual([1, expect.stringMatching(/^memdrift: ENOTDIR: .*\n$/)]);
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/^memdrift: .* flamegraph .*\n$/)]);
 });
 
 test('transform to stdout has what the file has', async () => {

@@ -7,6 +7,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { describe, expect } from 'vitest';
 import { pageHtml } from '../../src/report/page_html.ts';
 import type { IndexData, PageData } from '../../src/report/page_model.ts';
+import type { WatchData } from '../../src/report/watch_page_model.ts';
 
 const path = process.env.MEMDRIFT_CHROMIUM ?? '/usr/bin/chromium';
 
@@ -15,6 +16,8 @@ export function describeInBrowser(tests: () => void): void {
   if (existsSync(path) || process.env.CI) describe('in a browser', tests);
   else process.stderr.write(`not run: ${path} is not there; MEMDRIFT_CHROMIUM names another\n`);
 }
+
+type PageKind = 'capture' | 'index' | 'watch';
 
 export class PageFolder {
   readonly folder = mkdtempSync(join(tmpdir(), 'memdrift-pages-'));
@@ -39,7 +42,7 @@ export class PageFolder {
     rmSync(this.folder, { recursive: true });
   }
 
-  write(name: string, kind: 'capture' | 'index', data: PageData | IndexData): string {
+  write(name: string, kind: PageKind, data: PageData | IndexData | WatchData): string {
     const template = readFileSync(new URL(`../../dist/page/${kind}.html`, import.meta.url), 'utf8');
     const file = join(this.folder, name);
     writeFileSync(file, pageHtml(template, data));
