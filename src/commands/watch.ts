@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { MemdriftError } from '../errors.ts';
+import type { MetricsServer } from '../metrics/metrics_server.ts';
 import { readCounters } from '../proc/counters.ts';
 import { counted, megabytesWithUnit, seconds } from '../report/units.ts';
 import { watchText } from '../report/watch_text.ts';
@@ -14,6 +15,7 @@ import { targetsOf } from '../watch/targets.ts';
 import { Watch, type WatchHooks } from '../watch/watch.ts';
 import { openLog, WatchLog } from '../watch/watch_log.ts';
 import type { Proctrack, WatchOptions, WatchReport } from '../watch/watch_model.ts';
+import { listen, serve } from './metrics.ts';
 import { exitCodes, writeError } from './program.ts';
 import { ProgressLine } from './progress.ts';
 import { bytesOf, numberOf, pidOf } from './values.ts';
@@ -30,6 +32,7 @@ interface WatchFlags {
   readonly cgroup?: string;
   readonly slurm?: string;
   readonly duration?: string;
+  readonly prometheus?: string;
 }
 
 /** Adds `memdrift watch`; it ends with the command's own exit code. */
@@ -45,6 +48,7 @@ export function registerWatch(program: Command): void {
     .option('--json <file>', 'peaks, views and verdicts as JSON')
     .option('--slurm-frequency <s>', 'JobAcctGatherFrequency (default: of slurm.conf, or 30)')
     .option('--slurm-proctrack <type>', 'cgroup, linuxproc or pgid (default: of slurm.conf)')
+    .option('--prometheus <address>', 'serve the figures: :PORT, or HOST:PORT; :0 for a free one')
     .option('--pid <pid...>', 'attach to these and their descendants')
     .option('--cgroup <path>', 'attach to the processes of a cgroup')
     .option('--slurm <jobid>', 'attach to the steps of a job on this host')
@@ -62,8 +66,14 @@ async function watch(command: string[], flags: WatchFlags): Promise<number> {
     throw new MemdriftError('ERR_INVALID', message);
   }
   const settings = settingsOf(flags);
-  const run = { flags, settings, log: flags.out === undefined ? null : openLog(flags.out) };
-  return command.length > 0 ? watchCommand(command as [string], run) : attach(run);
+  const metrics = flags.prometheus === undefined ? null : await listen(flags.prometheus);
+  try {
+    const log = flags.out === undefined ? null : openLog(flags.out);
+    const run = { flags, settings, log, metrics };
+    return await (command.length > 0 ? watchCommand(command as [string], run) : attach(run));
+  } finally {
+    metrics?.close();
+  }
 }
 
 type Settings = Omit<WatchOptions, 'roots' | 'command'>;
@@ -72,6 +82,7 @@ interface Run {
   readonly flags: WatchFlags;
   readonly settings: Settings;
   readonly log: { readonly file: string; readonly fd: number } | null;
+  readonly metrics: MetricsServer | null;
 }
 
 function settingsOf(flags: WatchFlags): Settings {
@@ -163,6 +174,7 @@ class Watching {
     this.#run = run;
     const log = run.log && new WatchLog(run.log.fd, (error) => this.#logFailed(error));
     this.watch = new Watch({ ...run.settings, roots, command }, { log, slurm, cgroup });
+    if (run.metrics !== null) void serve(run.metrics, this.watch, run.settings);
     this.#progress = process.stderr.isTTY ? new ProgressLine(process.stderr) : null;
     this.#timer = setInterval(() => this.#show(), 1000);
   }

@@ -29,6 +29,8 @@ export interface WatchNow {
   /** Since 1970, of the sampler's beginning. */
   readonly startedAtMs: number;
   readonly isInGroup: (pid: number) => boolean;
+  /** Of all samples so far. */
+  readonly peaks: () => WatchReport['views'];
 }
 
 /** CPU time for passes at the beginning: programs grow most in their first seconds. */
@@ -76,6 +78,7 @@ export class Watch {
       views,
       startedAtMs: this.#startedAtMs,
       isInGroup: (pid) => this.#views.isInGroup(pid),
+      peaks: () => this.#views.peaks(),
     };
   }
 

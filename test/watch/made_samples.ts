@@ -25,6 +25,7 @@ export function row(pid: number, parentPid: number, fields: Partial<ProcessRow> 
     passedAtMs: 0,
     denied: false,
     pssErrorBytes: 0,
+    denied: false,
     ...fields,
   };
 }
