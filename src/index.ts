@@ -105,6 +105,8 @@ export {
   type Statm,
 } from './proc/counters.ts';
 export type { Exactness } from './proc/exactness.ts';
+export { type HeapLimit, readHeapLimit } from './proc/heap_limit.ts';
+export type { HeapLimitSource } from './proc/heap_limit_rules.ts';
 export {
   type Mapping,
   type MappingField,

@@ -1,19 +1,22 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { findCgroup, readCgroup, readCgroupProcesses } from '../../src/index.ts';
+import { findCgroup, readCgroup, readCgroupProcesses, readHeapLimit } from '../../src/index.ts';
+import { Children } from '../children.ts';
 import { Holders } from './holders.ts';
 
 const MB = 1_000_000;
 // On a disk, so that its pages are page cache and not shared memory.
 const diskFile = join(import.meta.dirname, `../../memdrift-test-${process.pid}`);
 let holders: Holders;
+const children = new Children();
 
 beforeEach(() => {
   holders = new Holders();
 });
 
 afterEach(async () => {
+  await children.endAll();
   await holders.end();
   rmSync(diskFile, { force: true });
 });
@@ -67,4 +70,23 @@ test('the limit of a cgroup above holds for a process, and its being met is coun
   const [outside, inside] = [readCgroup(holders.cgroup), readCgroup(inner)];
   expect(outside.limitHits).toBeGreaterThan(0);
   expect(Math.max(outside.oomKills ?? 0, inside.oomKills ?? 0)).toBeGreaterThan(0);
+});
+
+test("a heap's limit is told from its own cgroup's, and is above the one that kills", async () => {
+  const inner = holders.innerCgroup();
+  const { version } = readCgroup(inner);
+  const limit = version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
+  const script =
+    "console.log(require('v8').getHeapStatistics().heap_size_limit); setInterval(() => {}, 1000)";
+  writeFileSync(join(inner, limit), String(1 << 30));
+  writeFileSync(join(holders.cgroup, limit), String(400 << 20));
+  const command = `echo && echo $$ > ${inner}/cgroup.procs && exec "$0" -e "${script}"`;
+  const child = await children.run('sh', ['-c', command, process.execPath]);
+  const stated = Number(await child.line());
+  expect(readHeapLimit(child.pid)).toMatchObject({
+    limitBytes: stated,
+    memoryBytes: 1 << 30,
+    cgroupLimitBytes: 400 << 20,
+    isAboveCgroup: true,
+  });
 });
