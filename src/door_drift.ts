@@ -36,7 +36,7 @@ export interface NativeMallocReport {
   readonly mapped: {
     readonly count: number;
     readonly bytes: number;
-    /** Null where the blocks were not found; then there are no ranges either. */
+    /** Null where others were found than malloc counts; `ranges` are then those that fit. */
     readonly residentBytes: number | null;
     readonly ranges: Float64Array;
   } | null;

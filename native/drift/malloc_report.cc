@@ -39,6 +39,8 @@ std::string whyNot(const ChildEnd& end, const WalkResult& result) {
   return "the child that was to walk ended early";
 }
 
+constexpr uint64_t kMostUncounted = 16;
+
 struct Totals {
   uint64_t system_bytes = 0;
   uint64_t free_bytes = 0;
@@ -88,6 +90,10 @@ std::optional<MappedBlocks> mappedBlocks(const WalkResult& result) {
       !areSame(result.block_bytes, own.mapped_bytes, own)) {
     // The low half of a number only: better none.
     if (own.is_modulo_32_bits) return std::nullopt;
+    // A thread maps a block before it counts it, and the other way round; many more are somebody
+    // else's.
+    if (result.block_count <= own.mapped_blocks + kMostUncounted)
+      blocks.ranges.assign(result.blocks, result.blocks + result.block_count);
     return blocks;
   }
   blocks.bytes = result.block_bytes;

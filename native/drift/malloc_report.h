@@ -43,8 +43,9 @@ struct ArenaReport {
 // Blocks that are mappings of their own.
 struct MappedBlocks {
   uint64_t count, bytes;  // as malloc counts them
-  // Where they are; nothing where what was found is not what malloc counts.
+  // Nothing where what was found is not what malloc counts.
   std::optional<uint64_t> resident_bytes;
+  // Where they are, as far as they were found; nothing where there are more than malloc counts.
   std::vector<AddressRange> ranges;
 };
 

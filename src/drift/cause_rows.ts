@@ -82,11 +82,11 @@ function mallocRows(
   parts: MallocParts,
 ): Record<'array-buffers' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top', Row> {
   const { malloc } = sources.facts;
-  const { allocator, whyNot, whyEstimated } = malloc;
+  const { allocator, whyNot } = malloc;
   if (whyNot !== null) return unwalkedRows(sources);
-  const isExact = whyEstimated === null && sources.isMeasured;
-  const exactness: Exactness = isExact ? 'exact' : 'estimated';
-  const more = whyEstimated === null ? '' : `; ${whyEstimated}`;
+  const whyNotExact = whyEstimatedOf(sources);
+  const exactness: Exactness = whyNotExact === null ? 'exact' : 'estimated';
+  const more = whyNotExact === null ? '' : `; ${whyNotExact}`;
   const blocks = `${malloc.mapped?.count ?? 'unknown'} mapped blocks`;
   const arenas = `${malloc.arenas.length} ${malloc.arenas.length === 1 ? 'arena' : 'arenas'}`;
   return {
@@ -109,14 +109,25 @@ function mallocRows(
   };
 }
 
+/** Null: exact. */
+function whyEstimatedOf({ facts, isMeasured }: RowSources): string | null {
+  const { mapped, whyEstimated } = facts.malloc;
+  if (whyEstimated !== null) return whyEstimated;
+  if (!isMeasured) return 'the kernel does not say which pages of a mapping are resident';
+  if (mapped === null) return 'malloc does not say how many blocks are mappings of their own';
+  if (mapped.residentBytes !== null) return null;
+  return `malloc counts ${mapped.count} blocks that are mappings, and others were found`;
+}
+
 /** Contents are found by V8's own objects for them; V8's counter says whether all were. */
-function buffersRow({ facts, of, isMeasured }: RowSources, parts: MallocParts): Row {
-  const { buffers, whyEstimated } = facts.malloc;
+function buffersRow(sources: RowSources, parts: MallocParts): Row {
+  const { facts, of } = sources;
+  const { buffers } = facts.malloc;
   const counted = facts.v8.arrayBuffersBytes;
   const areAll = buffers.isWhole && buffers.lengthBytes >= 0.98 * counted - 65536;
   const count = buffers.elsewhere.length / 2;
   const mapped = count === 0 ? '' : `, and of ${count} that are mappings`;
-  const isExact = areAll && whyEstimated === null && isMeasured;
+  const isExact = areAll && whyEstimatedOf(sources) === null;
   return {
     bytes: parts.arrayBufferBytes + of('array-buffers'),
     exactness: isExact ? 'exact' : 'estimated',

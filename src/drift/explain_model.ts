@@ -48,6 +48,8 @@ export interface ExplainedMapping {
 /** Beside the causes: attributes of the same pages, or memory that is not resident. */
 export interface Beside {
   readonly anonHugePagesBytes: number;
+  /** Whose they are: with the one who has most of each mapping. */
+  readonly anonHugePages: readonly { readonly holder: Holder; readonly bytes: number }[];
   readonly swapBytes: number;
 }
 

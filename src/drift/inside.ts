@@ -1,4 +1,6 @@
 /** Puts every resident byte of a process that was asked from within under a cause. */
+
+import { besideOf } from './beside.ts';
 import { causeRows } from './cause_rows.ts';
 import type { InsideFacts } from './facts.ts';
 import { countIsolates, type Holder, holdersOf } from './holders.ts';
@@ -29,10 +31,7 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
     vmRssBytes: facts.vmRssBytes,
     causes: causeRows({ facts, of, v8, isMeasured }),
     unexplainedBytes: of('unexplained'),
-    beside: {
-      anonHugePagesBytes: rows.total('anonHugePagesBytes'),
-      swapBytes: rows.total('swapBytes'),
-    },
+    beside: besideOf(rows, shares),
     malloc: explainedMalloc(facts.malloc),
     v8: { ...facts.v8, isolates },
     ...largestMappings(rows, shares),

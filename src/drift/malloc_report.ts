@@ -50,8 +50,9 @@ export interface MallocArena {
 export interface MappedBlocks {
   readonly count: number;
   readonly bytes: number;
-  /** Null where malloc counts others than were found; `ranges` is empty then. */
+  /** Null where malloc counts others than were found. */
   readonly residentBytes: number | null;
+  /** As far as they were found; empty where there are more than malloc counts. */
   readonly ranges: readonly AddressRange[];
 }
 

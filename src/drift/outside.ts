@@ -1,4 +1,6 @@
 /** Puts every resident byte of a process under a cause by its mappings alone, which is a guess. */
+
+import { besideOf } from './beside.ts';
 import { inOrder, kernelRow } from './cause_rows.ts';
 import type { CauseRow } from './causes.ts';
 import type { MappingFacts } from './facts.ts';
@@ -44,10 +46,7 @@ export function explainOutside(facts: OutsideFacts, context: PagesContext): Expl
     vmRssBytes: facts.vmRssBytes,
     causes: rowsFromOutside(of, allocator, facts.threadBlocks.length + 1),
     unexplainedBytes: of('unexplained'),
-    beside: {
-      anonHugePagesBytes: rows.total('anonHugePagesBytes'),
-      swapBytes: rows.total('swapBytes'),
-    },
+    beside: besideOf(rows, shares),
     malloc: {
       allocator: allocator ?? 'not known',
       arenas: null,
@@ -77,7 +76,7 @@ function rowsFromOutside(of: Of, allocator: string | null, threads: number): Cau
     ),
     'malloc-freed': notTold,
     'malloc-top': notTold,
-    'thread-stacks': estimated(of('thread-stacks'), `${threads} threads, as far as they are seen`),
+    'thread-stacks': estimated(of('thread-stacks'), `threads that are seen: ${threads}`),
     'shared-segment': kernelRow(of, 'shared-segment', 'other processes may map the same pages'),
     'file-code': kernelRow(of, 'file-code', 'code and data; others share what is unchanged'),
     'file-data': kernelRow(of, 'file-data', 'pages of the page cache while they are mapped'),

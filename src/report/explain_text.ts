@@ -50,10 +50,12 @@ function causeTable({ causes, unexplainedBytes, rssBytes }: Explanation): string
 }
 
 function besideText({ beside, vmRssBytes }: Explanation): string {
+  const holders = beside.anonHugePages.map(({ holder, bytes }) => `${holder} ${megabytes(bytes)}`);
+  const huge = holders.length === 0 ? '' : ` (${holders.join(', ')})`;
   return [
     'Beside, not to be added:',
     `  VmRSS ${megabytesWithUnit(vmRssBytes)}, by the kernel's counters at about the same time`,
-    `  ${megabytesWithUnit(beside.anonHugePagesBytes)} of it in transparent huge pages`,
+    `  ${megabytesWithUnit(beside.anonHugePagesBytes)} of it in transparent huge pages${huge}`,
     `  ${megabytesWithUnit(beside.swapBytes)} swapped out`,
   ].join('\n');
 }

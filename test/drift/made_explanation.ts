@@ -28,7 +28,7 @@ export function explanationOf(bytes: MadeBytes, more: Partial<Explanation> = {})
     vmRssBytes: rssBytes,
     causes,
     unexplainedBytes,
-    beside: { anonHugePagesBytes: 0, swapBytes: 0 },
+    beside: { anonHugePagesBytes: 0, anonHugePages: [], swapBytes: 0 },
     malloc: null,
     v8: null,
     mappings: [],

@@ -84,7 +84,7 @@ describe('advice', () => {
   });
 
   test('mappings of native code, and huge pages', () => {
-    const beside = { anonHugePagesBytes: 400e6, swapBytes: 0 };
+    const beside = { anonHugePagesBytes: 400e6, anonHugePages: [], swapBytes: 0 };
     const texts = adviceOf(explanationOf({}, { unexplainedBytes: 500e6, beside }));
     expect(texts[0]).toContain('neither by malloc nor by V8');
     expect(texts[1]).toContain('transparent_hugepage');
