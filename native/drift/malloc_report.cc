@@ -2,6 +2,7 @@
 #include "drift/malloc_report.h"
 
 #include <cstring>
+#include <mutex>
 
 #include "drift/allocator.h"
 #include "drift/walking_child.h"
@@ -123,6 +124,8 @@ void takeResult(const WalkResult& result, MallocReport& report) {
 }  // namespace
 
 MallocReport readOwnMalloc() {
+  static std::mutex one_at_a_time;
+  const std::lock_guard hold(one_at_a_time);
   MallocReport report;
   const Allocator allocator = findAllocator();
   report.allocator = allocator.name;

@@ -67,7 +67,7 @@ struct MallocReport {
   double walk_ms = 0;       // until the child was done
 };
 
-// Any thread; not two at a time. A heap that is not walked is no error: see why_not.
+// Any thread; of two the second one waits. A heap that is not walked is no error: see why_not.
 MallocReport readOwnMalloc();
 
 }  // namespace memdrift

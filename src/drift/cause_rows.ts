@@ -17,6 +17,8 @@ export interface RowSources {
 
 type Row = Omit<CauseRow, 'cause'>;
 
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
+
 /** Largest first. */
 export function causeRows(sources: RowSources): CauseRow[] {
   const { facts, of } = sources;
@@ -58,7 +60,7 @@ function v8Rows(
   const heap =
     pooledBytes === null
       ? `of ${isolates} isolates, with what they keep beyond their heaps`
-      : 'resident of what V8 counts as used once';
+      : `what V8 counts as used once; in use now are ${megabytes(facts.v8.heapUsedBytes)}`;
   return {
     'v8-heap': { bytes: heapBytes, exactness: 'estimated', detail: heap },
     'v8-pooled': {
@@ -72,7 +74,7 @@ function v8Rows(
     'v8-code': {
       bytes: of('v8-code'),
       exactness: 'kernel',
-      detail: `V8 counts ${facts.v8.codeBytes} bytes of code and metadata`,
+      detail: `V8 counts ${megabytes(facts.v8.codeBytes)} of code and metadata`,
     },
   };
 }
@@ -99,7 +101,7 @@ function mallocRows(
     'malloc-freed': {
       bytes: parts.freedBytes,
       exactness,
-      detail: `malloc_trim(0) would give back ${malloc.trimBytes} bytes, ends of arenas with it`,
+      detail: `malloc_trim(0) would give back ${megabytes(malloc.trimBytes)}, of top too`,
     },
     'malloc-top': {
       bytes: parts.topBytes,
@@ -132,8 +134,8 @@ function buffersRow(sources: RowSources, parts: MallocParts): Row {
     bytes: parts.arrayBufferBytes + of('array-buffers'),
     exactness: isExact ? 'exact' : 'estimated',
     detail: areAll
-      ? `resident of ${buffers.lengthBytes} bytes in ${buffers.count} buffers${mapped}`
-      : `V8 counts ${counted} bytes, of which ${buffers.lengthBytes} were found; ` +
+      ? `resident of ${megabytes(buffers.lengthBytes)} in ${buffers.count} buffers${mapped}`
+      : `V8 counts ${megabytes(counted)}, of which ${megabytes(buffers.lengthBytes)} were found; ` +
         'the rest is in malloc-in-use',
   };
 }

@@ -130,7 +130,7 @@ function fromOutside(
   const vmRssBytes = readCounters(pid).rssBytes;
   const mappings = insideFacts().mappingFacts(native.procRead(pid, 'smaps', false));
   const threadBlocks = native.threadBlocks(pid);
-  const pages = explainOutside({ pid, mappings, vmRssBytes, threadBlocks }, contextOf(pid));
+  const pages = explainOutside({ mappings, vmRssBytes, threadBlocks }, contextOf(pid));
   if (pid !== process.pid) checkSame(identity);
   return {
     ...headOf(identity, takenAtMs),
@@ -144,7 +144,11 @@ function fromOutside(
 }
 
 function contextOf(pid: number): PagesContext {
-  return { ownFile: bindingFile(), residentIn: (ranges) => binding().residentIn(pid, ranges) };
+  return {
+    ownFile: bindingFile(),
+    residentIn: (ranges) => binding().residentIn(pid, ranges),
+    pid: pid === -1 ? 'self' : pid,
+  };
 }
 
 function headOf({ pid, name, startTimeTicks }: ProcessIdentity, takenAtMs: number) {

@@ -1,4 +1,5 @@
 /** Who holds a mapping as a whole, by its name, its flags and what is beside it. */
+import { isArena } from './arena_shape.ts';
 import type { Cause } from './causes.ts';
 import type { MappingRows } from './mapping_rows.ts';
 
@@ -67,15 +68,37 @@ function namedHolder(rows: MappingRows, i: number, rules: HolderRules): Holder |
 }
 
 /**
+ * V8 asks for memory at random addresses up to here; what is asked for nowhere in particular the
+ * kernel puts near the stack, which is above.
+ */
+const v8AddressEnd = 2 ** 46;
+const leastV8Address = 2 ** 32;
+
+/**
  * V8 asks for its memory not to be copied to children (MADV_DONTFORK, `dc`), which nobody else
- * does; where it was built without that, it is what was reserved without being accounted for and
- * begins where V8's pages do. malloc's arenas look like that too: they are known before.
+ * does, and at addresses of its own choice: what it has mapped anew since has only these. Where it
+ * was built without that, it is what was reserved without being accounted for and begins where V8's
+ * pages do; malloc's arenas look like that too.
  */
 function v8Rule(rows: MappingRows, isSurelyNode: boolean): (i: number) => boolean {
   const isDontFork = (i: number): boolean => rows.isAnonymous(i) && rows.hasFlag(i, 'dc');
-  for (let i = 0; i < rows.length; i++) if (isDontFork(i)) return isDontFork;
+  let hasDontFork = false;
+  let hasHighStack = false;
+  for (let i = 0; i < rows.length; i++) {
+    hasDontFork ||= isDontFork(i);
+    hasHighStack ||= rows.nameOf(i) === '[stack]' && rows.startOf(i) > v8AddressEnd;
+  }
+  if (hasDontFork) {
+    const isChosen = (i: number): boolean =>
+      rows.isAnonymous(i) && rows.startOf(i) >= leastV8Address && rows.endOf(i) <= v8AddressEnd;
+    return hasHighStack ? (i) => isDontFork(i) || isChosen(i) : isDontFork;
+  }
   if (!isSurelyNode) return () => false;
-  return (i) => rows.isAnonymous(i) && rows.hasFlag(i, 'nr') && rows.startOf(i) % alignment === 0;
+  return (i) =>
+    rows.isAnonymous(i) &&
+    rows.hasFlag(i, 'nr') &&
+    rows.startOf(i) % alignment === 0 &&
+    !isArena(rows, i);
 }
 
 /**

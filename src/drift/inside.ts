@@ -1,15 +1,20 @@
 /** Puts every resident byte of a process that was asked from within under a cause. */
 
+import { isArena } from './arena_shape.ts';
 import { besideOf } from './beside.ts';
 import { causeRows } from './cause_rows.ts';
 import type { InsideFacts } from './facts.ts';
 import { countIsolates, type Holder, holdersOf } from './holders.ts';
 import { largestMappings } from './largest_mappings.ts';
 import { explainedMalloc } from './malloc_causes.ts';
+import { blockClaims } from './malloc_shapes.ts';
 import { MappingRows } from './mapping_rows.ts';
 import type { ExplainedPages, PagesContext } from './pages.ts';
 import { type Claim, claimsOf, disjoint, sharesOf, sumsOf } from './shares.ts';
 import { stacksOf } from './stacks.ts';
+
+/** Large blocks of after the walk are looked for in so many pages that are something else. */
+const mostOtherPages = 4096;
 
 export function explainInside(facts: InsideFacts, context: PagesContext): ExplainedPages {
   const rows = new MappingRows(facts.mappings);
@@ -20,7 +25,14 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
     rest: facts.malloc.whyNot === null ? 'unexplained' : 'malloc',
     isSurelyNode: true,
   });
-  const claims = disjoint([...claimsFrom(rows, facts), ...stacks.claims]);
+  const isWalked = facts.malloc.whyNot === null;
+  for (let i = 0; isWalked && i < rows.length; i++) {
+    // What an arena has grown by since the walk.
+    if (holders[i] === 'unexplained' && isArena(rows, i)) holders[i] = 'malloc';
+  }
+  const isCandidate = (i: number): boolean => isWalked && holders[i] === 'unexplained';
+  const newBlocks = blockClaims(rows, { ...context, isCandidate, mostOtherPages });
+  const claims = disjoint([...claimsFrom(rows, facts), ...newBlocks, ...stacks.claims]);
   const { residentIn } = context;
   const { shares, isMeasured } = sharesOf(rows, holders, { claims, residentIn });
   const of = sumsOf(shares);

@@ -1,23 +1,25 @@
 /** Puts every resident byte of a process under a cause by its mappings alone, which is a guess. */
 
+import { isArena } from './arena_shape.ts';
 import { besideOf } from './beside.ts';
 import { inOrder, kernelRow } from './cause_rows.ts';
 import type { CauseRow } from './causes.ts';
 import type { MappingFacts } from './facts.ts';
 import { holdersOf } from './holders.ts';
 import { largestMappings } from './largest_mappings.ts';
+import { allocatorOf, blockClaims } from './malloc_shapes.ts';
 import { MappingRows } from './mapping_rows.ts';
-import { allocatorOf, arenaClaims, blockClaims } from './outside_malloc.ts';
 import type { ExplainedPages, PagesContext } from './pages.ts';
 import { disjoint, sharesOf, sumsOf } from './shares.ts';
 import { stacksOf } from './stacks.ts';
 
 export interface OutsideFacts {
-  readonly pid: number;
   readonly mappings: MappingFacts;
   readonly vmRssBytes: number | null;
   readonly threadBlocks: ArrayLike<number>;
 }
+
+const mostOtherPages = 65536;
 
 type Of = Parameters<typeof kernelRow>[0];
 
@@ -34,11 +36,12 @@ export function explainOutside(facts: OutsideFacts, context: PagesContext): Expl
     rest: hasShape ? 'unexplained' : 'malloc',
     isSurelyNode: false,
   });
-  const isResident = (start: number): boolean =>
-    (residentIn(new Float64Array([start, start + 4096]))?.[0] ?? 0) > 0;
-  const blocks = isGlibc ? blockClaims(rows, facts.pid, isResident) : [];
-  const ofMalloc = hasShape ? [...arenaClaims(rows), ...blocks] : [];
-  const claims = disjoint([...ofMalloc, ...stacks.claims]);
+  for (let i = 0; hasShape && i < rows.length; i++) {
+    if (holders[i] === 'unexplained' && isArena(rows, i)) holders[i] = 'malloc';
+  }
+  const isCandidate = (i: number): boolean => isGlibc && holders[i] === 'unexplained';
+  const search = { ...context, isCandidate, mostOtherPages };
+  const claims = disjoint([...blockClaims(rows, search), ...stacks.claims]);
   const { shares } = sharesOf(rows, holders, { claims, residentIn });
   const of = sumsOf(shares);
   return {

@@ -19,4 +19,6 @@ export interface PagesContext {
   /** The addon's file; its mappings are our own. */
   readonly ownFile: string | null;
   readonly residentIn: ResidentIn;
+  /** Whose /proc/PID/mem can be read. */
+  readonly pid: number | 'self';
 }

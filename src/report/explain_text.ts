@@ -105,7 +105,10 @@ function v8Text(v8: ExplainedV8): string {
     `  external ${megabytes(v8.externalBytes)}, of it arrayBuffers ` +
       `${megabytes(v8.arrayBuffersBytes)}`,
     `  heap_size_limit ${megabytesWithUnit(v8.heapSizeLimitBytes)}; the cgroup allows ` +
-      (limit === null ? 'all there is, or does not say' : megabytesWithUnit(limit)),
+      (limit === null ? 'all there is, or does not say' : megabytesWithUnit(limit)) +
+      (limit !== null && limit < v8.heapSizeLimitBytes
+        ? ', less than that: the kernel would end the process before V8 meets its own limit'
+        : ''),
   ].join('\n');
 }
 

@@ -27,13 +27,17 @@ function explained(state: string, env: NodeJS.ProcessEnv = {}): Answer {
 }
 
 function expectSums(explanation: Explanation): void {
-  const { causes, mappings, otherMappings, rssBytes, unexplainedBytes, vmRssBytes } = explanation;
+  const { causes, mappings, otherMappings, rssBytes, unexplainedBytes } = explanation;
   expect(causes.map(({ cause }) => cause).sort()).toEqual([...causeNames].sort());
   const sum = causes.reduce((all, row) => all + (row.bytes ?? 0), unexplainedBytes);
   expect(sum).toBe(rssBytes);
   const ofMappings = mappings.reduce((all, row) => all + row.rssBytes, otherMappings.rssBytes);
   expect(ofMappings).toBe(rssBytes);
-  expect(Math.abs((vmRssBytes ?? Number.NaN) - rssBytes)).toBeLessThan(4e6);
+}
+
+function expectExplained({ mappings, unexplainedBytes }: Explanation): void {
+  const rest = mappings.filter(({ holder }) => holder === 'unexplained').slice(0, 5);
+  expect(unexplainedBytes, JSON.stringify(rest)).toBeLessThan(4e6);
 }
 
 const bytesOf = ({ causes }: Explanation, cause: Cause): number =>
@@ -41,20 +45,21 @@ const bytesOf = ({ causes }: Explanation, cause: Cause): number =>
 
 const heldBytes = 64 << 20;
 
-/** `nothing` is what a process of this kind has without it. */
+/** `nothing` is what another process has without it, to some MB: known_answers has one process. */
 function expectGrowth(explanation: Explanation, cause: Cause | 'unexplained', bytes: number): void {
   const of = (one: Explanation) =>
     cause === 'unexplained' ? one.unexplainedBytes : bytesOf(one, cause);
   const growth = of(explanation) - of(nothing.explanation);
-  expect(Math.abs(growth - bytes)).toBeLessThan(Math.max(0.03 * bytes, 2e6));
+  expect(Math.abs(growth - bytes)).toBeLessThan(Math.max(0.1 * bytes, 2e6));
 }
 
 const nothing = explained('nothing');
 
 describe('a process that holds nothing', () => {
   test('has nearly nothing that is not explained', () => {
-    const { rssBytes, unexplainedBytes } = nothing.explanation;
-    expect(unexplainedBytes).toBeLessThan(Math.max(0.02 * rssBytes, 4e6));
+    const { rssBytes, vmRssBytes } = nothing.explanation;
+    expectExplained(nothing.explanation);
+    expect(Math.abs((vmRssBytes ?? Number.NaN) - rssBytes)).toBeLessThan(4e6);
   });
 
   test('says who was asked, and what V8 says beside', () => {
@@ -108,7 +113,7 @@ test('what is V8’s and in no heap of its is kept by it, also right after a col
   expect(resident).toBeGreaterThanOrEqual(listed);
   const physical = explanation.v8?.physicalBytes ?? 0;
   expect(bytesOf(explanation, 'v8-heap')).toBeLessThan(physical + 2e6);
-  expect(explanation.unexplainedBytes).toBeLessThan(4e6);
+  expectExplained(explanation);
 });
 
 test('workers’ stacks are stacks, and their heaps V8’s, which one isolate cannot count', () => {
@@ -131,7 +136,7 @@ test('a tracker’s memory is memdrift’s', () => {
   const { explanation } = explained('tracked');
   const growth = bytesOf(explanation, 'memdrift') - bytesOf(nothing.explanation, 'memdrift');
   expect(growth).toBeGreaterThan(500e3);
-  expect(explanation.unexplainedBytes).toBeLessThan(4e6);
+  expectExplained(explanation);
 });
 
 test('another malloc is named, and its memory not told apart', () => {

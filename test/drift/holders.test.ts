@@ -60,6 +60,18 @@ describe('holders of mappings', () => {
     expect(holdersOf(rows, rules)).toEqual(['v8', 'v8-code', 'unexplained']);
   });
 
+  test('V8 chooses addresses that the kernel does not, where the stack is above them', () => {
+    const chosen = { start: 2 ** 40, end: 2 ** 40 + MB };
+    const known = { start: 2 ** 41, end: 2 ** 41 + MB, flags: dontFork };
+    const stack = { start: 2 ** 47 - MB, end: 2 ** 47, name: '[stack]' };
+    const near = { start: 2 ** 46 + MB, end: 2 ** 46 + 2 * MB };
+    expect(holdersOf(rowsOf([chosen, known, near, stack]), rules).slice(0, 3)).toEqual([
+      ...['v8', 'v8', 'unexplained'],
+    ]);
+    // As with addresses of 39 bits.
+    expect(holdersOf(rowsOf([chosen, known]), rules)).toEqual(['unexplained', 'v8']);
+  });
+
   test('where V8 does not, it is what is reserved and begins where its pages do', () => {
     const rows = rowsOf([
       { start: 256 * kB, end: 512 * kB, flags: 'rd wr nr' },

@@ -31,6 +31,7 @@ export function explanationOf(bytes: MadeBytes, more: Partial<Explanation> = {})
     beside: { anonHugePagesBytes: 0, anonHugePages: [], swapBytes: 0 },
     malloc: null,
     v8: null,
+    deep: null,
     mappings: [],
     otherMappings: { count: 0, rssBytes: 0 },
     ...more,

@@ -1,9 +1,8 @@
-/** What can be told from outside of who allocates, and which memory is malloc's. */
+/** Which memory is malloc's by what it looks like, and who allocates: what needs no walk. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { MappingRows } from './mapping_rows.ts';
-import type { Claim } from './shares.ts';
+import type { Claim, ResidentIn } from './shares.ts';
 
-const heapBytes = 64 << 20;
 const pageBytes = 4096;
 
 /** Libraries that take malloc's place, by what is in their names. */
@@ -29,57 +28,32 @@ export function allocatorOf(rows: MappingRows): string | null {
   return isGlibc ? 'glibc' : null;
 }
 
-/**
- * glibc's arenas by their shape: the heap of brk(), and mappings that begin at multiples of 64 MiB,
- * reserved without being accounted for; V8's own have a flag that these have not.
- */
-export function arenaClaims(rows: MappingRows): Claim[] {
-  const claims: Claim[] = [];
-  for (let i = 0; i < rows.length; i++) {
-    const isArena =
-      rows.isAnonymous(i) &&
-      rows.startOf(i) % heapBytes === 0 &&
-      rows.hasFlag(i, 'nr') &&
-      !rows.hasFlag(i, 'dc') &&
-      rows.permissionsOf(i).startsWith('rw-p');
-    if (isArena || rows.nameOf(i) === '[heap]') {
-      claims.push({ start: rows.startOf(i), end: rows.endOf(i), holder: 'malloc' });
-    }
-  }
-  return claims;
+export interface BlockSearch {
+  readonly pid: number | 'self';
+  /** Where to look at all. */
+  readonly isCandidate: (row: number) => boolean;
+  readonly residentIn: ResidentIn;
+  /** Pages that are looked at and have no header: so many, and no more. */
+  readonly mostOtherPages: number;
 }
-
-/** Pages that are looked at and have no header: so many, and no more, in all mappings. */
-const mostOtherPages = 65536;
 
 /**
  * Blocks that are mappings of their own, by malloc's header in their first page; the kernel makes
  * one mapping of neighbours. Pages that are not resident are not read: a read would make them so.
  */
-export function blockClaims(
-  rows: MappingRows,
-  pid: number,
-  isResident: (start: number) => boolean,
-): Claim[] {
+export function blockClaims(rows: MappingRows, search: BlockSearch): Claim[] {
   let memory: number;
   try {
-    memory = openSync(`/proc/${pid}/mem`, 'r');
+    memory = openSync(`/proc/${search.pid}/mem`, 'r');
   } catch {
     return [];
   }
   try {
     const claims: Claim[] = [];
-    let otherPages = 0;
-    for (let i = 0; i < rows.length; i++) {
-      if (!isCandidate(rows, i)) continue;
-      let start = rows.startOf(i);
-      while (start < rows.endOf(i) && otherPages < mostOtherPages) {
-        const bytes = isResident(start) ? blockBytesAt(memory, start) : 0;
-        const isBlock = bytes > 0 && start + bytes <= rows.endOf(i);
-        if (isBlock) claims.push({ start, end: start + bytes, holder: 'malloc' });
-        else otherPages++;
-        start += isBlock ? bytes : pageBytes;
-      }
+    let left = search.mostOtherPages;
+    for (let i = 0; i < rows.length && left > 0; i++) {
+      if (!search.isCandidate(i) || !canHaveBlocks(rows, i)) continue;
+      left -= addBlocks(rows, i, { ...search, memory, left, claims });
     }
     return claims;
   } finally {
@@ -87,7 +61,33 @@ export function blockClaims(
   }
 }
 
-function isCandidate(rows: MappingRows, i: number): boolean {
+interface RowSearch extends BlockSearch {
+  readonly memory: number;
+  readonly left: number;
+  readonly claims: Claim[];
+}
+
+/** How many pages had no header. */
+function addBlocks(rows: MappingRows, i: number, search: RowSearch): number {
+  const { claims, left, memory, residentIn } = search;
+  const end = rows.endOf(i);
+  let others = 0;
+  for (let start = rows.startOf(i); start < end && others < left; ) {
+    const page = new Float64Array([start, start + pageBytes]);
+    const isResident = (residentIn(page)?.[0] ?? 0) > 0;
+    const bytes = isResident ? blockBytesAt(memory, start) : 0;
+    if (bytes > 0 && start + bytes <= end) {
+      claims.push({ start, end: start + bytes, holder: 'malloc' });
+      start += bytes;
+    } else {
+      others++;
+      start += pageBytes;
+    }
+  }
+  return others;
+}
+
+function canHaveBlocks(rows: MappingRows, i: number): boolean {
   const isPlain = rows.isAnonymous(i) && rows.permissionsOf(i).startsWith('rw-p');
   return isPlain && rows.hasFlag(i, 'ac') && !rows.hasFlag(i, 'dc') && rows.rssOf(i) > 0;
 }
