@@ -25,7 +25,6 @@ export function row(pid: number, parentPid: number, fields: Partial<ProcessRow> 
     passedAtMs: 0,
     denied: false,
     pssErrorBytes: 0,
-    denied: false,
     ...fields,
   };
 }
