@@ -1,6 +1,5 @@
 /** `memdrift top`: where the memory of processes is now, refreshed. */
 import { type Command, Option } from 'commander';
-import { MemdriftError } from '../errors.ts';
 import { topScreen, topText } from '../report/top_text.ts';
 import { firstView, type SortKey, sortKeys, type TopView } from '../report/top_view.ts';
 import { TopGroup } from '../top/top_group.ts';
@@ -8,10 +7,11 @@ import type { TopModel } from '../top/top_model.ts';
 import { wantsColor, writeJson } from './program.ts';
 import { hasScreen, useScreen } from './screen.ts';
 import { type Shown, TopKeys } from './top_keys.ts';
+import { numberOf, pidOf } from './values.ts';
 
 interface TopFlags {
-  readonly interval: number;
-  readonly budget: number;
+  readonly interval?: string;
+  readonly budget?: string;
   readonly sort: SortKey;
   readonly tree?: true;
   readonly command?: true;
@@ -33,8 +33,8 @@ export function registerTop(program: Command): void {
       '[pid...]',
       "these and all that they start (default: all of this user's, for root everybody's)",
     )
-    .option('--interval <s>', 'between two looks', secondsOf, 0.5)
-    .option('--budget <percent>', 'of one core, for PSS and USS', percentOf, 0.4)
+    .option('--interval <s>', 'between two looks (default: 0.5)')
+    .option('--budget <percent>', 'of one core, for PSS and USS (default: 0.4)')
     .addOption(sortOption())
     .option('--tree', 'children below their parents')
     .option('--command', 'commands in the place of names')
@@ -47,11 +47,13 @@ export function registerTop(program: Command): void {
 }
 
 async function top(pids: string[], flags: TopFlags): Promise<void> {
+  const seconds = numberOf('--interval', flags.interval, [0.05, 3600]) ?? 0.5;
+  const budget = numberOf('--budget', flags.budget, [0, 100]) ?? 0.4;
   const isOnce = flags.once === true || flags.json === true || !hasScreen();
   const group = new TopGroup({
     pids: pids.map(pidOf),
-    intervalMs: isOnce ? onceIntervalMs : flags.interval * 1000,
-    budgetPercent: isOnce ? 0 : flags.budget,
+    intervalMs: isOnce ? onceIntervalMs : seconds * 1000,
+    budgetPercent: isOnce ? 0 : budget,
     segments: flags.segment ?? null,
   });
   const view: TopView = {
@@ -109,32 +111,4 @@ function waitingLines(rows: number): readonly string[] {
 function sortOption(): Option {
   const names = Object.keys(sortKeys);
   return new Option('--sort <by>', 'which are first').choices(names).default('rss');
-}
-
-function pidOf(text: string): number {
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new MemdriftError('ERR_INVALID', `"${text}" is not a process id. Pass whole numbers.`, {
-    pid: text,
-  });
-}
-
-function secondsOf(text: string): number {
-  return inRange(text, { option: '--interval', least: 0.05, most: 3600 });
-}
-
-function percentOf(text: string): number {
-  return inRange(text, { option: '--budget', least: 0, most: 100 });
-}
-
-function inRange(
-  text: string,
-  { option, least, most }: { option: string; least: number; most: number },
-): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (value >= least && value <= most) return value;
-  throw new MemdriftError(
-    'ERR_INVALID',
-    `${option} is "${text}"; it takes a number from ${least} to ${most}.`,
-    { [option]: text },
-  );
 }

@@ -50,8 +50,8 @@ describe('memdrift top', () => {
 
   test.each([
     [['0'], 2, /"0" is not a process id/],
-    [['--interval', '0'], 2, /--interval is "0"; it takes a number from 0.05 to 3600/],
-    [['--budget', 'much'], 2, /--budget is "much"; it takes a number from 0 to 100/],
+    [['--interval', '0'], 2, /--interval is "0"; it must be a number from 0.05 to 3600/],
+    [['--budget', 'much'], 2, /--budget is "much"; it must be a number from 0 to 100/],
     [['--sort', 'colour'], 2, /Allowed choices are rss, pss/],
     [[String(2 ** 22 + 1)], 1, /4194305.* no such process/],
     [['--once', '--segment', '/dev/shm/no such'], 1, /Segment \/dev\/shm\/no such/],
