@@ -104,6 +104,7 @@ function factsOf({ log, file }: PlacedLog): WatchNode['facts'] {
     ['samples', `${totals.timeMs.length}${interval === null ? '' : `, one every ${interval} ms`}`],
     ['reads of smaps', String(log.passes)],
     ['ended before a sample saw them', earlyText(endedEarly)],
+    ['cgroup', cgroupOf(objectIn(summary?.cgroup))],
     ['cost of the watch', costOf(observer)],
   ];
   return facts.flatMap(([name, value]) => (value === null ? [] : [[name, value] as const]));
@@ -123,6 +124,15 @@ function earlyText(early: WatchLog['endedEarly']): string | null {
   if (early === null) return null;
   const [least, most] = early;
   return `at least ${least ?? 0}${most === null ? '' : `, at most ${most}`}`;
+}
+
+/** What it is charged may be others' too. */
+function cgroupOf(cgroup: JsonObject | null): string | null {
+  const folder = textIn(cgroup?.folder);
+  if (folder === null) return null;
+  const others = numberIn(cgroup?.otherProcesses) ?? 0;
+  const whose = others > 0 ? `, charged for ${others} processes that are not watched too` : '';
+  return `v${numberIn(cgroup?.version) ?? '?'} ${folder}${whose}`;
 }
 
 function costOf(observer: JsonObject | null): string | null {

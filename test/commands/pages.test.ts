@@ -1,12 +1,14 @@
 /** `memdrift flamegraph`, `report` and `transform` as a user calls them. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCaptureTable } from '../../src/capture/capture.ts';
 import type { IndexData, PageData } from '../../src/report/page_model.ts';
+import type { WatchData } from '../../src/report/watch_page_model.ts';
 import { fixture, GroundTruth } from '../ground_truth.ts';
+import { knownLines, knownSummary, textOf } from '../report/made_log.ts';
 
 const truth = new GroundTruth();
 afterAll(() => truth.remove());
@@ -75,6 +77,22 @@ test('report writes a page for each capture, and an index that links them', () =
   expect(memdrift('report', folder, '-o', to).status).toBe(1);
   const none = memdrift('report', to);
   expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('has no captures')]);
+});
+
+test('beside captures a log of a watch has a page that the index links', () => {
+  const folder = join(truth.folder, 'watched');
+  mkdirSync(folder);
+  copyFileSync(capture, join(folder, 'main-1-1.mdc'));
+  writeFileSync(join(folder, 'watch-n1-1.jsonl'), textOf([...knownLines, knownSummary]));
+  const { status, stdout } = memdrift('report', folder);
+  const pages = ['watch.html', 'index.html'].map((name) => join(folder, name));
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${pages.join('\n')}\n` });
+  expect(dataIn<IndexData>(pages[1] as string).logs).toBe('watch.html');
+  expect(dataIn<WatchData>(pages[0] as string).nodes).toHaveLength(1);
+  // Nothing is made beside an index that stays.
+  rmSync(pages[0] as string);
+  expect(memdrift('report', folder).status).toBe(1);
+  expect(readdirSync(folder)).not.toContain('watch.html');
 });
 
 test('the index has processes in the order in which they began', async () => {

@@ -104,6 +104,12 @@ describeInBrowser(() => {
     await page.waitForSelector('canvas.flame');
   });
 
+  test('leads to what a watch saw, if there is a page of it', async () => {
+    const file = pages.write('logs.html', 'index', { ...runOf(), logs: 'watch.html' });
+    await using open = await pages.open(file);
+    expect(await open.page.locator('#about a').getAttribute('href')).toBe('./watch.html');
+  });
+
   test('processes can be left out', async () => {
     await using open = await pages.open(pages.write('choose.html', 'index', runOf()));
     const { page } = open;

@@ -101,6 +101,7 @@ export const knownSummary: Line = {
   ],
   blindSpots: [{ kind: 'orphan', pid: 4713, name: 'a <b>', bytes: 5e6, views: ['slurmDefault'] }],
   processes: [{ pid: 4712, startTimeTicks: 1, peak: { rssBytes: 444e6, pssBytes: 250e6 } }],
+  cgroup: { folder: '/sys/fs/cgroup/a', version: 2, otherProcesses: 4 },
   observer: { cpuMs: 12, percentOfCore: 0.5 },
 };
 

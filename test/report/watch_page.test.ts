@@ -51,6 +51,7 @@ describe('one log', () => {
       'ended with': '3',
       samples: '3, one every 100 ms',
       'ended before a sample saw them': 'at least 2, at most 5',
+      cgroup: 'v2 /sys/fs/cgroup/a, charged for 4 processes that are not watched too',
       'cost of the watch': '0.01 s of CPU time, 0.50 % of a core',
     });
   });
