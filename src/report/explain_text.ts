@@ -40,11 +40,17 @@ function causeTable({ causes, unexplainedBytes, rssBytes }: Explanation): string
   const row = (name: string, bytes: number, rest: readonly string[]): void => {
     table.push([name, megabytes(bytes), percent(bytes, rssBytes), ...rest]);
   };
+  const unexplained = ['', 'anonymous memory that nobody is known to hold'];
+  let isUnexplainedThere = false;
   for (const { cause, bytes, exactness, detail } of causes) {
+    if (!isUnexplainedThere && (bytes ?? -1) < unexplainedBytes) {
+      row('unexplained', unexplainedBytes, unexplained);
+      isUnexplainedThere = true;
+    }
     if (bytes === null) table.push([cause, '-', '-', exactness, printable(detail)]);
     else if (bytes > 0) row(cause, bytes, [exactness, printable(detail)]);
   }
-  row('unexplained', unexplainedBytes, ['', 'anonymous memory that nobody is known to hold']);
+  if (!isUnexplainedThere) row('unexplained', unexplainedBytes, unexplained);
   row('sum', rssBytes, ['kernel', 'Rss of one read of smaps']);
   return trimmed(table.toString());
 }

@@ -15,10 +15,15 @@ describe('the table of causes', () => {
 
   test('has the largest first, what is elsewhere without a figure, and the sum last', () => {
     const names = lines.map((line) => line.split(' ')[0]);
-    const order = ['malloc-freed', 'v8-heap', 'v8-pooled', 'unexplained', 'sum'];
+    const order = ['malloc-freed', 'v8-heap', 'unexplained', 'v8-pooled', 'sum'];
     expect(names.filter((name) => order.includes(name ?? ''))).toEqual(order);
     expect(lines.find((line) => line.startsWith('v8-pooled'))).toMatch(/^v8-pooled +- +- +exact/);
     expect(lines.find((line) => line.startsWith('sum'))).toMatch(/^sum +100\.00 +100\.0/);
+  });
+
+  test('has what is unexplained where its size is, also when that is the most', () => {
+    const text = explainText(explanationOf({ 'v8-heap': 5e6 }, { unexplainedBytes: 50e6 }));
+    expect(text.indexOf('\nunexplained')).toBeLessThan(text.indexOf('\nv8-heap'));
   });
 
   test('has no row for a cause that has nothing', () => {
