@@ -16,6 +16,7 @@ const programs = new KnownPrograms();
 afterAll(() => programs.remove());
 
 const mb = 1e6;
+const hugePageBytes = 2 << 20;
 
 /** Within 3 % or 2 MB. */
 function expectBytes(bytes: number, truth: number, what: string): void {
@@ -24,12 +25,16 @@ function expectBytes(bytes: number, truth: number, what: string): void {
 }
 
 function expectWhole(explanation: Explanation): void {
-  const { causes, rssBytes, unexplainedBytes, vmRssBytes } = explanation;
+  expectExplained(explanation);
+  const { rssBytes, vmRssBytes } = explanation;
+  expectBytes(rssBytes, vmRssBytes ?? NaN, 'the kernel’s own count');
+}
+
+function expectExplained({ causes, rssBytes, unexplainedBytes }: Explanation): void {
   const sum = causes.reduce((total, { bytes }) => total + (bytes ?? 0), unexplainedBytes);
   expect(sum).toBe(rssBytes);
   expect(unexplainedBytes).toBeGreaterThanOrEqual(0);
   expect(unexplainedBytes).toBeLessThan(Math.max(0.02 * rssBytes, 4 * mb));
-  expectBytes(rssBytes, vmRssBytes ?? NaN, 'the kernel’s own count');
 }
 
 function expectGrowth(answer: Pick<Answer, 'after' | 'before' | 'truth'>): void {
@@ -76,7 +81,8 @@ describe.concurrent('what a program made has its cause', () => {
     const nodeFlags = ['--max-semi-space-size=1'];
     const answer = await programs.run('afterGc', { nodeFlags });
     const { before, last, lastTruth } = answer;
-    expectWhole(answer.after);
+    // V8's threads give pages back between the kernel's count and the mappings.
+    expectExplained(answer.after);
     expectGrowth(answer);
     expectGrowth({ before, after: last as Explanation, truth: lastTruth as Truth });
     expect(before.causes.find((row) => row.cause === 'v8-pooled')?.bytes).toBeLessThan(2 * mb);
@@ -104,7 +110,10 @@ describe.concurrent('what a program made has its cause', () => {
     const answer = await programs.run('mallocHeld', { env });
     expectWhole(answer.after);
     expectGrowth(answer);
-    expect(answer.after.beside.anonHugePagesBytes).toBe(answer.hugeBytes);
+    // The kernel makes one of small pages, or small pages of one, whenever it likes.
+    const beside = answer.after.beside.anonHugePagesBytes;
+    expect(Math.abs(beside - answer.hugeBytes)).toBeLessThanOrEqual(2 * hugePageBytes);
+    expect(beside).toBeGreaterThan(10 * hugePageBytes);
   });
 
   test('another malloc is named, and not walked', async ({ expect }) => {

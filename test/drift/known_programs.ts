@@ -28,6 +28,12 @@ export interface Surroundings {
   readonly nodeFlags?: readonly string[];
 }
 
+/**
+ * They take a megabyte of malloc's memory on threads of their own and free it again, between what
+ * is foretold of a trim and the trim.
+ */
+const noCompilers = ['--no-opt', '--no-maglev', '--no-sparkplug'];
+
 /** A folder with the compiled addon in it; `remove` belongs in afterAll. */
 export class KnownPrograms {
   readonly folder = mkdtempSync(join(tmpdir(), 'memdrift-known-'));
@@ -41,7 +47,7 @@ export class KnownPrograms {
     const script = join(root, 'test/fixtures/drift/known_answer.mjs');
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--expose-gc', ...nodeFlags, script, name, this.folder],
+      ['--expose-gc', ...noCompilers, ...nodeFlags, script, name, this.folder],
       { env: { ...this.environment, ...env }, maxBuffer: 1 << 26 },
     );
     return JSON.parse(stdout) as Answer;
