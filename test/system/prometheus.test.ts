@@ -14,8 +14,6 @@ import { readCounters } from '../../src/proc/counters.ts';
 
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const prometheus = process.env.MEMDRIFT_TEST_PROMETHEUS ?? '/usr/bin/prometheus';
-const isThere = existsSync(prometheus) || process.env.CI !== undefined;
-if (!isThere) process.stderr.write(`not run: ${prometheus} is not there\n`);
 
 const folder = mkdtempSync(join(tmpdir(), 'memdrift-prometheus-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,6 +29,12 @@ afterEach(async () => {
 /** Holds 100 MB and tells its number; ends with its input. */
 const holder = `globalThis.held = Buffer.alloc(100e6, 1); console.log(process.pid);
   process.stdin.resume().on('end', () => process.exit(7));`;
+
+/** Where it is not installed it says so; with CI set it fails. */
+function testWithPrometheus(name: string, run: () => Promise<void>): void {
+  if (existsSync(prometheus) || process.env.CI) test(name, run, 120_000);
+  else process.stderr.write(`not run: ${prometheus} is not there\n`);
+}
 
 interface Watch {
   readonly child: ChildProcess;
@@ -107,33 +111,29 @@ async function scraped(server: string, query: string): Promise<number> {
   }
 }
 
-test.runIf(isThere)(
-  'Prometheus has what the watch had when it is asked',
-  async () => {
-    const watch = await startWatch();
-    const server = await startPrometheus(new URL(watch.url).host);
-    const rss = await scraped(server, 'memdrift_group_sum_rss_bytes > 100e6');
-    const { rssBytes } = readCounters(watch.pid);
-    expect(Math.abs(rss - (rssBytes as number))).toBeLessThan(5e6);
-    expect(await scraped(server, 'up{job="memdrift"}')).toBe(1);
-    expect(await scraped(server, 'memdrift_group_limit_bytes')).toBe(2 ** 30);
-    expect(await scraped(server, 'sum(memdrift_processes)')).toBe(1);
-    const parts = await scraped(server, 'sum(memdrift_process_resident_memory_bytes)');
-    expect(Math.abs(parts - rss)).toBeLessThan(5e6);
-    const peak = await scraped(server, 'memdrift_group_sum_rss_peak_bytes > 100e6');
-    expect(peak).toBeGreaterThanOrEqual(rss);
-    expect(await scraped(server, 'count({__name__=~"memdrift_.+"})')).toBeGreaterThan(10);
-    const text = await (await fetch(watch.url)).text();
-    const promtool = join(dirname(prometheus), 'promtool');
-    const { status, stdout } = spawnSync(promtool, ['check', 'metrics'], { input: text });
-    expect([status, String(stdout)]).toEqual([0, '']);
-    watch.child.stdin?.end();
-    const [code] = await once(watch.child, 'exit');
-    expect(code).toBe(7);
-    await expect(fetch(watch.url)).rejects.toThrow();
-  },
-  120_000,
-);
+testWithPrometheus('Prometheus has what the watch had when it is asked', async () => {
+  const watch = await startWatch();
+  const server = await startPrometheus(new URL(watch.url).host);
+  const rss = await scraped(server, 'memdrift_group_sum_rss_bytes > 100e6');
+  const { rssBytes } = readCounters(watch.pid);
+  expect(Math.abs(rss - (rssBytes as number))).toBeLessThan(5e6);
+  expect(await scraped(server, 'up{job="memdrift"}')).toBe(1);
+  expect(await scraped(server, 'memdrift_group_limit_bytes')).toBe(2 ** 30);
+  expect(await scraped(server, 'sum(memdrift_processes)')).toBe(1);
+  const parts = await scraped(server, 'sum(memdrift_process_resident_memory_bytes)');
+  expect(Math.abs(parts - rss)).toBeLessThan(5e6);
+  const peak = await scraped(server, 'memdrift_group_sum_rss_peak_bytes > 100e6');
+  expect(peak).toBeGreaterThanOrEqual(rss);
+  expect(await scraped(server, 'count({__name__=~"memdrift_.+"})')).toBeGreaterThan(10);
+  const text = await (await fetch(watch.url)).text();
+  const promtool = join(dirname(prometheus), 'promtool');
+  const { status, stdout } = spawnSync(promtool, ['check', 'metrics'], { input: text });
+  expect([status, String(stdout)]).toEqual([0, '']);
+  watch.child.stdin?.end();
+  const [code] = await once(watch.child, 'exit');
+  expect(code).toBe(7);
+  await expect(fetch(watch.url)).rejects.toThrow();
+});
 
 test('a port that is taken is told before the command begins', async () => {
   const server = createServer();
