@@ -1,11 +1,11 @@
 /** Runs the programs of test/fixtures/drift/programs.mjs; there is what their answers are. */
-import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Explanation } from '../../src/drift/explain_model.ts';
 import { root } from '../tidy/files.ts';
+import { Addons } from './addons.ts';
 
 /** Bytes that the program made, by its own arithmetic. */
 export type Truth = readonly (readonly [cause: string, bytes: number])[];
@@ -28,16 +28,14 @@ export interface Surroundings {
   readonly nodeFlags?: readonly string[];
 }
 
-/**
- * They take a megabyte of malloc's memory on threads of their own and free it again, between what
- * is foretold of a trim and the trim.
- */
-const noCompilers = ['--no-opt', '--no-maglev', '--no-sparkplug'];
+/** V8's compilers and its collector take and free megabytes of malloc's on other threads. */
+const nothingBeside = ['--max-opt=1', '--single-threaded-gc'];
 
 /** A folder with the compiled addon in it; `remove` belongs in afterAll. */
 export class KnownPrograms {
-  readonly folder = mkdtempSync(join(tmpdir(), 'memdrift-known-'));
-  readonly addon = compileAddon('known_answer.c', join(this.folder, 'known_answer.node'));
+  readonly #addons = new Addons();
+  readonly folder = this.#addons.folder;
+  readonly addon = this.#addons.compile('known_answer.c', 'known_answer.node');
 
   get environment(): NodeJS.ProcessEnv {
     return { ...process.env, KNOWN_ANSWER: this.addon };
@@ -47,7 +45,7 @@ export class KnownPrograms {
     const script = join(root, 'test/fixtures/drift/known_answer.mjs');
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--expose-gc', ...noCompilers, ...nodeFlags, script, name, this.folder],
+      ['--expose-gc', ...nothingBeside, ...nodeFlags, script, name, this.folder],
       { env: { ...this.environment, ...env }, maxBuffer: 1 << 26 },
     );
     return JSON.parse(stdout) as Answer;
@@ -58,21 +56,13 @@ export class KnownPrograms {
     if (existsSync(jemallocPath()) || process.env.CI) {
       return { allocator: 'jemalloc', path: jemallocPath() };
     }
-    const path = compileAddon('other_malloc.c', join(this.folder, 'other_malloc.so'));
+    const path = this.#addons.compile('other_malloc.c', 'other_malloc.so');
     return { allocator: 'other_malloc.so', path };
   }
 
   remove(): void {
-    rmSync(this.folder, { recursive: true, force: true });
+    this.#addons.remove();
   }
-}
-
-/** A shared object for Node, of a source in test/native. */
-export function compileAddon(source: string, to: string): string {
-  const headers = join(root, 'node_modules/node-api-headers/include');
-  const flags = ['-O2', '-shared', '-fPIC', '-I', headers, '-o', to];
-  execFileSync('cc', [...flags, join(root, 'test/native', source), '-lpthread']);
-  return to;
 }
 
 /** Where Debian and its kin have it. */
