@@ -174,16 +174,6 @@ FUNCTION(mapFile) {
   return number(env, sum);
 }
 
-// mapAnonymous(bytes): a mapping of nobody's, as addons with allocators of their own have them.
-FUNCTION(mapAnonymous) {
-  TAKE;
-  void* start =
-      mmap(NULL, (size_t)v[0], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (start == MAP_FAILED) abort();
-  memset(start, 1, (size_t)v[0]);
-  return undefined(env);
-}
-
 static size_t finalized;
 
 static void finalize(napi_env env, void* data, void* hint) {
@@ -222,24 +212,6 @@ FUNCTION(finalizations) {
   return number(env, (double)finalized);
 }
 
-// tellExternal(bytes): what V8 is told of memory that it does not see, true or not.
-FUNCTION(tellExternal) {
-  TAKE;
-  int64_t now = 0;
-  napi_adjust_external_memory(env, (int64_t)v[0], &now);
-  return number(env, (double)now);
-}
-
-// freeBytes(): as mallinfo2() counts them; -1 where there is none.
-FUNCTION(freeBytes) {
-  (void)info;
-#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
-  return number(env, (double)mallinfo2().fordblks);
-#else
-  return number(env, -1);
-#endif
-}
-
 FUNCTION(trim) {
   (void)info;
   malloc_trim(0);
@@ -256,12 +228,9 @@ NAPI_MODULE_INIT() {
       {"threadStacks", threadStacks},
       {"ownStack", ownStack},
       {"mapFile", mapFile},
-      {"mapAnonymous", mapAnonymous},
       {"external", external},
       {"wrapper", wrapper},
       {"finalizations", finalizations},
-      {"tellExternal", tellExternal},
-      {"freeBytes", freeBytes},
       {"trim", trim},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
