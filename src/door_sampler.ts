@@ -53,6 +53,10 @@ export interface NativeSample {
     readonly passedAtMs: number | null;
     /** So much can the estimate be off, by what the counters have moved since the last pass. */
     readonly pssErrorBytes: number | null;
+    /** What of pssBytes is shared memory, the same at the last pass, and RssShmem then. */
+    readonly pssShmemBytes: number | null;
+    readonly passedPssShmemBytes: number | null;
+    readonly passedRssShmemBytes: number | null;
     /** The kernel does not show its smaps to us: PSS and USS stay null. */
     readonly denied: boolean;
   }[];

@@ -71,6 +71,9 @@ Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
                one.Set("passedAtMs", numberOrNull(env, process.passed_at_ms));
                one.Set("denied", process.denied);
                one.Set("pssErrorBytes", numberOrNull(env, process.pss_error_bytes));
+               one.Set("pssShmemBytes", numberOrNull(env, process.shmem.pss_bytes));
+               one.Set("passedPssShmemBytes", numberOrNull(env, process.shmem.passed_pss_bytes));
+               one.Set("passedRssShmemBytes", numberOrNull(env, process.shmem.passed_rss_bytes));
                return one;
              }));
   object.Set("segments", segmentsToJs(env, sample.segments));

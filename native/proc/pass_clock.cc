@@ -18,6 +18,7 @@ constexpr int64_t kCreditWindowNs = 10'000'000'000;
 // that the group is not at rest.
 constexpr double kChange = 0.002;
 constexpr double kUnrest = 0.001;
+constexpr double kGreatChange = 0.05;
 
 }  // namespace
 
@@ -55,11 +56,16 @@ bool PassClock::due(int64_t now_ns, int64_t spent_ns, int64_t predicted_ns) {
   return false;
 }
 
-double PassPlan::costs(double moved_bytes, double sum_rss_bytes) {
+int64_t PassClock::loanNs() const {
+  return static_cast<int64_t>(budget_fraction_ * static_cast<double>(kCreditWindowNs));
+}
+
+PassPlan::Price PassPlan::price(double moved_bytes, double sum_rss_bytes) {
   const double unrest = std::abs(moved_bytes - moved_before_);
   moved_before_ = moved_bytes;
   const bool is_at_rest = unrest <= kUnrest * sum_rss_bytes;
-  return is_at_rest && moved_bytes > kChange * sum_rss_bytes ? 1 : 2;
+  if (!is_at_rest || moved_bytes <= kChange * sum_rss_bytes) return {3, false};
+  return {1, moved_bytes > kGreatChange * sum_rss_bytes};
 }
 
 }  // namespace memdrift

@@ -39,6 +39,8 @@ class PassClock {
   // Whether a pass that is expected to cost `predicted_ns` of CPU may start; `spent_ns` is the CPU
   // time of the thread so far.
   bool due(int64_t now_ns, int64_t spent_ns, int64_t predicted_ns);
+  // What a pass may borrow of the time to come.
+  int64_t loanNs() const;
   void passed(int64_t now_ns) { last_pass_ns_ = now_ns; }
   // How often due() said no for want of budget.
   uint64_t skipped() const { return skipped_; }
@@ -53,12 +55,17 @@ class PassClock {
 };
 
 // How much credit is worth a pass now: what it costs, when it would tell of much that is new and
-// that stays; twice that while memory moves, or while nothing has moved (what is shared may change
-// all the same), so that there is credit left for the time when it comes to rest.
+// that stays; three times that while memory moves, or while nothing has moved (what is shared may
+// change all the same), so that there is credit left for the time when it comes to rest. After a
+// great change it may borrow.
 class PassPlan {
  public:
   // `moved`: how far the group's counters have moved since their last passes; `sum`: its RSS.
-  double costs(double moved_bytes, double sum_rss_bytes);
+  struct Price {
+    double times;  // what the pass costs
+    bool may_borrow;
+  };
+  Price price(double moved_bytes, double sum_rss_bytes);
 
  private:
   double moved_before_ = 0;

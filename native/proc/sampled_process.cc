@@ -17,7 +17,7 @@ namespace memdrift {
 namespace {
 
 // What a pass costs before it was ever measured: the kernel's walk, per mapped byte and at least.
-constexpr double kPassNsPerByte = 12e6 / 1e9;
+constexpr double kPassNsPerByte = 10e6 / 1e9;
 constexpr double kPassNsAtLeast = 500e3;
 constexpr double kBlockBytes = 512;  // st_blocks counts in these on every file system
 constexpr size_t kStatusBytes = 8192;
@@ -71,6 +71,33 @@ std::vector<Shares::Segment> segmentsOf(const SmapsTable& table,
       found.push_back({row.device_major, row.device_minor, row.inode, path, pss});
   }
   return found;
+}
+
+// smaps itself does not say what makes up its Pss: copies in a mapping are taken to be its own.
+void splitPss(const SmapsTable& table, const std::vector<SampledSegment>& segments,
+              Rollup& rollup) {
+  double anon = 0, file = 0, shmem = 0;
+  for (size_t i = 0; i < table.size(); i++) {
+    const MappingRow& row = table.mappings[i];
+    const std::string& path = table.mappings.nameOf(i);
+    const double pss = knownOrZero(table.value(i, SmapsField::pss_bytes));
+    if (row.inode == 0) {
+      anon += pss;
+      continue;
+    }
+    const double copied = std::min(pss, knownOrZero(table.value(i, SmapsField::anonymous_bytes)));
+    const bool is_shmem = isSegment(row, path, segments) || path.starts_with("/memfd:") ||
+                          path.starts_with("/SYSV") || path.starts_with("/dev/zero") ||
+                          path.starts_with(kSharedMemory);
+    anon += copied;
+    (is_shmem ? shmem : file) += pss - copied;
+  }
+  const auto set = [&rollup](SmapsField field, double bytes) {
+    rollup.values[static_cast<size_t>(field)] = bytes;
+  };
+  set(SmapsField::pss_anon_bytes, anon);
+  set(SmapsField::pss_file_bytes, file);
+  set(SmapsField::pss_shmem_bytes, shmem);
 }
 
 }  // namespace
@@ -199,6 +226,7 @@ Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) c
     const SmapsTable table = readSmaps(pid_);
     rollup = rollupOf(table);
     shares.segments = segmentsOf(table, segments);
+    splitPss(table, segments, rollup);
   }
   shares.rss_bytes = rollup[SmapsField::rss_bytes];
   shares.pss_bytes = rollup[SmapsField::pss_bytes];
@@ -282,6 +310,13 @@ double SampledProcess::pssErrorBytes() const {
   return (anon < 0 ? std::min(-anon, shared) : 0) +
          std::abs(moved(at_pass_.rss_file_bytes, counters_.rss_file_bytes)) +
          std::abs(moved(at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes));
+}
+
+SampledProcess::ShmemShare SampledProcess::shmemShare() const {
+  if (denied_ || passes_ == 0) return {};
+  const double passed = shares_.pss_shmem_bytes;
+  return {movedShare(passed, at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes), passed,
+          at_pass_.rss_shmem_bytes};
 }
 
 double SampledProcess::segmentPssNowBytes(const SampledSegment& segment) const {

@@ -101,6 +101,11 @@ class SampledProcess {
   // How wrong that can be. New anonymous pages are its own, and those that went were too if all
   // were; of file and shared memory nobody knows with how many others what came or went is shared.
   double pssErrorBytes() const;
+  // The part of it that is shared memory: now, at the last pass, and what RssShmem was then.
+  struct ShmemShare {
+    double pss_bytes = NAN, passed_pss_bytes = NAN, passed_rss_bytes = NAN;
+  };
+  ShmemShare shmemShare() const;
   // How far the counters have moved since the last pass: all of RSS before the first.
   double movedSincePassBytes() const;
   // Pss of the segment's pages now, moved from the last pass as RssShmem has moved.

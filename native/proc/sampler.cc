@@ -240,8 +240,10 @@ Sample::Process Sampler::rowOf(const SampledProcess& process) const {
                       process.shares().uss_bytes,
                       process.passedAtMs(),
                       process.denied(),
-                      NAN};
+                      NAN,
+                      {}};
   if (process.passes() > 0) row.pss_error_bytes = process.pssErrorBytes();
+  row.shmem = process.shmemShare();
   if (!tree_) return row;
   row.stat_rss_bytes = static_cast<double>(stat.rss_pages) * page_bytes_;
   row.cpu_ms = static_cast<double>(stat.user_ticks + stat.system_ticks) * ms_per_tick_;
@@ -279,7 +281,9 @@ int64_t Sampler::creditForPassNs() {
     moved += process->movedSincePassBytes();
     sum += knownOrZero(process->counters().rss_bytes);
   }
-  return static_cast<int64_t>(plan_.costs(moved, sum) * static_cast<double>(predictedPassNs()));
+  const auto [times, may_borrow] = plan_.price(moved, sum);
+  return static_cast<int64_t>(times * static_cast<double>(predictedPassNs())) -
+         (may_borrow ? budget_.loanNs() : 0);
 }
 
 int64_t Sampler::predictedPassNs() const {

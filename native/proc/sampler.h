@@ -62,6 +62,7 @@ struct Sample {
     double uss_bytes, passed_at_ms;
     bool denied;  // the kernel does not show its smaps
     double pss_error_bytes;
+    SampledProcess::ShmemShare shmem;
   };
   double at_ms = 0;
   std::vector<Process> processes;

@@ -101,12 +101,32 @@ TEST(PassClock, HasTheCreditThatItWasGiven) {
 
 TEST(PassPlan, KeepsCreditForTheTimeWhenMemoryComesToRest) {
   PassPlan plan;
-  EXPECT_EQ(plan.costs(100, 100), 2);  // the group grows
-  EXPECT_EQ(plan.costs(200, 200), 2);
-  EXPECT_EQ(plan.costs(200, 200), 1);  // and rests: a pass would tell all of it
-  EXPECT_EQ(plan.costs(0, 200), 2);    // which it did
-  EXPECT_EQ(plan.costs(0, 200), 2);
-  EXPECT_EQ(plan.costs(0.1, 200), 2);  // too little to be worth one
+  const auto times = [&plan](double moved, double sum) { return plan.price(moved, sum).times; };
+  EXPECT_EQ(times(100, 100), 3);  // the group grows
+  EXPECT_EQ(times(200, 200), 3);
+  EXPECT_EQ(times(200, 200), 1);  // and rests: a pass would tell all of it
+  EXPECT_EQ(times(0, 200), 3);    // which it did
+  EXPECT_EQ(times(0, 200), 3);
+  EXPECT_EQ(times(0.1, 200), 3);  // too little to be worth one
+}
+
+TEST(PassPlan, BorrowsAfterAGreatChangeThatRests) {
+  PassPlan plan;
+  EXPECT_FALSE(plan.price(100, 200).may_borrow);
+  EXPECT_TRUE(plan.price(100, 200).may_borrow);
+  EXPECT_FALSE(plan.price(0, 200).may_borrow);
+  plan.price(1, 200);
+  EXPECT_FALSE(plan.price(1, 200).may_borrow);
+}
+
+TEST(PassClock, LendsAsMuchAsItsWindowHolds) {
+  PassClock clock(0, 1);
+  EXPECT_EQ(clock.loanNs(), 100 * kMs);
+  EXPECT_TRUE(clock.due(kSecond, 0, 40 * kMs - clock.loanNs()));
+  clock.passed(kSecond);
+  EXPECT_TRUE(clock.due(2 * kSecond, 80 * kMs, 40 * kMs - clock.loanNs()));
+  clock.passed(2 * kSecond);
+  EXPECT_FALSE(clock.due(3 * kSecond, 160 * kMs, 40 * kMs - clock.loanNs()));
 }
 
 TEST(Peak, KeepsTheFirstTimeOfTheHighestValueAndIgnoresTheUnknown) {

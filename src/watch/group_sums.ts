@@ -47,6 +47,8 @@ export function treeOf(rows: readonly ProcessRow[], rules: TreeRules): TreeView 
   return { group, seen, hiddenByName, orphans };
 }
 
+type PssByPid = ReadonlyMap<number, Estimate>;
+
 const known = (bytes: number): Estimate => ({ value: bytes, low: bytes, high: bytes });
 
 function sum(parts: readonly Estimate[]): Estimate {
@@ -59,27 +61,14 @@ function sum(parts: readonly Estimate[]): Estimate {
   return { value, low, high };
 }
 
-/** A process's PSS with what it can be; before smaps was read it is between nothing and RSS. */
-function pssOf(row: ProcessRow): Estimate {
-  const rss = row.rssBytes ?? 0;
-  if (row.pssBytes === null || row.pssErrorBytes === null)
-    return { value: row.rssAnonBytes ?? 0, low: 0, high: rss };
-  const { pssBytes, pssErrorBytes } = row;
-  return {
-    value: pssBytes,
-    low: Math.max(0, pssBytes - pssErrorBytes),
-    high: Math.min(rss, pssBytes + pssErrorBytes),
-  };
-}
-
 /** The sum of RSS over the group. */
 export function sumRss({ group }: TreeView): Estimate {
   return sum(group.map((row) => known(row.rssBytes ?? 0)));
 }
 
 /** The sum of PSS over the group. */
-export function sumPss({ group }: TreeView): Estimate {
-  return sum(group.map(pssOf));
+export function sumPss({ group }: TreeView, pss: PssByPid): Estimate {
+  return sum(group.map((row) => pss.get(row.pid) ?? known(0)));
 }
 
 /** JobAcctGatherParams unset: field 24 of stat, which is what the kernel has not yet summed up. */
@@ -93,11 +82,11 @@ export function slurmNoShared({ seen }: TreeView): Estimate {
 }
 
 /** UsePss: PSS, or RSS of stat where that is less, or where there is no PSS. */
-export function slurmUsePss({ seen }: TreeView): Estimate {
+export function slurmUsePss({ seen }: TreeView, estimates: PssByPid): Estimate {
   return sum(
     seen.map((row) => {
       const rss = row.statRssBytes ?? row.rssBytes ?? 0;
-      const pss = pssOf(row);
+      const pss = estimates.get(row.pid) ?? known(rss);
       const capped = (bytes: number): number => Math.min(rss, bytes);
       if (row.pssBytes === 0 && row.pssErrorBytes === 0) return known(rss);
       return { value: capped(pss.value), low: capped(pss.low), high: capped(pss.high) };

@@ -10,7 +10,9 @@ import {
   type TreeRules,
   treeOf,
 } from './group_sums.ts';
+import { LateSums, type Sums } from './late_sums.ts';
 import { type Estimate, type MeterPeak, PeakMeter, PhaseMeter } from './meters.ts';
+import { PssEstimates } from './pss_estimates.ts';
 import {
   type BlindSpot,
   type Proctrack,
@@ -65,6 +67,12 @@ const none: MeterPeak = {
   passedMs: { earliest: null, latest: null },
 };
 
+/** What is made of PSS: a read of smaps also tells what was before it. */
+const lateViews = ['sumPss', 'footprint', 'slurmUsePss'] as const;
+type LateView = (typeof lateViews)[number];
+
+const isLate = (name: ViewName): boolean => (lateViews as readonly ViewName[]).includes(name);
+
 type Meters = Readonly<Record<ViewName, PeakMeter | PhaseMeter>>;
 
 /** Takes samples one after another; what it says is of those that it was given. */
@@ -75,6 +83,8 @@ export class Views {
   readonly #proctrack: Proctrack;
   readonly #meters: Meters;
   readonly #blindSpots = new BlindSpots();
+  readonly #pss = new PssEstimates();
+  readonly #late = new LateSums<LateView>((atMs, sums) => this.#takeLate(atMs, sums));
   #cgroupPeak: number | null = null;
   #now: ViewsNow | null = null;
 
@@ -98,6 +108,10 @@ export class Views {
     };
   }
 
+  #takeLate(atMs: number, sums: Sums<LateView>): void {
+    for (const name of lateViews) this.#meters[name].add(atMs, sums[name]);
+  }
+
   addRoot(pid: number): void {
     this.#roots.add(pid);
   }
@@ -106,14 +120,17 @@ export class Views {
   add(sample: Sample, cgroup: CgroupLook | null = null): ViewsNow {
     const tree = treeOf(sample.processes, this.#rules());
     this.#blindSpots.add(tree);
-    const pss = sumPss(tree);
-    const estimates: Record<ViewName, Estimate | null> = {
+    const { processes, segments } = sample;
+    const resident = segments.reduce((bytes, one) => bytes + (one.residentBytes ?? 0), 0);
+    const estimatesOfPss = this.#pss.of(processes, resident);
+    const pss = sumPss(tree, estimatesOfPss);
+    const estimates: Record<ViewName, Estimate | null> & Sums<LateView> = {
       sumRss: sumRss(tree),
       sumPss: pss,
       footprint: shifted(pss, sample.unmappedSegmentBytes),
       slurmDefault: slurmDefault(tree),
       slurmNoShared: slurmNoShared(tree),
-      slurmUsePss: slurmUsePss(tree),
+      slurmUsePss: slurmUsePss(tree, estimatesOfPss),
       slurmCgroup: cgroup && exactly(cgroup.version === 1 ? cgroup.anonBytes : cgroup.currentBytes),
       cgroup: cgroup && exactly(cgroup.currentBytes),
     };
@@ -122,8 +139,10 @@ export class Views {
     for (const name of viewNames) {
       const estimate = estimates[name];
       now[name] = estimate?.value ?? null;
-      if (estimate !== null) this.#meters[name].add(sample.atMs, estimate);
+      if (estimate !== null && !isLate(name)) this.#meters[name].add(sample.atMs, estimate);
     }
+    const { footprint, slurmUsePss: usePss } = estimates;
+    this.#late.add(sample.atMs, tree.group, { sumPss: pss, footprint, slurmUsePss: usePss });
     this.#now = now;
     return now;
   }
@@ -162,6 +181,7 @@ export class Views {
 
   /** The kernel keeps the peak of a cgroup itself, and no sample of ours misses it. */
   #result(name: ViewName): MeterPeak {
+    this.#late.flush();
     const result = this.#meters[name].result();
     if (result.peakBytes === null) return none;
     if (name !== 'cgroup' || this.#cgroupPeak === null) return result;

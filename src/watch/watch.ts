@@ -34,7 +34,7 @@ export interface WatchNow {
 }
 
 /** CPU time for passes at the beginning: programs grow most in their first seconds. */
-const startCreditMs = 50;
+const startCreditMs = 100;
 
 export class Watch {
   readonly #options: WatchOptions;

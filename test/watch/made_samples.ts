@@ -25,6 +25,9 @@ export function row(pid: number, parentPid: number, fields: Partial<ProcessRow> 
     passedAtMs: 0,
     denied: false,
     pssErrorBytes: 0,
+    pssShmemBytes: 0,
+    passedPssShmemBytes: 0,
+    passedRssShmemBytes: 0,
     ...fields,
   };
 }
