@@ -102,7 +102,7 @@ remove() {
       if [ -d "$file" ]; then find "$file" -depth -type d -exec rmdir {} \; 2>/dev/null || true; fi
     done
   done < <(nodes)
-  rm -rf -- "$box"
+  rm -rf -- "$box" "/dev/shm/$(basename "$box")".*
 }
 
 sweep() {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { describeInSlurm, SlurmCluster } from './cluster.ts';
@@ -34,7 +34,11 @@ describeInSlurm(() => {
 
   async function startWithJob(): Promise<SlurmCluster> {
     cluster = await SlurmCluster.start();
-    await cluster.submit({ nodes: 'plain', script: 'sleep 300', memoryMb: 100 });
+    await cluster.submit({
+      nodes: 'plain',
+      script: `touch /dev/shm/$(basename ${cluster.folder}).1; sleep 300`,
+      memoryMb: 100,
+    });
     const { folder } = cluster;
     await until(() => processesOf(folder).some((command) => command.startsWith('sleep')));
     return cluster;
@@ -45,6 +49,7 @@ describeInSlurm(() => {
     await cluster?.end();
     expect(existsSync(folder)).toBe(false);
     expect(processesOf(folder)).toEqual([]);
+    expect(existsSync(`/dev/shm/${basename(folder)}.1`)).toBe(false);
   });
 
   test('what a killed holder left behind, the next start removes', async () => {

@@ -32,7 +32,11 @@ def child(name, barrier):
 
 
 before_fork = bytearray(b"x") * (options.parent_private << 20)
-segment = shared_memory.SharedMemory(create=True, size=max(options.shared << 20, 1))
+# Named after the cluster's folder: what a killed job leaves is removed with the cluster.
+cluster = os.path.basename(os.path.dirname(os.path.dirname(os.environ["SLURM_CONF"])))
+segment = shared_memory.SharedMemory(
+    f"{cluster}.{os.getpid()}", create=True, size=max(options.shared << 20, 1)
+)
 try:
     for at in range(0, options.shared << 20, mmap.PAGESIZE):
         segment.buf[at] = 1
