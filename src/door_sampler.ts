@@ -45,6 +45,8 @@ export interface NativeSample {
     readonly sharedBytes: number | null;
     /** Field 24 of stat, approximate since Linux 6.2; null, like cpuMs, without `tree`. */
     readonly statRssBytes: number | null;
+    /** VmHWM: the kernel's high-water mark of RSS so far. */
+    readonly peakRssBytes: number | null;
     readonly cpuMs: number | null;
     /** Estimated: that of the last pass, moved as the counters have moved since. */
     readonly pssBytes: number | null;

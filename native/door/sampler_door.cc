@@ -64,6 +64,7 @@ Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
                one.Set("rssShmemBytes", numberOrNull(env, process.rss_shmem_bytes));
                one.Set("swapBytes", numberOrNull(env, process.swap_bytes));
                one.Set("sharedBytes", numberOrNull(env, process.shared_bytes));
+               one.Set("peakRssBytes", numberOrNull(env, process.peak_rss_bytes));
                one.Set("statRssBytes", numberOrNull(env, process.stat_rss_bytes));
                one.Set("cpuMs", numberOrNull(env, process.cpu_ms));
                one.Set("pssBytes", numberOrNull(env, process.pss_bytes));

@@ -234,6 +234,7 @@ Sample::Process Sampler::rowOf(const SampledProcess& process) const {
                       c.rss_shmem_bytes,
                       c.swap_bytes,
                       c.shared_bytes,
+                      c.peak_rss_bytes,
                       NAN,
                       NAN,
                       process.pssNowBytes(),

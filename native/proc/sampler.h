@@ -56,6 +56,7 @@ struct Sample {
     double start_time_ticks;
     double rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, swap_bytes;
     double shared_bytes;    // RssFile + RssShmem, as statm has it
+    double peak_rss_bytes;  // VmHWM
     double stat_rss_bytes;  // field 24 of stat; NaN, like cpu_ms, unless a tree is followed
     double cpu_ms;
     double pss_bytes;  // moved from the last pass to now; NaN before there was one

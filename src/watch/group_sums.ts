@@ -1,5 +1,6 @@
 /** One look at a group, as those who account for memory would sum it up. */
 import type { Estimate } from './meters.ts';
+import type { Part } from './swings.ts';
 import type { ProcessRow, Proctrack } from './watch_model.ts';
 
 /** Who of a sample is what: all by ppid, as SLURM does. */
@@ -72,24 +73,26 @@ export function sumPss({ group }: TreeView, pss: PssByPid): Estimate {
 }
 
 /** JobAcctGatherParams unset: field 24 of stat, which is what the kernel has not yet summed up. */
-export function slurmDefault({ seen }: TreeView): Estimate {
-  return sum(seen.map((row) => known(row.statRssBytes ?? row.rssBytes ?? 0)));
+export function slurmDefault({ seen }: TreeView): Part[] {
+  return seen.map((row) => ({ row, estimate: known(row.statRssBytes ?? row.rssBytes ?? 0) }));
 }
 
 /** NoShared: resident less shared of statm; a process that shares more than it has is left out. */
-export function slurmNoShared({ seen }: TreeView): Estimate {
-  return sum(seen.map((row) => known(Math.max(0, (row.rssBytes ?? 0) - (row.sharedBytes ?? 0)))));
+export function slurmNoShared({ seen }: TreeView): Part[] {
+  return seen.map((row) => ({
+    row,
+    estimate: known(Math.max(0, (row.rssBytes ?? 0) - (row.sharedBytes ?? 0))),
+  }));
 }
 
 /** UsePss: PSS, or RSS of stat where that is less, or where there is no PSS. */
-export function slurmUsePss({ seen }: TreeView, estimates: PssByPid): Estimate {
-  return sum(
-    seen.map((row) => {
-      const rss = row.statRssBytes ?? row.rssBytes ?? 0;
-      const pss = estimates.get(row.pid) ?? known(rss);
-      const capped = (bytes: number): number => Math.min(rss, bytes);
-      if (row.pssBytes === 0 && row.pssErrorBytes === 0) return known(rss);
-      return { value: capped(pss.value), low: capped(pss.low), high: capped(pss.high) };
-    }),
-  );
+export function slurmUsePss({ seen }: TreeView, estimates: PssByPid): Part[] {
+  return seen.map((row) => {
+    const rss = row.statRssBytes ?? row.rssBytes ?? 0;
+    const pss = estimates.get(row.pid) ?? known(rss);
+    const capped = (bytes: number): number => Math.min(rss, bytes);
+    const isRss = row.pssBytes === 0 && row.pssErrorBytes === 0;
+    const counted = { value: capped(pss.value), low: capped(pss.low), high: capped(pss.high) };
+    return { row, estimate: isRss ? known(rss) : counted };
+  });
 }

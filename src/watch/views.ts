@@ -13,6 +13,7 @@ import {
 import { LateSums, type Sums } from './late_sums.ts';
 import { type Estimate, type MeterPeak, PeakMeter, PhaseMeter } from './meters.ts';
 import { PssEstimates } from './pss_estimates.ts';
+import { Swings } from './swings.ts';
 import {
   type BlindSpot,
   type Proctrack,
@@ -84,6 +85,7 @@ export class Views {
   readonly #meters: Meters;
   readonly #blindSpots = new BlindSpots();
   readonly #pss = new PssEstimates();
+  readonly #swings = { default: new Swings(), noShared: new Swings(), usePss: new Swings() };
   readonly #late = new LateSums<LateView>((atMs, sums) => this.#takeLate(atMs, sums));
   #cgroupPeak: number | null = null;
   #now: ViewsNow | null = null;
@@ -120,7 +122,7 @@ export class Views {
   add(sample: Sample, cgroup: CgroupLook | null = null): ViewsNow {
     const tree = treeOf(sample.processes, this.#rules());
     this.#blindSpots.add(tree);
-    const { processes, segments } = sample;
+    const { atMs, processes, segments } = sample;
     const resident = segments.reduce((bytes, one) => bytes + (one.residentBytes ?? 0), 0);
     const estimatesOfPss = this.#pss.of(processes, resident);
     const pss = sumPss(tree, estimatesOfPss);
@@ -128,9 +130,9 @@ export class Views {
       sumRss: sumRss(tree),
       sumPss: pss,
       footprint: shifted(pss, sample.unmappedSegmentBytes),
-      slurmDefault: slurmDefault(tree),
-      slurmNoShared: slurmNoShared(tree),
-      slurmUsePss: slurmUsePss(tree, estimatesOfPss),
+      slurmDefault: this.#swings.default.sum(atMs, slurmDefault(tree)),
+      slurmNoShared: this.#swings.noShared.sum(atMs, slurmNoShared(tree)),
+      slurmUsePss: this.#swings.usePss.sum(atMs, slurmUsePss(tree, estimatesOfPss)),
       slurmCgroup: cgroup && exactly(cgroup.version === 1 ? cgroup.anonBytes : cgroup.currentBytes),
       cgroup: cgroup && exactly(cgroup.currentBytes),
     };
@@ -139,10 +141,10 @@ export class Views {
     for (const name of viewNames) {
       const estimate = estimates[name];
       now[name] = estimate?.value ?? null;
-      if (estimate !== null && !isLate(name)) this.#meters[name].add(sample.atMs, estimate);
+      if (estimate !== null && !isLate(name)) this.#meters[name].add(atMs, estimate);
     }
     const { footprint, slurmUsePss: usePss } = estimates;
-    this.#late.add(sample.atMs, tree.group, { sumPss: pss, footprint, slurmUsePss: usePss });
+    this.#late.add(atMs, tree.group, { sumPss: pss, footprint, slurmUsePss: usePss });
     this.#now = now;
     return now;
   }

@@ -19,6 +19,7 @@ export function row(pid: number, parentPid: number, fields: Partial<ProcessRow> 
     swapBytes: 0,
     sharedBytes: 0,
     statRssBytes: rssBytes,
+    peakRssBytes: rssBytes,
     cpuMs: 0,
     pssBytes: rssBytes,
     ussBytes: rssBytes,

@@ -62,6 +62,28 @@ describe('Views', () => {
     expect(views.peaks().slurmDefault.peakBytes).toBe(110 * megabyte);
   });
 
+  test('what swings within a second may have been high together', () => {
+    const views = viewsOf();
+    const rss = (isHigh: boolean) => ({ rssBytes: (isHigh ? 100 : 10) * megabyte });
+    for (let atMs = 0; atMs < 6000; atMs += 100) {
+      const isFirst = Math.floor(atMs / 300) % 2 === 0;
+      views.add(sample(atMs, [row(root, 1, rss(isFirst)), row(11, root, rss(!isFirst))]));
+    }
+    const { peakBytes, rangeBytes } = views.peaks().slurmDefault;
+    expect(peakBytes).toBe(110 * megabyte);
+    expect(rangeBytes).toEqual([20 * megabyte, 200 * megabyte]);
+  });
+
+  test('what VmHWM rose to between two samples SLURM may have seen', () => {
+    const views = viewsOf();
+    const calm = { rssBytes: 10 * megabyte, peakRssBytes: 12 * megabyte };
+    hold(views, [0, 3000], [row(root, 1, calm)]);
+    const rangeOf = () => views.peaks().slurmDefault.rangeBytes;
+    expect(rangeOf()).toEqual([10 * megabyte, 10 * megabyte]);
+    hold(views, [3000, 3000], [row(root, 1, { ...calm, peakRssBytes: 70 * megabyte })]);
+    expect(rangeOf()).toEqual([10 * megabyte, 70 * megabyte]);
+  });
+
   test('pages of a segment that nobody maps are in the footprint alone', () => {
     const views = viewsOf();
     views.add(sample(0, sharers, { unmappedSegmentBytes: 7 * megabyte }));

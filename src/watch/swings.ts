@@ -1,0 +1,58 @@
+/**
+ * What processes may have had together although no sample saw it. A scheduler reads at moments of
+ * its own: where processes take and give back within a second, one of them may have been high when
+ * the others were, and what VmHWM tells of between two samples counts as well.
+ */
+import type { Estimate } from './meters.ts';
+import type { ProcessRow } from './watch_model.ts';
+
+/** What an accountant counts for one process of a sample. */
+export interface Part {
+  readonly row: ProcessRow;
+  readonly estimate: Estimate;
+}
+
+interface Look {
+  readonly atMs: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+interface Recent {
+  readonly looks: readonly Look[];
+  readonly rssBytes: number;
+  readonly peakRssBytes: number;
+}
+
+/** No longer than the shortest period that SLURM can sample with. */
+const windowMs = 1000;
+
+export class Swings {
+  #recent: ReadonlyMap<string, Recent> = new Map();
+
+  /** The sum of `parts`, between what each of them was at the least and at the most of late. */
+  sum(atMs: number, parts: readonly Part[]): Estimate {
+    const recent = new Map<string, Recent>();
+    let [value, low, high] = [0, 0, 0];
+    for (const part of parts) {
+      const key = `${part.row.pid}:${part.row.startTimeTicks}`;
+      const now = withLook(atMs, part, this.#recent.get(key));
+      recent.set(key, now);
+      value += part.estimate.value;
+      low += now.looks.reduce((least, look) => Math.min(least, look.low), part.estimate.low);
+      high += now.looks.reduce((most, look) => Math.max(most, look.high), part.estimate.high);
+    }
+    this.#recent = recent;
+    return { value, low, high };
+  }
+}
+
+function withLook(atMs: number, { row, estimate }: Part, before: Recent | undefined): Recent {
+  const rssBytes = row.rssBytes ?? 0;
+  const peakRssBytes = row.peakRssBytes ?? rssBytes;
+  const isNewPeak = before !== undefined && peakRssBytes > before.peakRssBytes;
+  const unseen = isNewPeak ? Math.max(0, peakRssBytes - Math.max(rssBytes, before.rssBytes)) : 0;
+  const late = before?.looks.filter((look) => look.atMs >= atMs - windowMs) ?? [];
+  const look = { atMs, low: estimate.low, high: estimate.high + unseen };
+  return { looks: [...late, look], rssBytes, peakRssBytes };
+}
