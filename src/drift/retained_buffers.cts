@@ -30,8 +30,8 @@ type IsMapped = (address: number) => boolean;
  * Collects garbage, once for each kind of object that it asks for, so that only what is referenced
  * is left; the event loop waits. Nothing that it finds is kept. Objects of other contexts
  * (`node:vm`) and of workers are not found. V8 moves the content of typed arrays of up to 64 bytes
- * from its heap to malloc's for the answer, and leaves it there; 1 million Buffers take about a
- * second.
+ * from its heap to malloc's for the answer, and leaves it there.
+ * 1 million Buffers take 2.5 s, and RSS is 140 MB more right after.
  */
 function findRetained(native: Pick<DriftBinding, 'bufferRanges'>, isMapped: IsMapped) {
   const start = process.hrtime.bigint();
