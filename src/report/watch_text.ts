@@ -173,7 +173,8 @@ function cgroupText({ folder, version, otherProcesses, atPeak }: WatchedCgroup):
   const others =
     otherProcesses === 0 ? '' : `, with ${counted(otherProcesses, 'process')} that are not watched`;
   const place = `cgroup v${version} ${printable(folder)}${others}`;
-  return `${place}: at the highest look ${known.join(', ')}.`;
+  const parted = `${place}: at the highest look ${known.join(', ')}.`;
+  return `${parted} A limit kills for what is not reclaimable.`;
 }
 
 function costText({ observer, options }: WatchReport): string {

@@ -1,6 +1,7 @@
 /** What each accountant will say of a group, out of the samples of its life: no I/O. */
 import type { Sample } from '../proc/sampler.ts';
 import { BlindSpots } from './blind_spots.ts';
+import { type CgroupLook, CgroupMeter } from './cgroup_meter.ts';
 import {
   slurmDefault,
   slurmNoShared,
@@ -34,16 +35,6 @@ export interface ViewsOptions {
   readonly limitBytes: number | null;
 }
 
-/** What a cgroup is charged at one moment; null: not known, or there is none. */
-export interface CgroupLook {
-  readonly version: 1 | 2;
-  readonly currentBytes: number | null;
-  /** The kernel's own high-water mark. */
-  readonly peakBytes: number | null;
-  readonly anonBytes: number | null;
-  readonly reclaimableBytes: number | null;
-}
-
 /** The views at one moment; null where one is not known. */
 export type ViewsNow = Readonly<Record<ViewName, number | null>>;
 
@@ -61,20 +52,13 @@ const exactnessOf: Readonly<Record<ViewName, ViewExactness>> = {
   cgroup: 'kernel',
 };
 
-const none: MeterPeak = {
-  peakBytes: null,
-  atMs: null,
-  rangeBytes: null,
-  passedMs: { earliest: null, latest: null },
-};
-
 /** What is made of PSS: a read of smaps also tells what was before it. */
 const lateViews = ['sumPss', 'footprint', 'slurmUsePss'] as const;
 type LateView = (typeof lateViews)[number];
 
 const isLate = (name: ViewName): boolean => (lateViews as readonly ViewName[]).includes(name);
 
-type Meters = Readonly<Record<ViewName, PeakMeter | PhaseMeter>>;
+type Meters = Readonly<Record<Exclude<ViewName, 'cgroup'>, PeakMeter | PhaseMeter>>;
 
 /** Takes samples one after another; what it says is of those that it was given. */
 export class Views {
@@ -87,7 +71,7 @@ export class Views {
   readonly #pss = new PssEstimates();
   readonly #swings = { default: new Swings(), noShared: new Swings(), usePss: new Swings() };
   readonly #late = new LateSums<LateView>((atMs, sums) => this.#takeLate(atMs, sums));
-  #cgroupPeak: number | null = null;
+  readonly #cgroup: CgroupMeter;
   #now: ViewsNow | null = null;
 
   constructor(options: ViewsOptions) {
@@ -95,6 +79,7 @@ export class Views {
     this.#outside = new Set(options.outside);
     this.#limit = options.limitBytes;
     this.#proctrack = options.proctrack;
+    this.#cgroup = new CgroupMeter(options.limitBytes);
     const sampled = (): PhaseMeter =>
       new PhaseMeter({ ...options, periodMs: options.slurmFrequencyMs });
     const always = (): PeakMeter => new PeakMeter(options.limitBytes);
@@ -106,7 +91,6 @@ export class Views {
       slurmNoShared: sampled(),
       slurmUsePss: sampled(),
       slurmCgroup: sampled(),
-      cgroup: always(),
     };
   }
 
@@ -136,12 +120,13 @@ export class Views {
       slurmCgroup: cgroup && exactly(cgroup.version === 1 ? cgroup.anonBytes : cgroup.currentBytes),
       cgroup: cgroup && exactly(cgroup.currentBytes),
     };
-    this.#cgroupPeak = cgroup?.peakBytes ?? this.#cgroupPeak;
+    if (cgroup !== null) this.#cgroup.add(atMs, cgroup);
     const now = {} as Record<ViewName, number | null>;
     for (const name of viewNames) {
       const estimate = estimates[name];
       now[name] = estimate?.value ?? null;
-      if (estimate !== null && !isLate(name)) this.#meters[name].add(atMs, estimate);
+      if (estimate === null || name === 'cgroup' || isLate(name)) continue;
+      this.#meters[name].add(atMs, estimate);
     }
     const { footprint, slurmUsePss: usePss } = estimates;
     this.#late.add(atMs, tree.group, { sumPss: pss, footprint, slurmUsePss: usePss });
@@ -162,7 +147,9 @@ export class Views {
     const peaks = {} as Record<ViewName, ViewPeak>;
     for (const name of viewNames) {
       const { peakBytes, atMs, rangeBytes } = this.#result(name);
-      peaks[name] = { peakBytes, atMs, exactness: exactnessOf[name], rangeBytes };
+      const isSampled = name === 'cgroup' && !this.#cgroup.hasKernelPeak();
+      const exactness = isSampled ? 'sampled' : exactnessOf[name];
+      peaks[name] = { peakBytes, atMs, exactness, rangeBytes };
     }
     return peaks;
   }
@@ -171,7 +158,7 @@ export class Views {
     const limit = this.#limit;
     if (limit === null) return [];
     return viewNames.flatMap((view) => {
-      const result = this.#result(view);
+      const result = view === 'cgroup' ? this.#cgroup.held() : this.#result(view);
       return result.rangeBytes === null ? [] : [verdictOf(view, result, limit)];
     });
   }
@@ -181,14 +168,9 @@ export class Views {
     return this.#blindSpots.list(peaks, this.#proctrack);
   }
 
-  /** The kernel keeps the peak of a cgroup itself, and no sample of ours misses it. */
   #result(name: ViewName): MeterPeak {
     this.#late.flush();
-    const result = this.#meters[name].result();
-    if (result.peakBytes === null) return none;
-    if (name !== 'cgroup' || this.#cgroupPeak === null) return result;
-    const peak = Math.max(result.peakBytes, this.#cgroupPeak);
-    return { ...result, peakBytes: peak, rangeBytes: [peak, peak] };
+    return name === 'cgroup' ? this.#cgroup.charged() : this.#meters[name].result();
   }
 
   #rules(): TreeRules {

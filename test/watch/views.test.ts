@@ -128,8 +128,27 @@ describe('Views', () => {
       const views = viewsOf();
       views.add(sample(0, sharers), { version, ...look });
       expect(views.peaks().slurmCgroup.peakBytes).toBe(expected);
-      expect(views.peaks().cgroup).toMatchObject({ peakBytes: 120, rangeBytes: [120, 120] });
+      // What the kernel had before we came is what it may have been, not what it was.
+      const before = { peakBytes: 90, rangeBytes: [90, 120], exactness: 'sampled' };
+      expect(views.peaks().cgroup).toMatchObject(before);
+      views.add(sample(1000, sharers), { version, ...look, peakBytes: 130 });
+      const since = { peakBytes: 130, rangeBytes: [130, 130], exactness: 'kernel' };
+      expect(views.peaks().cgroup).toMatchObject(since);
     }
+  });
+
+  test.for([
+    [80, 'yes'],
+    [86, 'too-close'],
+    [100, 'too-close'],
+    [130, 'no'],
+  ] as const)('page cache is given up before a limit of %d kills: %s', ([limitBytes, kills]) => {
+    const views = viewsOf({ limitBytes });
+    const look = { version: 2, currentBytes: 90, anonBytes: 30, reclaimableBytes: 5 } as const;
+    views.add(sample(0, sharers), { ...look, peakBytes: 90 });
+    views.add(sample(1000, sharers), { ...look, peakBytes: 120 });
+    const verdict = views.verdicts().find(({ view }) => view === 'cgroup');
+    expect(verdict).toMatchObject({ kills, byBytes: 85 - limitBytes });
   });
 });
 
