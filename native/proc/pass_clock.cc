@@ -37,11 +37,15 @@ void TickClock::ticked(int64_t now_ns) {
 PassClock::PassClock(int64_t start_ns, double budget_percent, int64_t credit_ns)
     : budget_fraction_(budget_percent / 100),
       credit_ns_(static_cast<double>(credit_ns)),
+      owed_ns_(static_cast<double>(credit_ns)),
       now_ns_(start_ns),
       last_pass_ns_(start_ns) {}
 
 bool PassClock::due(int64_t now_ns, int64_t spent_ns, int64_t predicted_ns) {
-  credit_ns_ += budget_fraction_ * static_cast<double>(now_ns - now_ns_);
+  const double earned = budget_fraction_ * static_cast<double>(now_ns - now_ns_);
+  const double paid_back = std::min(earned, owed_ns_);
+  owed_ns_ -= paid_back;
+  credit_ns_ += earned - paid_back;
   credit_ns_ -= static_cast<double>(spent_ns - spent_ns_);
   now_ns_ = now_ns;
   spent_ns_ = spent_ns;

@@ -33,7 +33,7 @@ class TickClock {
 // that the sampler's thread does is taken, ticks and requested passes too.
 class PassClock {
  public:
-  // `credit_ns`: what it has to spend at the beginning.
+  // `credit_ns`: what it has to spend at the beginning, taken back out of what comes in first.
   PassClock(int64_t start_ns, double budget_percent, int64_t credit_ns = 0);
 
   // Whether a pass that is expected to cost `predicted_ns` of CPU may start; `spent_ns` is the CPU
@@ -48,6 +48,7 @@ class PassClock {
  private:
   double budget_fraction_;
   double credit_ns_ = 0;
+  double owed_ns_ = 0;
   int64_t now_ns_;
   int64_t spent_ns_ = 0;
   int64_t last_pass_ns_;

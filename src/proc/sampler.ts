@@ -32,7 +32,7 @@ export interface SamplerOptions {
    * that lost their parent before it was seen. Default none: by process group and session.
    */
   readonly mark?: string;
-  /** CPU time that passes have at the beginning, as if it had been saved up. Default 0. */
+  /** CPU time that passes have at the beginning, out of what the budget gives later. Default 0. */
   readonly startCreditMs?: number;
   /** Whether passes look at this process too, if it is followed. Default true. */
   readonly ownPasses?: boolean;

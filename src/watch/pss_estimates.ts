@@ -88,7 +88,9 @@ function shmemOf(rows: readonly ProcessRow[], segmentBytes: number): Shmem {
     if (wasOwn) own += Math.max(0, grown);
   }
   const most = Math.max(passed, segmentBytes, largest) + own;
-  const factor = sum > most ? most / sum : 1;
+  // Whoever maps a file twice has more of it than there is.
+  const likely = segmentBytes > 0 ? Math.max(passed, segmentBytes) + own : most;
+  const factor = sum > likely ? likely / sum : 1;
   const room = Math.min(Math.max(0, most - sum * factor), changed);
   return { factor, roomFactor: changed > 0 ? room / changed : 0 };
 }
