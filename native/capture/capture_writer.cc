@@ -123,13 +123,15 @@ void CaptureWriter::run() {
 
 // One round: all that was recorded before it began is in the file when it ends.
 void CaptureWriter::write(bool is_last) {
-  // Before the streams, so that the events before a mark are in the file before it.
+  // Before the streams, so that the events before a mark are in the file before it. The epoch with
+  // it: a mark in between would have the lower epoch of this round, and be in the file after it.
   std::vector<Queued> queue;
+  EpochPayload epoch = {};
   {
     const std::lock_guard hold(lock_);
     queue.swap(queue_);
+    epoch = {streams_.raiseEpoch(), monotonicNs()};
   }
-  const EpochPayload epoch = {streams_.raiseEpoch(), monotonicNs()};
   streams_.drain(*this);
   // After the streams, so that the code of every stack that they name is in the file too.
   const std::string code = options_.take_code ? options_.take_code() : "";

@@ -65,6 +65,15 @@ TEST(PassClock, KeepsTheBudgetOverALongRun) {
   EXPECT_GE(spent, 57 * kSecond / 10);
 }
 
+TEST(PassClock, TakesBackWhatItLentAtTheBeginning) {
+  PassClock clock(0, 1, 20 * kMs);
+  EXPECT_TRUE(clock.due(1 * kSecond, 0, 20 * kMs));
+  clock.passed(1 * kSecond);
+  // The first two seconds pay for that pass, the next two for another.
+  EXPECT_FALSE(clock.due(3900 * kMs, 20 * kMs, 20 * kMs));
+  EXPECT_TRUE(clock.due(4 * kSecond, 20 * kMs, 20 * kMs));
+}
+
 TEST(PassClock, ForgetsTheCreditOfALongRest) {
   PassClock clock(0, 1);
   int passes = 0;
