@@ -27,6 +27,12 @@ interface Recent {
 /** No longer than the shortest period that SLURM can sample with. */
 const windowMs = 1000;
 
+/**
+ * By how much a read of a counter may be off for a process at rest: each processor keeps up to 32
+ * pages of it to itself, of either sign. One's share is taken, since those of many cancel out.
+ */
+export const counterNoiseBytes = 32 * 4096;
+
 export class Swings {
   #recent: ReadonlyMap<string, Recent> = new Map();
 
@@ -39,8 +45,10 @@ export class Swings {
       const now = withLook(atMs, part, this.#recent.get(key));
       recent.set(key, now);
       value += part.estimate.value;
-      low += now.looks.reduce((least, look) => Math.min(least, look.low), part.estimate.low);
-      high += now.looks.reduce((most, look) => Math.max(most, look.high), part.estimate.high);
+      const least = now.looks.reduce((so, look) => Math.min(so, look.low), part.estimate.low);
+      const most = now.looks.reduce((so, look) => Math.max(so, look.high), part.estimate.high);
+      low += Math.max(0, least - counterNoiseBytes);
+      high += most + counterNoiseBytes;
     }
     this.#recent = recent;
     return { value, low, high };
