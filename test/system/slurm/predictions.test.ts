@@ -1,7 +1,10 @@
 /** What `memdrift watch` says that SLURM will say, against what it says, of the same job. */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeInSlurm, type EndedJob, type NodeName, SlurmCluster } from './cluster.ts';
 
@@ -27,6 +30,7 @@ interface Watched {
   readonly processes: Prediction['processes'];
 }
 
+const run = promisify(execFile);
 const MiB = 1 << 20;
 const plenty = 4000 * MiB;
 
@@ -123,6 +127,27 @@ describeInSlurm(() => {
       const one = await watched(node, `${experiment} --placement ${placement}`);
       expectInRange(one);
     });
+  });
+
+  test('a job that runs is watched from outside, by its number', async () => {
+    const id = await cluster.submit({ nodes: 'plain', script: shmJob, memoryMb: plenty / MiB });
+    const file = join(folder, 'attached.json');
+    const options = ['--slurm', String(id), '--slurm-frequency', '1', '--json', file];
+    // The job is not on its node yet when it has its number.
+    const attach = (): Promise<boolean> =>
+      run(process.execPath, [cli, 'watch', ...options]).then(
+        () => true,
+        (error: Error) => {
+          if (error.message.includes('no process of it')) return false;
+          throw error;
+        },
+      );
+    while (!(await attach())) await sleep(50);
+    const job = await cluster.wait(id);
+    const { views, processes } = JSON.parse(readFileSync(file, 'utf8')) as Prediction;
+    const sacctBytes = job.rows.get('.batch')?.maxRssBytes as number;
+    expect(Math.abs(sacctBytes / views.slurmDefault.peakBytes - 1)).toBeLessThanOrEqual(0.005);
+    expect(processes.filter(({ isWatch, inGroup }) => isWatch && inGroup)).toEqual([]);
   });
 
   describe('with a limit', () => {
