@@ -97,6 +97,7 @@ async function fromInside(
       const { createRequire } = (${getBuiltin})('module');
       return createRequire(${file})(${file}).${gather}(addon.exports);
     })()`,
+    { awaitPromise: options.deep === true },
   );
   const facts = JSON.parse(String(text)) as InsideFacts;
   checkSame(identity);

@@ -14,19 +14,23 @@ const answerMs = 20_000;
 const closeMs = 5000;
 
 /**
- * Evaluates `expression` in the process and gives its value, or what its promise comes to, which
- * must be JSON. The inspector that
- * was not open before is closed after.
+ * Evaluates `expression` in the process and gives its value, which must be JSON; with
+ * `awaitPromise` what its promise comes to. Only then: the promise that V8 makes of a plain value
+ * may be collected before it is answered. The inspector that was not open before is closed after.
  * @throws MemdriftError ERR_TIMEOUT (it did not open or answer), ERR_SYSTEM (what it threw).
  */
-export async function evaluateIn(pid: number, expression: string): Promise<unknown> {
+export async function evaluateIn(
+  pid: number,
+  expression: string,
+  { awaitPromise = false } = {},
+): Promise<unknown> {
   const before = portsOf(pid);
   process.kill(pid, 'SIGUSR1');
   const { url, isOurs } = await findInspector(pid, before);
   const socket = new WebSocket(url, { perMessageDeflate: false, handshakeTimeout: openMs });
   try {
     await once(socket, 'open', { signal: AbortSignal.timeout(openMs) });
-    return await send(socket, 1, expression);
+    return await send(socket, 1, { expression, awaitPromise });
   } catch (cause) {
     if (!['AbortError', 'TimeoutError'].includes((cause as Error).name)) throw cause;
     throw noAnswer(pid, 'its inspector did not answer', cause);
@@ -60,11 +64,15 @@ const closing = `(() => {
 /** The process goes on with an open inspector only if it does not answer any more. */
 async function closeInspector(socket: WebSocket): Promise<void> {
   if (socket.readyState !== WebSocket.OPEN) return;
-  await send(socket, 2, closing).catch(() => {});
+  await send(socket, 2, { expression: closing }).catch(() => {});
 }
 
-async function send(socket: WebSocket, id: number, expression: string): Promise<unknown> {
-  const params = { expression, returnByValue: true, awaitPromise: true };
+async function send(
+  socket: WebSocket,
+  id: number,
+  evaluation: { readonly expression: string; readonly awaitPromise?: boolean },
+): Promise<unknown> {
+  const params = { ...evaluation, returnByValue: true };
   socket.send(JSON.stringify({ id, method: 'Runtime.evaluate', params }));
   for (;;) {
     const [data] = await once(socket, 'message', { signal: AbortSignal.timeout(answerMs) });

@@ -104,7 +104,7 @@ test('a process goes on as it was: its children are its own, and nothing is left
     const { readOwnMalloc } = await import('${join(root, 'dist/index.js')}');
     const { spawn } = await import('node:child_process');
     const { readdirSync } = await import('node:fs');
-    const child = spawn('sleep', ['0.5']);
+    const child = spawn('sleep', ['0.5'], { stdio: 'ignore' });
     const ended = new Promise((resolve) => child.on('close', resolve));
     readOwnMalloc();
     const open = readdirSync('/proc/self/fd').length;
