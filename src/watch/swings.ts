@@ -19,9 +19,10 @@ interface Look {
 }
 
 interface Recent {
-  readonly looks: readonly Look[];
-  readonly rssBytes: number;
-  readonly peakRssBytes: number;
+  /** Of the window, oldest first; changed in place, since this runs at every look. */
+  readonly looks: Look[];
+  rssBytes: number;
+  peakRssBytes: number;
 }
 
 /** No longer than the shortest period that SLURM can sample with. */
@@ -45,8 +46,11 @@ export class Swings {
       const now = withLook(atMs, part, this.#recent.get(key));
       recent.set(key, now);
       value += part.estimate.value;
-      const least = now.looks.reduce((so, look) => Math.min(so, look.low), part.estimate.low);
-      const most = now.looks.reduce((so, look) => Math.max(so, look.high), part.estimate.high);
+      let [least, most] = [part.estimate.low, part.estimate.high];
+      for (const look of now.looks) {
+        least = Math.min(least, look.low);
+        most = Math.max(most, look.high);
+      }
       low += Math.max(0, least - counterNoiseBytes);
       high += most + counterNoiseBytes;
     }
@@ -60,7 +64,10 @@ function withLook(atMs: number, { row, estimate }: Part, before: Recent | undefi
   const peakRssBytes = row.peakRssBytes ?? rssBytes;
   const isNewPeak = before !== undefined && peakRssBytes > before.peakRssBytes;
   const unseen = isNewPeak ? Math.max(0, peakRssBytes - Math.max(rssBytes, before.rssBytes)) : 0;
-  const late = before?.looks.filter((look) => look.atMs >= atMs - windowMs) ?? [];
-  const look = { atMs, low: estimate.low, high: estimate.high + unseen };
-  return { looks: [...late, look], rssBytes, peakRssBytes };
+  const recent = before ?? { looks: [], rssBytes, peakRssBytes };
+  recent.rssBytes = rssBytes;
+  recent.peakRssBytes = peakRssBytes;
+  recent.looks.push({ atMs, low: estimate.low, high: estimate.high + unseen });
+  while ((recent.looks[0]?.atMs ?? atMs) < atMs - windowMs) recent.looks.shift();
+  return recent;
 }
