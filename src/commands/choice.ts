@@ -60,7 +60,6 @@ export function numberFrom1(text: string): number {
 
 type ReportMoment = NonNullable<ReportOptions['moment']>;
 
-/** What rows are, in a sentence. */
 /** What rows of these captures are; where allocations were sampled, counts are not all of them. */
 export function titleText(flags: ChoiceFlags, ...captures: readonly CaptureStats[]): string {
   return momentTexts[momentOf(flags)] + sampledText(...captures);

@@ -7,6 +7,8 @@ import { growthBetween } from '../drift/growth.ts';
 import { MemdriftError } from '../errors.ts';
 import { explainText } from '../report/explain_text.ts';
 import { growthText } from '../report/growth_text.ts';
+import { writeJson } from './program.ts';
+import { isPid, pidOf } from './values.ts';
 
 interface ExplainFlags {
   readonly deep?: true;
@@ -40,11 +42,8 @@ export function registerExplain(program: Command): void {
 
 async function run(what: string, flags: ExplainFlags): Promise<void> {
   const before = flags.since === undefined ? null : readExplanation(flags.since);
-  const isPid = /^[1-9]\d{0,9}$/.test(what);
-  if (!isPid && before === null) {
-    throw new MemdriftError('ERR_INVALID', `"${what}" is not a process id. Pass a whole number.`);
-  }
-  const explanation = isPid ? await explainPid(Number(what), flags) : readExplanation(what);
+  const isFile = before !== null && !isPid(what);
+  const explanation = isFile ? readExplanation(what) : await explainPid(pidOf(what), flags);
   if (flags.output !== undefined) save(flags.output, explanation);
   if (before === null) {
     print(explanation, flags, explainText);
@@ -66,12 +65,13 @@ async function explainPid(pid: number, flags: ExplainFlags): Promise<Explanation
   return explanation;
 }
 
-function print<Model>(
+function print<Model extends object>(
   model: Model,
   { json }: ExplainFlags,
   toText: (model: Model) => string,
 ): void {
-  process.stdout.write(json ? `${JSON.stringify(model, null, 2)}\n` : toText(model));
+  if (json) writeJson(model);
+  else process.stdout.write(toText(model));
 }
 
 /** Names of files and addresses are nobody else's business; what exists is not written over. */

@@ -1,9 +1,13 @@
 /** What options are given as text. */
 import { MemdriftError } from '../errors.ts';
 
+export function isPid(text: string): boolean {
+  return /^[1-9]\d{0,9}$/.test(text);
+}
+
 /** @throws MemdriftError ERR_INVALID */
 export function pidOf(text: string): number {
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  if (isPid(text)) return Number(text);
   throw new MemdriftError('ERR_INVALID', `"${text}" is not a process id. Pass whole numbers.`, {
     pid: text,
   });

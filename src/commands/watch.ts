@@ -1,6 +1,7 @@
 /** `memdrift watch`: what a command and its tree have used, and what schedulers will say of it. */
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
@@ -72,6 +73,7 @@ async function watch(command: string[], flags: WatchFlags): Promise<number> {
     throw new MemdriftError('ERR_INVALID', message);
   }
   const settings = settingsOf(flags);
+  if (flags.json !== undefined) checkFolder(flags.json);
   const metrics = flags.prometheus === undefined ? null : await listen(flags.prometheus);
   try {
     const log = flags.out === undefined ? null : openLog(flags.out);
@@ -121,6 +123,7 @@ async function watchCommand(command: [string, ...string[]], run: Run): Promise<n
     pid = await launched.started();
   } catch (error) {
     writeError(`cannot run ${command[0]}: ${(error as Error).message}`);
+    dropLog(run.log);
     return startFailureCode(error);
   }
   const slurm = slurmPlace(process.env);
@@ -190,9 +193,9 @@ class Watching {
     const report = await this.watch.stop(exit);
     this.#progress?.clear();
     const { flags, log } = this.#run;
-    if (flags.json !== undefined) writeReport(flags.json, report);
     process.stderr.write(watchText(report));
     if (log !== null) process.stderr.write(`memdrift: log in ${log.file}\n`);
+    if (flags.json !== undefined) writeReport(flags.json, report);
   }
 
   #show(): void {
@@ -209,6 +212,23 @@ class Watching {
   #logFailed(error: Error): void {
     writeError(`${this.#run.log?.file} is cut short: ${error.message}`);
   }
+}
+
+/** Before hours of work, not after it. @throws MemdriftError ERR_SYSTEM */
+function checkFolder(file: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+  } catch (cause) {
+    const message = `cannot write ${file}: ${(cause as Error).message}`;
+    throw new MemdriftError('ERR_SYSTEM', message, { file, cause });
+  }
+}
+
+/** Nothing was watched: no file that says so is left. */
+function dropLog(log: Run['log']): void {
+  if (log === null) return;
+  closeSync(log.fd);
+  unlinkSync(log.file);
 }
 
 function writeReport(file: string, report: WatchReport): void {

@@ -1,5 +1,5 @@
 /** What a cgroup is charged at the most, and what of it the kernel could not take back. */
-import { type MeterPeak, PeakMeter } from './meters.ts';
+import { known, type MeterPeak, PeakMeter } from './meters.ts';
 
 /** What a cgroup is charged at one moment; null: not known, or there is none. */
 export interface CgroupLook {
@@ -28,8 +28,8 @@ export class CgroupMeter {
     this.#firstPeak ??= peakBytes;
     this.#peak = peakBytes ?? this.#peak;
     if (currentBytes === null) return;
-    this.#charged.add(atMs, exactly(currentBytes));
-    this.#held.add(atMs, exactly(Math.max(0, currentBytes - (reclaimableBytes ?? 0))));
+    this.#charged.add(atMs, known(currentBytes));
+    this.#held.add(atMs, known(Math.max(0, currentBytes - (reclaimableBytes ?? 0))));
   }
 
   /**
@@ -57,8 +57,4 @@ export class CgroupMeter {
     const unseen = rangeBytes[1] - (this.#charged.result().peakBytes ?? 0);
     return { ...result, rangeBytes: [result.peakBytes, result.peakBytes + unseen] };
   }
-}
-
-function exactly(bytes: number) {
-  return { value: bytes, low: bytes, high: bytes };
 }

@@ -1,5 +1,5 @@
 /** One look at a group, as those who account for memory would sum it up. */
-import type { Estimate } from './meters.ts';
+import { type Estimate, known } from './meters.ts';
 import type { Part } from './swings.ts';
 import type { ProcessRow, Proctrack } from './watch_model.ts';
 
@@ -49,8 +49,6 @@ export function treeOf(rows: readonly ProcessRow[], rules: TreeRules): TreeView 
 }
 
 type PssByPid = ReadonlyMap<number, Estimate>;
-
-const known = (bytes: number): Estimate => ({ value: bytes, low: bytes, high: bytes });
 
 function sum(parts: readonly Estimate[]): Estimate {
   let [value, low, high] = [0, 0, 0];

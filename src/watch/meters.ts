@@ -7,6 +7,11 @@ export interface Estimate {
   readonly high: number;
 }
 
+/** What is no estimate. */
+export function known(bytes: number): Estimate {
+  return { value: bytes, low: bytes, high: bytes };
+}
+
 export interface MeterPeak {
   readonly peakBytes: number | null;
   readonly atMs: number | null;

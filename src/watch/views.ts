@@ -1,4 +1,5 @@
 /** What each accountant will say of a group, out of the samples of its life: no I/O. */
+import type { Exactness } from '../proc/exactness.ts';
 import type { Sample } from '../proc/sampler.ts';
 import { BlindSpots } from './blind_spots.ts';
 import { type CgroupLook, CgroupMeter } from './cgroup_meter.ts';
@@ -12,14 +13,13 @@ import {
   treeOf,
 } from './group_sums.ts';
 import { LateSums, type Sums } from './late_sums.ts';
-import { type Estimate, type MeterPeak, PeakMeter, PhaseMeter } from './meters.ts';
+import { type Estimate, known, type MeterPeak, PeakMeter, PhaseMeter } from './meters.ts';
 import { PssEstimates } from './pss_estimates.ts';
 import { Swings } from './swings.ts';
 import {
   type BlindSpot,
   type Proctrack,
   type Verdict,
-  type ViewExactness,
   type ViewName,
   type ViewPeak,
   viewNames,
@@ -41,7 +41,7 @@ export type ViewsNow = Readonly<Record<ViewName, number | null>>;
 /** Part of the limit within which nobody can tell. */
 const closeness = 0.02;
 
-const exactnessOf: Readonly<Record<ViewName, ViewExactness>> = {
+const exactnessOf: Readonly<Record<ViewName, Exactness>> = {
   sumRss: 'kernel',
   sumPss: 'estimated',
   footprint: 'estimated',
@@ -117,8 +117,8 @@ export class Views {
       slurmDefault: this.#swings.default.sum(atMs, slurmDefault(tree)),
       slurmNoShared: this.#swings.noShared.sum(atMs, slurmNoShared(tree)),
       slurmUsePss: this.#swings.usePss.sum(atMs, slurmUsePss(tree, estimatesOfPss)),
-      slurmCgroup: cgroup && exactly(cgroup.version === 1 ? cgroup.anonBytes : cgroup.currentBytes),
-      cgroup: cgroup && exactly(cgroup.currentBytes),
+      slurmCgroup: cgroup && orNull(cgroup.version === 1 ? cgroup.anonBytes : cgroup.currentBytes),
+      cgroup: cgroup && orNull(cgroup.currentBytes),
     };
     if (cgroup !== null) this.#cgroup.add(atMs, cgroup);
     const now = {} as Record<ViewName, number | null>;
@@ -178,8 +178,8 @@ export class Views {
   }
 }
 
-function exactly(bytes: number | null): Estimate | null {
-  return bytes === null ? null : { value: bytes, low: bytes, high: bytes };
+function orNull(bytes: number | null): Estimate | null {
+  return bytes === null ? null : known(bytes);
 }
 
 function shifted({ value, low, high }: Estimate, by: number): Estimate {

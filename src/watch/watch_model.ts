@@ -2,6 +2,7 @@
  * What `memdrift watch` finds and `--json` writes. Sizes are bytes, times milliseconds since the
  * sampler began; null is not known, never 0.
  */
+import type { Exactness } from '../proc/exactness.ts';
 import type { Sample } from '../proc/sampler.ts';
 import type { WatchedCgroup } from './cgroup_eye.ts';
 
@@ -22,13 +23,11 @@ export const viewNames = [
 
 export type ViewName = (typeof viewNames)[number];
 
-export type ViewExactness = 'exact' | 'kernel' | 'sampled' | 'estimated';
-
 export interface ViewPeak {
   /** The highest that we saw. */
   readonly peakBytes: number | null;
   readonly atMs: number | null;
-  readonly exactness: ViewExactness;
+  readonly exactness: Exactness;
   /**
    * Between these is what the accountant will say: for SLURM whatever the phase of its samples is,
    * for estimates however wrong they can be. Null where the peak is not known.

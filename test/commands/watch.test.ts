@@ -83,6 +83,25 @@ describe('memdrift watch', () => {
     expect((await memdrift('--', ...command)).code).toBe(expected);
   });
 
+  test('a report that cannot be written is known before the command runs', async () => {
+    const { code, stdout, stderr } = await memdrift(
+      '--json',
+      '/no/such/x.json',
+      '--',
+      'echo',
+      'ran',
+    );
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('cannot write /no/such/x.json');
+  });
+
+  test('of a command that cannot run no log is left', async () => {
+    const place = newFile();
+    mkdirSync(place);
+    const { code } = await memdrift('--out', join(place, 'run.jsonl'), '--', 'no-such-command');
+    expect([code, readdirSync(place)]).toEqual([127, []]);
+  });
+
   test('knows what the whole tree had, and what SLURM would see of it', async () => {
     const report = await reportOf('--slurm-frequency', '0.1', '--limit', '110M', ...known);
     expect(report).toMatchObject({ schemaVersion: 1, completed: true, exit: { code: 7 } });
