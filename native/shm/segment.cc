@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "shm/crash_point.h"
 #include "shm/free_space.h"
 
 namespace memdrift {
@@ -104,7 +105,9 @@ uint64_t checkedDataBytes(int fd, SegmentKind kind, const std::string& path) {
 // its own LOCK_SH, which fails exactly when another attachment exists; the LOCK_SH is lost then, so
 // that of several who leave at once the last one finds itself alone.
 bool unlinkIfAlone(const std::string& path, int fd) {
+  crashPoint();
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) return false;
+  crashPoint();
   return nameLeadsTo(path, fd) && ::unlink(path.c_str()) == 0;
 }
 
@@ -178,6 +181,7 @@ void requireFreeName(const std::string& path) {
 
 void publish(int fd, const std::string& path) {
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  crashPoint();
   while (linkat(AT_FDCWD, link.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
     if (errno != EEXIST) throw Error::fromErrno("link", path);
     requireFreeName(path);
@@ -275,6 +279,7 @@ std::unique_ptr<Segment> Segment::create(const SegmentRequest& request) {
   file.release();
   if (request.prepare) request.prepare(*segment);
   publish(segment->fd(), path);
+  crashPoint();
   Descriptor named = openByName(path, segment->fd());
   if (named.get() >= 0) close(std::exchange(segment->fd_, named.release()));
   return segment;
@@ -284,6 +289,7 @@ std::unique_ptr<Segment> Segment::open(const std::string& name, SegmentKind kind
   checkSegmentName(name);
   const std::string path = pathOf(name);
   Descriptor file = openToAttach(path, read_only);
+  crashPoint();
   // A lock that is refused is a sweeper's or the last owner's on its way out: the segment is gone.
   if (flock(file.get(), LOCK_SH | LOCK_NB) != 0 || !nameLeadsTo(path, file.get()))
     throw Error(ErrorCode::ERR_GONE, path + " was just removed: nobody was attached to it");
@@ -358,6 +364,7 @@ std::vector<std::string> Segment::sweep() {
 }
 
 void Segment::reserve(uint64_t offset, uint64_t bytes) {
+  crashPoint();
   const SignalsHeld held;
   int result;
   do {

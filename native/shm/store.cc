@@ -66,7 +66,8 @@ std::shared_ptr<Store> Store::create(const StoreOptions& options, const AttachOp
   const uint64_t capacity_bytes = wholePages(options.capacity_bytes);
   auto segment = Segment::create(
       {options.name, SegmentKind::kStore, kTableDataBytes + capacity_bytes, [&](Segment& made) {
-         StoreTable::format(made, capacity_bytes, {options.placement, options.with_sites});
+         StoreTable::format(made, capacity_bytes,
+                            {options.placement, options.with_sites, options.when_full});
        }});
   return std::shared_ptr<Store>(new Store(std::move(segment), attach));
 }
@@ -116,6 +117,9 @@ Room Store::create(const CreateRequest& request) {
 ObjectCopy Store::claimRoom(const CreateRequest& request) {
   const uint64_t extent_bytes = wholePages(request.size_bytes);
   const uint64_t capacity_bytes = table_.capacityBytes();
+  if (!isShapeOf(request.elements, request.size_bytes))
+    throw Error(ErrorCode::ERR_INVALID, "the shape does not have the elements of " +
+                                            std::to_string(request.size_bytes) + " bytes");
   if (request.size_bytes > capacity_bytes)
     throw Error(ErrorCode::ERR_TOO_LARGE, "an object of " + std::to_string(request.size_bytes) +
                                               " bytes cannot be in a store of " +
@@ -126,15 +130,15 @@ ObjectCopy Store::claimRoom(const CreateRequest& request) {
     {
       const StoreTable::Lock lock(table_, request.lock_timeout_us);
       const TableScan scan = table_.reclaim(lock, client_);
-      std::atomic<uint64_t>& cursor_bytes = table_.header().cursor_bytes;
-      const auto place = placeExtent({table_.placement(), capacity_bytes, extent_bytes,
-                                      cursor_bytes.load(std::memory_order_relaxed)},
-                                     scan.used);
+      Shared<uint64_t>& cursor_bytes = table_.header().cursor_bytes;
+      const auto place = placeExtent(
+          {table_.placement(), capacity_bytes, extent_bytes, cursor_bytes.load()}, scan.used);
       if (place) {
         const Extent extent{*place, extent_bytes};
-        cursor_bytes.store(*place + extent_bytes, std::memory_order_relaxed);
-        return table_.claim(
-            lock, scan, {ObjectState::kCreated, request.size_bytes, extent, client_, request.site});
+        cursor_bytes.store(*place + extent_bytes);
+        return table_.claim(lock, scan,
+                            {ObjectState::kCreated, request.size_bytes, extent, client_,
+                             request.site, request.elements});
       }
       // Room whose pages are given back right now is free in a moment.
       if (!scan.punching || std::chrono::steady_clock::now() >= deadline)
@@ -192,7 +196,7 @@ Leftover Store::seal(uint64_t id) {
     throw Error(ErrorCode::ERR_CORRUPT,
                 "object " + std::to_string(id) +
                     " was changed by something else while it was filled; it is lost");
-  table_.header().puts.fetch_add(1, std::memory_order_relaxed);
+  table_.header().puts.add(1);
   const bool anything = trim_ || !producer_.isWhole();
   return anything ? Leftover(std::move(filling.part)) : Leftover();
 }
@@ -217,7 +221,8 @@ View Store::get(uint64_t id) {
   const auto held = readings_.find(id);
   if (held != readings_.end()) {
     held->second.count++;
-    return {held->second.part.bytes, held->second.size_bytes};
+    const Reading& reading = held->second;
+    return {reading.part.bytes, reading.size_bytes, reading.elements};
   }
   // First the reference, then a second look: who deletes it after the look sees the reference,
   // because both are in one order with his own two steps, the state and then the references.
@@ -225,9 +230,9 @@ View Store::get(uint64_t id) {
   try {
     object = findSealed(id);
     ArenaPart part = consumer_.part(object.extent);
-    const View view{part.bytes, object.size_bytes};
-    readings_.emplace(id, Reading{std::move(part), object.size_bytes, 1});
-    table_.header().gets.fetch_add(1, std::memory_order_relaxed);
+    const View view{part.bytes, object.size_bytes, object.elements};
+    readings_.emplace(id, Reading{std::move(part), object.size_bytes, object.elements, 1});
+    table_.header().gets.add(1);
     return view;
   } catch (...) {
     table_.dropReference(object.index, client_);

@@ -28,6 +28,7 @@ struct StoreOptions {
   uint64_t capacity_bytes;
   Placement placement = Placement::kLowest;
   bool with_sites = false;
+  WhenFull when_full = WhenFull::kKeep;
 };
 
 struct AttachOptions {
@@ -51,6 +52,7 @@ struct Room {
 struct View {
   unsigned char* bytes;
   uint64_t size_bytes;
+  Elements elements;
 };
 
 // What a producer still has of a place after the seal. Giving it up takes 8 ms per 100 MB, so the
@@ -107,9 +109,11 @@ class Store {
     uint64_t lock_timeout_us;
     // Makes page-table entries for pages that exist, so that filling them takes no faults.
     bool populate;
+    Elements elements = {};
   };
-  // Throws ERR_FULL (the store, or /dev/shm), ERR_TOO_LARGE (more than the capacity), ERR_BUSY,
-  // ERR_NO_MEMORY, ERR_CORRUPT. Leaves nothing behind then.
+  // Throws ERR_INVALID (elements that do not fill the size), ERR_FULL (the store, or /dev/shm),
+  // ERR_TOO_LARGE (more than the capacity), ERR_BUSY, ERR_NO_MEMORY, ERR_CORRUPT. Leaves nothing
+  // behind then.
   Room create(const CreateRequest& request);
   // Throws ERR_STATE unless this attachment created it and has not sealed it. The bytes belong to
   // everybody afterwards: the caller must not write to them again.
@@ -148,6 +152,7 @@ class Store {
   struct Reading {
     ArenaPart part;
     uint64_t size_bytes;
+    Elements elements;
     uint64_t count;
   };
 

@@ -60,11 +60,12 @@ std::optional<ObjectCopy> Store::claimFreePiece(uint64_t keep_bytes, uint64_t be
       std::clamp(resident_bytes - kept_bytes, kMinPieceBytes, kMaxPieceBytes);
   const uint64_t piece_bytes =
       std::min((wanted_bytes + kPageBytes - 1) / kPageBytes * kPageBytes, end - top->offset_bytes);
-  return table_.claim(lock, scan,
-                      {ObjectState::kPunching, 0, {end - piece_bytes, piece_bytes}, client_, ""});
+  return table_.claim(
+      lock, scan, {ObjectState::kPunching, 0, {end - piece_bytes, piece_bytes}, client_, "", {}});
 }
 
 void Store::punch(const Extent& extent) {
+  crashPoint();
   int result;
   do {
     result = fallocate(segment_->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,

@@ -37,8 +37,8 @@ StoreStats Store::stats() const {
   StoreStats stats{};
   stats.capacity_bytes = table_.capacityBytes();
   stats.placement = table_.placement();
-  stats.puts = header.puts.load(std::memory_order_relaxed);
-  stats.gets = header.gets.load(std::memory_order_relaxed);
+  stats.puts = header.puts.load();
+  stats.gets = header.gets.load();
   Liveness alive = table_.liveness(client_);
   const uint32_t count = table_.objectsUsed();
   for (uint32_t index = 0; index < count; index++) {

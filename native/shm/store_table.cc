@@ -18,6 +18,7 @@ namespace memdrift {
 namespace {
 
 bool setByteLock(int fd, short type, int64_t offset) {
+  crashPoint();
   struct flock range{};
   range.l_type = type;
   range.l_whence = SEEK_SET;
@@ -53,6 +54,25 @@ Error corrupt(const std::string& what) {
                    "; something else wrote to its memory, and it can only be removed");
 }
 
+void storeElements(ObjectSlot& slot, const Elements& elements) {
+  slot.element_type.store(elements.type);
+  slot.element_bytes.store(elements.element_bytes);
+  slot.dimensions.store(elements.dimensions);
+  for (uint32_t i = 0; i < elements.dimensions; i++) slot.shape[i].store(elements.shape[i]);
+}
+
+// Unchecked: with dimensions beyond what there are they are only counted.
+Elements loadElements(const ObjectSlot& slot) {
+  Elements elements;
+  elements.type = slot.element_type.load();
+  elements.element_bytes = slot.element_bytes.load();
+  const uint64_t dimensions = slot.dimensions.load();
+  elements.dimensions = static_cast<uint32_t>(std::min<uint64_t>(dimensions, UINT32_MAX));
+  for (uint32_t i = 0; i < std::min(elements.dimensions, kMaxDimensions); i++)
+    elements.shape[i] = slot.shape[i].load();
+  return elements;
+}
+
 Error gone(uint64_t id) {
   return Error(ErrorCode::ERR_GONE, "object " + std::to_string(id) +
                                         " does not exist any more: it was deleted, or its creator "
@@ -72,15 +92,28 @@ bool Liveness::alive(uint32_t client) {
   return (alive_[client / 64] & bit) != 0;
 }
 
+bool isShapeOf(const Elements& elements, uint64_t size_bytes) {
+  const uint64_t element_bytes = elements.element_bytes;
+  if (element_bytes == 0 || size_bytes % element_bytes != 0) return false;
+  if (elements.dimensions == 0) return true;
+  if (elements.dimensions > kMaxDimensions) return false;
+  uint64_t bytes = element_bytes;
+  for (uint32_t i = 0; i < elements.dimensions; i++) {
+    if (__builtin_mul_overflow(bytes, elements.shape[i], &bytes)) return false;
+  }
+  return bytes == size_bytes;
+}
+
 void StoreTable::format(Segment& segment, uint64_t capacity_bytes, const Options& options) {
   // Without its pages a first touch of the table on a full /dev/shm would be SIGBUS.
   segment.reserve(kStoreHeaderOffset, kObjectsOffset - kStoreHeaderOffset);
   const Mapping page(MappingRequest{segment.fd(), kStoreHeaderOffset, kPageBytes,
                                     PROT_READ | PROT_WRITE, MAP_SHARED});
   auto* header = reinterpret_cast<StoreHeader*>(page.data());
-  header->capacity_bytes = capacity_bytes;
-  header->placement = static_cast<uint32_t>(options.placement);
-  header->with_sites = options.with_sites ? 1 : 0;
+  header->capacity_bytes.store(capacity_bytes);
+  header->placement.store(static_cast<uint32_t>(options.placement));
+  header->with_sites.store(options.with_sites ? 1 : 0);
+  header->when_full.store(static_cast<uint64_t>(options.when_full));
 }
 
 StoreTable::StoreTable(Segment& segment, bool read_only) : segment_(segment) {
@@ -88,14 +121,18 @@ StoreTable::StoreTable(Segment& segment, bool read_only) : segment_(segment) {
   mapping_ = Mapping(
       {segment.fd(), 0, kArenaOffset, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED});
   const StoreHeader& shared = header();
-  capacity_bytes_ = shared.capacity_bytes;
-  placement_ = static_cast<Placement>(shared.placement);
-  with_sites_ = shared.with_sites != 0;
+  capacity_bytes_ = shared.capacity_bytes.load();
+  placement_ = static_cast<Placement>(shared.placement.load());
+  with_sites_ = shared.with_sites.load() != 0;
+  const uint64_t when_full = shared.when_full.load();
   if (capacity_bytes_ == 0 || capacity_bytes_ % kPageBytes != 0 ||
       capacity_bytes_ > segment.dataBytes() - kTableDataBytes)
     throw corrupt("its capacity is not that of its segment");
   if (placement_ != Placement::kLowest && placement_ != Placement::kRotate)
     throw corrupt("its placement is unknown");
+  if (when_full > static_cast<uint64_t>(WhenFull::kEvict))
+    throw corrupt("what it does when it is full is unknown");
+  when_full_ = static_cast<WhenFull>(when_full);
 }
 
 StoreTable::Lock::Lock(StoreTable& table, uint64_t timeout_us) : table_(table) {
@@ -173,8 +210,7 @@ TableScan StoreTable::reclaim(const Lock&, uint32_t self) {
       continue;
     }
     if (object) release(*object);
-    if (scan.free_slot == kNoSlot &&
-        generationOf(objectSlot(index).state.load(std::memory_order_relaxed)) < kMaxGeneration)
+    if (scan.free_slot == kNoSlot && generationOf(objectSlot(index).state.load()) < kMaxGeneration)
       scan.free_slot = index;
   }
   const auto lower = [](const Extent& a, const Extent& b) {
@@ -199,9 +235,9 @@ uint32_t StoreTable::addSlot() {
   const size_t offset = kObjectsOffset + count * sizeof(ObjectSlot);
   if (offset % kPageBytes == 0) {
     segment_.reserve(offset, kPageBytes);
-    objectSlot(count).state.store(0, std::memory_order_relaxed);
+    objectSlot(count).state.store(0);
   }
-  header().objects_used.store(count + 1, std::memory_order_release);
+  header().objects_used.store(count + 1);
   return count;
 }
 
@@ -209,16 +245,18 @@ ObjectCopy StoreTable::claim(const Lock&, const TableScan& scan, const Claim& cl
   const uint32_t index = scan.free_slot != kNoSlot ? scan.free_slot : addSlot();
   ObjectSlot& slot = objectSlot(index);
   const uint64_t generation = generationOf(slot.state.load()) + 1;
-  const ObjectCopy copy{index,        generation, claim.state,   claim.size_bytes,
-                        claim.extent, nowNs(),    claim.creator, static_cast<uint32_t>(getpid())};
+  const ObjectCopy copy{index,         generation, claim.state,   claim.size_bytes,
+                        claim.extent,  nowNs(),    claim.creator, static_cast<uint32_t>(getpid()),
+                        claim.elements};
   slot.size_bytes.store(copy.size_bytes);
   slot.offset_bytes.store(copy.extent.offset_bytes);
   slot.extent_bytes.store(copy.extent.extent_bytes);
   slot.created_at_ns.store(copy.created_at_ns);
   slot.creator.store(copy.creator);
   slot.creator_pid.store(copy.creator_pid);
+  storeElements(slot, claim.elements);
   slot.site.store(claim.site);
-  for (auto& word : slot.references) word.store(0, std::memory_order_relaxed);
+  for (auto& word : slot.references) word.store(0);
   slot.state.store(packState(generation, claim.state));
   return copy;
 }
@@ -226,7 +264,7 @@ ObjectCopy StoreTable::claim(const Lock&, const TableScan& scan, const Claim& cl
 std::optional<ObjectCopy> StoreTable::read(uint32_t index) const {
   const ObjectSlot& slot = objectSlot(index);
   // In one order with the references; see Store::get.
-  const uint64_t state = slot.state.load(std::memory_order_seq_cst);
+  const uint64_t state = slot.state.loadInOrder();
   if (kindOf(state) == ObjectState::kFree) return std::nullopt;
   if (kindOf(state) > ObjectState::kPunching || generationOf(state) > kMaxGeneration)
     throw corrupt("slot " + std::to_string(index) + " is in no state that there is");
@@ -237,9 +275,10 @@ std::optional<ObjectCopy> StoreTable::read(uint32_t index) const {
                         {slot.offset_bytes.load(), slot.extent_bytes.load()},
                         slot.created_at_ns.load(),
                         slot.creator.load(),
-                        slot.creator_pid.load()};
+                        slot.creator_pid.load(),
+                        loadElements(slot)};
   // A slot that was freed while we copied: the fields may be of two objects.
-  const uint64_t after = slot.state.load(std::memory_order_relaxed);
+  const uint64_t after = slot.state.load();
   if (generationOf(after) != copy.generation || kindOf(after) == ObjectState::kFree)
     return std::nullopt;
   const Extent& extent = copy.extent;
@@ -248,6 +287,8 @@ std::optional<ObjectCopy> StoreTable::read(uint32_t index) const {
       extent.offset_bytes > capacity_bytes_ - extent.extent_bytes ||
       copy.size_bytes > extent.extent_bytes)
     throw corrupt("object " + std::to_string(copy.id()) + " lies outside of the arena");
+  if (!isShapeOf(copy.elements, copy.size_bytes))
+    throw corrupt("object " + std::to_string(copy.id()) + " has a shape that is not of its size");
   return copy;
 }
 
@@ -260,9 +301,8 @@ ObjectCopy StoreTable::find(uint64_t id) const {
 }
 
 bool StoreTable::transition(const ObjectCopy& object, ObjectState from, ObjectState to) {
-  uint64_t expected = packState(object.generation, from);
   return objectSlot(object.index)
-      .state.compare_exchange_strong(expected, packState(object.generation, to));
+      .state.replace(packState(object.generation, from), packState(object.generation, to));
 }
 
 void StoreTable::release(const ObjectCopy& object) {
@@ -270,11 +310,11 @@ void StoreTable::release(const ObjectCopy& object) {
 }
 
 void StoreTable::addReference(uint32_t index, uint32_t client) {
-  objectSlot(index).references[client / 64].fetch_or(uint64_t{1} << (client % 64));
+  objectSlot(index).references[client / 64].setBits(uint64_t{1} << (client % 64));
 }
 
 void StoreTable::dropReference(uint32_t index, uint32_t client) {
-  objectSlot(index).references[client / 64].fetch_and(~(uint64_t{1} << (client % 64)));
+  objectSlot(index).references[client / 64].clearBits(uint64_t{1} << (client % 64));
 }
 
 void StoreTable::dropReferencesOf(uint32_t client) {
@@ -290,7 +330,7 @@ std::vector<uint32_t> StoreTable::holders(uint32_t index, Liveness& liveness) co
   std::vector<uint32_t> clients;
   const ObjectSlot& slot = objectSlot(index);
   for (uint32_t word = 0; word < kReferenceWords; word++) {
-    uint64_t bits = slot.references[word].load(std::memory_order_seq_cst);
+    uint64_t bits = slot.references[word].loadInOrder();
     for (; bits != 0; bits &= bits - 1) {
       const uint32_t client = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
       if (liveness.alive(client)) clients.push_back(client);
@@ -318,7 +358,7 @@ std::optional<ClientCopy> StoreTable::client(uint32_t index) const {
 }
 
 uint32_t StoreTable::objectsUsed() const {
-  const uint32_t used = header().objects_used.load(std::memory_order_acquire);
+  const uint32_t used = header().objects_used.load();
   if (used > kMaxObjects) throw corrupt("it counts more objects than it has slots");
   const uint32_t seen = slots_seen_.load(std::memory_order_relaxed);
   if (used <= seen) return used;

@@ -16,7 +16,8 @@
 
 namespace memdrift {
 
-// A copy of one object slot, checked: its extent lies in the arena, its size in its extent.
+// A copy of one object slot, checked: its extent lies in the arena, its size in its extent, and its
+// shape is that of its size.
 struct ObjectCopy {
   uint32_t index;
   uint64_t generation;
@@ -26,8 +27,12 @@ struct ObjectCopy {
   uint64_t created_at_ns;
   uint32_t creator;
   uint32_t creator_pid;
+  Elements elements;
   uint64_t id() const { return idOf(generation, index); }
 };
+
+// Whether the elements fill exactly so many bytes.
+bool isShapeOf(const Elements& elements, uint64_t size_bytes);
 
 struct ClientCopy {
   uint32_t pid;
@@ -64,6 +69,7 @@ class StoreTable {
   struct Options {
     Placement placement;
     bool with_sites;
+    WhenFull when_full;
   };
 
   // Lays the table out in a new segment. Throws ERR_FULL.
@@ -100,6 +106,7 @@ class StoreTable {
     Extent extent;
     uint32_t creator;
     std::string site;
+    Elements elements;
   };
   // Takes a free slot and makes it appear. `scan` is of the same lock. Throws ERR_FULL when all
   // slots are taken.
@@ -135,6 +142,7 @@ class StoreTable {
   uint64_t capacityBytes() const { return capacity_bytes_; }
   Placement placement() const { return placement_; }
   bool withSites() const { return with_sites_; }
+  WhenFull whenFull() const { return when_full_; }
   StoreHeader& header() const;
 
  private:
@@ -148,6 +156,7 @@ class StoreTable {
   uint64_t capacity_bytes_;
   Placement placement_;
   bool with_sites_;
+  WhenFull when_full_;
   // So many slots were seen to have memory.
   mutable std::atomic<uint32_t> slots_seen_{0};
   // The file lock excludes other attachments, this one the threads of ours.

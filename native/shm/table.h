@@ -4,7 +4,7 @@
 //   page 0        SegmentHeader (segment.h)
 //   page 1        StoreHeader
 //   clients       kMaxClients slots of 64 bytes
-//   objects       kMaxObjects slots of 256 bytes; pages beyond `objects_used` are not allocated
+//   objects       kMaxObjects slots of 512 bytes; pages beyond `objects_used` are not allocated
 //   arena         capacity_bytes; extents are whole pages
 //
 // Rules that keep it valid after SIGKILL at any instruction:
@@ -22,6 +22,7 @@
 #include <cstring>
 #include <string>
 
+#include "shm/crash_point.h"
 #include "shm/segment.h"
 
 namespace memdrift {
@@ -32,14 +33,39 @@ inline constexpr uint32_t kMaxObjects = 65536;
 inline constexpr size_t kReferenceWords = kMaxClients / 64;
 
 enum class Placement : uint32_t { kLowest = 0, kRotate = 1 };
+// What becomes of the oldest sealed objects that nobody holds when a new one has no room.
+enum class WhenFull : uint32_t { kKeep = 0, kEvict = 1 };
 
-// A value that may be read while it is written. Who reads a new one sees what its writer did
-// before: that the slot had become free, so that a look at the state afterwards tells.
+// A value that may be read while it is written, by whoever, at any time. Who reads a new one sees
+// what its writer did before: that the slot had become free, so that a look at the state afterwards
+// tells. Before each change there is a point at which a test may kill the process.
 template <typename Value>
 class Shared {
  public:
   Value load() const { return value_.load(std::memory_order_acquire); }
-  void store(Value value) { value_.store(value, std::memory_order_release); }
+  // In one order, the same for all, with the changes below; see Store::get.
+  Value loadInOrder() const { return value_.load(std::memory_order_seq_cst); }
+  void store(Value value) {
+    crashPoint();
+    value_.store(value, std::memory_order_release);
+  }
+  void add(Value more) {
+    crashPoint();
+    value_.fetch_add(more, std::memory_order_relaxed);
+  }
+  void setBits(Value bits) {
+    crashPoint();
+    value_.fetch_or(bits, std::memory_order_seq_cst);
+  }
+  void clearBits(Value bits) {
+    crashPoint();
+    value_.fetch_and(~bits, std::memory_order_seq_cst);
+  }
+  // False, and nothing changed, if it was not `expected`.
+  bool replace(Value expected, Value value) {
+    crashPoint();
+    return value_.compare_exchange_strong(expected, value, std::memory_order_seq_cst);
+  }
 
  private:
   std::atomic<Value> value_;
@@ -68,19 +94,22 @@ class SharedText {
 };
 
 struct StoreHeader {
-  // These three are written before anybody else can open the segment.
-  uint64_t capacity_bytes;
-  uint32_t placement;
-  uint32_t with_sites;
+  // These four are written before anybody else can open the segment.
+  Shared<uint64_t> capacity_bytes;
+  Shared<uint32_t> placement;
+  Shared<uint32_t> with_sites;
+  Shared<uint64_t> when_full;
   // Slots that were ever used: who scans looks at these only. Grows, never shrinks.
-  std::atomic<uint32_t> objects_used;
-  std::atomic<uint32_t> clients_used;
+  Shared<uint32_t> objects_used;
+  Shared<uint32_t> clients_used;
   // Where the next extent is looked for with Placement::kRotate; a hint, any value is valid.
-  std::atomic<uint64_t> cursor_bytes;
-  std::atomic<uint64_t> puts;
-  std::atomic<uint64_t> gets;
+  Shared<uint64_t> cursor_bytes;
+  // For people to read.
+  Shared<uint64_t> puts;
+  Shared<uint64_t> gets;
+  Shared<uint64_t> evictions;
 };
-static_assert(sizeof(StoreHeader) == 48);
+static_assert(sizeof(StoreHeader) == 64);
 
 struct ClientSlot {
   // 0 free, 1 attached. Attached and not alive is free for whoever claims it next.
@@ -100,21 +129,34 @@ enum class ObjectState : uint8_t {
   kPunching = 4  // no object: free room whose pages its creator gives back
 };
 
+inline constexpr uint32_t kMaxDimensions = 8;
+
+// What the bytes of an object are to its consumer; see src/shm/elements.ts for the types.
+struct Elements {
+  uint32_t type = 0;  // 0: bytes, of any number
+  uint32_t element_bytes = 1;
+  uint32_t dimensions = 0;  // with 0 there is no shape
+  uint64_t shape[kMaxDimensions] = {};
+};
+
 struct ObjectSlot {
   // generation << 8 | ObjectState; see packState.
-  std::atomic<uint64_t> state;
+  Shared<uint64_t> state;
   Shared<uint64_t> size_bytes;
   Shared<uint64_t> offset_bytes;  // from the arena's start
   Shared<uint64_t> extent_bytes;
   Shared<uint64_t> created_at_ns;  // CLOCK_REALTIME
   Shared<uint32_t> creator;        // client slot
   Shared<uint32_t> creator_pid;    // outlives the slot, for people to read
-  std::atomic<uint64_t> references[kReferenceWords];
+  Shared<uint32_t> element_type;
+  Shared<uint32_t> element_bytes;
+  Shared<uint64_t> dimensions;
+  Shared<uint64_t> references[kReferenceWords];
+  Shared<uint64_t> shape[kMaxDimensions];
   SharedText<72> site;
-  uint64_t reserved;
+  uint64_t reserved[23];
 };
-static_assert(sizeof(ObjectSlot) == 256);
-static_assert(std::atomic<uint64_t>::is_always_lock_free);
+static_assert(sizeof(ObjectSlot) == 512);
 
 inline constexpr size_t kStoreHeaderOffset = kSegmentHeaderBytes;
 inline constexpr size_t kClientsOffset = kStoreHeaderOffset + kPageBytes;
