@@ -56,6 +56,7 @@
       "native/shm/placement.cc",
       "native/shm/segment.cc",
       "native/shm/store.cc",
+      "native/shm/store_evict.cc",
       "native/shm/store_give_back.cc",
       "native/shm/store_look.cc",
       "native/shm/store_table.cc",

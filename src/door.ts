@@ -173,6 +173,19 @@ export interface NativeHolder {
   readonly label: string;
 }
 
+/** What bytes are: the code and the size of an element of src/shm/elements.ts, and how many. */
+export interface NativeElements {
+  readonly elementType: number;
+  readonly elementBytes: number;
+  /** Their product fills the object; empty for plain bytes. At most 8. */
+  readonly shape: readonly number[];
+}
+
+export interface NativeCreateRequest extends NativeElements {
+  readonly sizeBytes: number;
+  readonly site: string;
+}
+
 export interface NativeObjectInfo {
   readonly id: number;
   readonly state: 'created' | 'sealed' | 'deleted';
@@ -182,6 +195,7 @@ export interface NativeObjectInfo {
   readonly createdAtMs: number;
   readonly creator: NativeHolder;
   readonly site: string;
+  readonly elements: NativeElements;
   readonly holders: NativeHolder[];
 }
 
@@ -194,6 +208,8 @@ export interface NativeStoreStats {
   readonly clients: number;
   readonly puts: number;
   readonly gets: number;
+  readonly evictions: number;
+  readonly evict: boolean;
   readonly placement: 'lowest' | 'rotate';
 }
 
@@ -209,6 +225,7 @@ export interface NativeStoreOptions extends NativeAttachOptions {
   readonly capacityBytes: number;
   readonly placement: 'lowest' | 'rotate';
   readonly sites: boolean;
+  readonly evict: boolean;
 }
 
 /** native/door/store_door.cc. The promises are settled by work on libuv's pool. */
@@ -217,20 +234,20 @@ export interface StoreBinding {
   storeOpen(options: NativeAttachOptions): Promise<StoreHandle>;
   storeReserve(
     store: StoreHandle,
-    sizeBytes: number,
-    site: string,
+    request: NativeCreateRequest,
   ): { id: number; buffer: ArrayBuffer };
   storeReserveAsync(
     store: StoreHandle,
-    sizeBytes: number,
-    site: string,
+    request: NativeCreateRequest,
   ): Promise<{ id: number; buffer: ArrayBuffer }>;
   /** Copies `bytes`, which must stay attached until then. */
-  storePut(store: StoreHandle, bytes: Uint8Array, site: string): Promise<number>;
+  storePut(store: StoreHandle, bytes: Uint8Array, request: NativeCreateRequest): Promise<number>;
   storeSeal(store: StoreHandle, id: number): void;
   storeAbort(store: StoreHandle, id: number): void;
   /** Counts: each call needs a storeRelease. */
   storeGet(store: StoreHandle, id: number): ArrayBuffer;
+  /** What an object is that was got. */
+  storeElements(store: StoreHandle, id: number): NativeElements;
   storeRelease(store: StoreHandle, id: number): void;
   storeDelete(store: StoreHandle, id: number): void;
   storeList(store: StoreHandle): NativeObjectInfo[];

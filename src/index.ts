@@ -135,18 +135,20 @@ export {
   type SamplerOptions,
   type SamplerReport,
 } from './proc/sampler.ts';
+export type { ArraySpec, ElementArrays, ElementType } from './shm/elements.ts';
 export { Flag } from './shm/flag.ts';
+export type { RoomOptions } from './shm/room_wait.ts';
 export { Segment, type SegmentInfo } from './shm/segment.ts';
 export {
   type AttachOptions,
+  type PutOptions,
   Store,
   type StoreHolder,
-  StoreObject,
   type StoreObjectInfo,
   type StoreOptions,
-  StoreProducer,
   type StoreStats,
 } from './shm/store.ts';
+export { StoreObject, StoreProducer } from './shm/store_object.ts';
 export {
   type AttachOptions as TrackerAttachOptions,
   attach as attachTracker,

@@ -55,6 +55,7 @@ Napi::Value storeCreate(const Napi::CallbackInfo& info) {
                         ? Placement::kRotate
                         : Placement::kLowest;
   store.with_sites = options.Get("sites").ToBoolean();
+  store.when_full = options.Get("evict").ToBoolean() ? WhenFull::kEvict : WhenFull::kKeep;
   return attach(info.Env(), [store, attach_options = attachOptions(options)] {
     return Store::create(store, attach_options);
   });
@@ -88,22 +89,38 @@ Napi::Value adopt(Napi::Env env, const SharedHandle& handle, const Room& room) {
   return result;
 }
 
-Store::CreateRequest createRequest(const Napi::CallbackInfo& info) {
-  const int64_t size_bytes = integerArgument(info[1], "sizeBytes");
+Elements elementsArgument(const Napi::Object& options) {
+  const auto shape = options.Get("shape").As<Napi::Array>();
+  Elements elements;
+  elements.type = options.Get("elementType").As<Napi::Number>().Uint32Value();
+  elements.element_bytes = options.Get("elementBytes").As<Napi::Number>().Uint32Value();
+  elements.dimensions = shape.Length();
+  if (elements.dimensions > kMaxDimensions)
+    throw Error(ErrorCode::ERR_INVALID, "a shape has " + std::to_string(elements.dimensions) +
+                                            " dimensions, " + std::to_string(kMaxDimensions) +
+                                            " at the most are kept");
+  for (uint32_t i = 0; i < elements.dimensions; i++)
+    elements.shape[i] = static_cast<uint64_t>(integerArgument(shape.Get(i), "shape"));
+  return elements;
+}
+
+Store::CreateRequest createRequest(const Napi::Value& argument) {
+  const auto options = argument.As<Napi::Object>();
+  const int64_t size_bytes = integerArgument(options.Get("sizeBytes"), "sizeBytes");
   if (size_bytes < 0) throw Error(ErrorCode::ERR_INVALID, "sizeBytes is negative");
-  return {static_cast<uint64_t>(size_bytes), stringArgument(info[2], "site"), kLoopTimeoutUs,
-          false};
+  return {static_cast<uint64_t>(size_bytes), stringArgument(options.Get("site"), "site"),
+          kLoopTimeoutUs, false, elementsArgument(options)};
 }
 
 Napi::Value storeReserve(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
-  return adopt(info.Env(), handle, handle->open().create(createRequest(info)));
+  return adopt(info.Env(), handle, handle->open().create(createRequest(info[1])));
 }
 
 Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
   const SharedHandle handle = storeHandleOf(info);
   handle->open();
-  Store::CreateRequest request = createRequest(info);
+  Store::CreateRequest request = createRequest(info[1]);
   request.lock_timeout_us = kPoolTimeoutUs;
   request.populate = true;
   auto room = std::make_shared<Room>();
@@ -146,8 +163,10 @@ Napi::Value storePut(const Napi::CallbackInfo& info) {
   auto source = info[1].As<Napi::Uint8Array>();
   auto kept = std::make_shared<Napi::Reference<Napi::Uint8Array>>(
       Napi::Reference<Napi::Uint8Array>::New(source, 1));
-  const Store::CreateRequest request{source.ByteLength(), stringArgument(info[2], "site"),
-                                     kPoolTimeoutUs, true};
+  Store::CreateRequest request = createRequest(info[2]);
+  request.size_bytes = source.ByteLength();
+  request.lock_timeout_us = kPoolTimeoutUs;
+  request.populate = true;
   auto id = std::make_shared<uint64_t>(0);
   return runOffThread(
       info.Env(),
@@ -231,6 +250,17 @@ Napi::Value storeGet(const Napi::CallbackInfo& info) {
   }
 }
 
+// What the bytes of an object are that is held here.
+Napi::Value storeElements(const Napi::CallbackInfo& info) {
+  const SharedHandle& handle = storeHandleOf(info);
+  handle->open();
+  const uint64_t id = idArgument(info[1]);
+  const auto found = handle->readings.find(id);
+  if (found == handle->readings.end())
+    throw Error(ErrorCode::ERR_STATE, "object " + std::to_string(id) + " is not held here");
+  return fromElements(info.Env(), found->second.memory.elements);
+}
+
 Napi::Value storeRelease(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
@@ -279,6 +309,7 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeSeal", storeSeal);
   exportFunction(env, exports, "storeAbort", storeAbort);
   exportFunction(env, exports, "storeGet", storeGet);
+  exportFunction(env, exports, "storeElements", storeElements);
   exportFunction(env, exports, "storeRelease", storeRelease);
   exportFunction(env, exports, "storeDelete", storeDelete);
   exportFunction(env, exports, "storeGiveBack", storeGiveBack);

@@ -60,4 +60,15 @@ Napi::Value fromBytes(Napi::Env env, uint64_t bytes) {
   return Napi::Number::New(env, static_cast<double>(bytes));
 }
 
+Napi::Object fromElements(Napi::Env env, const Elements& elements) {
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Array shape = Napi::Array::New(env, elements.dimensions);
+  for (uint32_t i = 0; i < elements.dimensions; i++)
+    shape.Set(i, fromBytes(env, elements.shape[i]));
+  result.Set("elementType", elements.type);
+  result.Set("elementBytes", elements.element_bytes);
+  result.Set("shape", shape);
+  return result;
+}
+
 }  // namespace memdrift::door

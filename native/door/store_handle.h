@@ -51,6 +51,8 @@ Napi::Value toStoreHandle(Napi::Env env, std::shared_ptr<Store> store);
 SharedHandle& storeHandleOf(const Napi::CallbackInfo& info);
 
 Napi::Value fromBytes(Napi::Env env, uint64_t bytes);
+// {elementType, elementBytes, shape}; see NativeElements of src/door.ts.
+Napi::Object fromElements(Napi::Env env, const Elements& elements);
 
 // The calls that only look at a store; store_look_door.cc.
 void exportStoreLook(Napi::Env env, Napi::Object exports);

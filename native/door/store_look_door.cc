@@ -39,6 +39,7 @@ Napi::Object fromInfo(Napi::Env env, const ObjectInfo& one) {
              Napi::Number::New(env, static_cast<double>(one.object.created_at_ns) / 1e6));
   result.Set("creator", fromHolder(env, one.creator));
   result.Set("site", one.site);
+  result.Set("elements", fromElements(env, one.object.elements));
   Napi::Array holders = Napi::Array::New(env, one.holders.size());
   for (uint32_t i = 0; i < one.holders.size(); i++) holders.Set(i, fromHolder(env, one.holders[i]));
   result.Set("holders", holders);
@@ -64,6 +65,8 @@ Napi::Value storeStats(const Napi::CallbackInfo& info) {
   result.Set("clients", stats.clients);
   result.Set("puts", fromBytes(env, stats.puts));
   result.Set("gets", fromBytes(env, stats.gets));
+  result.Set("evictions", fromBytes(env, stats.evictions));
+  result.Set("evict", stats.when_full == WhenFull::kEvict);
   result.Set("placement", stats.placement == Placement::kRotate ? "rotate" : "lowest");
   return result;
 }

@@ -20,6 +20,8 @@ namespace {
 constexpr uint64_t kAttachTimeoutUs = 2'000'000;
 // Pages of a piece of free room are given back in this time, more or less.
 constexpr useconds_t kPunchingPauseUs = 200;
+// However the table changes under our eyes, somebody else waits for its lock.
+constexpr int kEvictTurns = 16;
 
 uint64_t wholePages(uint64_t bytes) {
   return std::max<uint64_t>(1, (bytes + kPageBytes - 1) / kPageBytes) * kPageBytes;
@@ -129,10 +131,18 @@ ObjectCopy Store::claimRoom(const CreateRequest& request) {
   for (;;) {
     {
       const StoreTable::Lock lock(table_, request.lock_timeout_us);
-      const TableScan scan = table_.reclaim(lock, client_);
+      TableScan scan = table_.reclaim(lock, client_);
       Shared<uint64_t>& cursor_bytes = table_.header().cursor_bytes;
-      const auto place = placeExtent(
-          {table_.placement(), capacity_bytes, extent_bytes, cursor_bytes.load()}, scan.used);
+      const PlacementRequest wanted{table_.placement(), capacity_bytes, extent_bytes,
+                                    cursor_bytes.load()};
+      auto place = placeFor(wanted, scan);
+      // Another turn only where somebody got what was to go; room that is free in a moment is not
+      // made by deleting.
+      for (int turn = 0; !place && evicts() && !scan.punching && turn < kEvictTurns; turn++) {
+        if (!evict(lock, wanted, scan)) break;
+        scan = table_.reclaim(lock, client_);
+        place = placeFor(wanted, scan);
+      }
       if (place) {
         const Extent extent{*place, extent_bytes};
         cursor_bytes.store(*place + extent_bytes);
@@ -148,13 +158,25 @@ ObjectCopy Store::claimRoom(const CreateRequest& request) {
   }
 }
 
+// A store that evicts has a place only where it has a slot; others say that slots are short.
+std::optional<uint64_t> Store::placeFor(const PlacementRequest& wanted,
+                                        const TableScan& scan) const {
+  const bool no_slot = scan.free_slot == kNoSlot && table_.objectsUsed() == kMaxObjects;
+  if (no_slot && evicts()) return std::nullopt;
+  return placeExtent(wanted, scan.used);
+}
+
 // Allocates the pages that the extent does not have.
 void Store::backExtent(const Extent& extent, const ArenaPart& part, uint64_t lock_timeout_us) {
   try {
     return reserveMissing(extent, part);
   } catch (const Error& error) {
     // /dev/shm may lack just what free room elsewhere in this store keeps warm.
-    if (error.code() != ErrorCode::ERR_FULL || giveBack(0, lock_timeout_us) == 0) throw;
+    if (error.code() != ErrorCode::ERR_FULL) throw;
+    const bool given = giveBack(0, lock_timeout_us) > 0;
+    const bool evicted = !given && evicts() && evictBytes(extent.extent_bytes, lock_timeout_us) &&
+                         giveBack(0, lock_timeout_us) > 0;
+    if (!given && !evicted) throw;
   }
   reserveMissing(extent, part);
 }

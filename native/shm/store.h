@@ -90,7 +90,9 @@ struct StoreStats {
   uint32_t clients;
   uint64_t puts;
   uint64_t gets;
+  uint64_t evictions;
   Placement placement;
+  WhenFull when_full;
 };
 
 class Store {
@@ -161,6 +163,14 @@ class Store {
   ObjectCopy claimRoom(const CreateRequest& request);
   void backExtent(const Extent& extent, const ArenaPart& part, uint64_t lock_timeout_us);
   void reserveMissing(const Extent& extent, const ArenaPart& part);
+  bool evicts() const { return table_.whenFull() == WhenFull::kEvict; }
+  std::optional<uint64_t> placeFor(const PlacementRequest& wanted, const TableScan& scan) const;
+  // For a store that evicts. Both leave the room to the next reclaim(); false if nothing was done.
+  bool evict(const StoreTable::Lock&, const PlacementRequest& place, const TableScan& scan);
+  bool evictBytes(uint64_t bytes, uint64_t lock_timeout_us);
+  std::vector<ObjectCopy> evictable() const;
+  std::optional<size_t> fewestToEvict(const PlacementRequest& place, const TableScan& scan,
+                                      const std::vector<ObjectCopy>& going) const;
   Filling takeFilling(uint64_t id);
   ObjectCopy findSealed(uint64_t id) const;
   void requireClient() const;

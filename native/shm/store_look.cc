@@ -39,6 +39,8 @@ StoreStats Store::stats() const {
   stats.placement = table_.placement();
   stats.puts = header.puts.load();
   stats.gets = header.gets.load();
+  stats.evictions = header.evictions.load();
+  stats.when_full = table_.whenFull();
   Liveness alive = table_.liveness(client_);
   const uint32_t count = table_.objectsUsed();
   for (uint32_t index = 0; index < count; index++) {

@@ -185,4 +185,64 @@ TEST(Store, TakesASlotAgainWithoutWhatItsDeadOwnerHeld) {
   EXPECT_EQ(store->stats().live_bytes, uint64_t{0});
 }
 
+TEST(Store, EvictsTheOldestWhenItHasNoSlot) {
+  auto store = Store::create({freshName(), uint64_t{kMaxObjects} * kPageBytes + (1 << 20),
+                              Placement::kLowest, false, WhenFull::kEvict},
+                             {});
+  uint64_t oldest = 0;
+  {
+    auto segment = Segment::open(store->segment().name(), SegmentKind::kStore);
+    StoreTable table(*segment, false);
+    const StoreTable::Lock lock(table, kTimeoutUs);
+    const TableScan nothing_free;
+    for (uint64_t i = 0; i < kMaxObjects; i++) {
+      const ObjectCopy made =
+          table.claim(lock, nothing_free,
+                      {ObjectState::kSealed, 1, {i * kPageBytes, kPageBytes}, kNoClient, "", {}});
+      if (i == 0) oldest = made.id();
+    }
+  }
+  const View held = store->get(oldest);
+  EXPECT_EQ(held.size_bytes, uint64_t{1});
+  make(*store, 100, 1);
+  EXPECT_EQ(store->stats().evictions, uint64_t{1});
+  EXPECT_EQ(store->stats().objects, kMaxObjects);
+  EXPECT_EQ(codeOf([&] { store->get(oldest + 1); }), ErrorCode::ERR_GONE);
+  store->release(oldest);
+}
+
+TEST(Store, SaysThatSlotsAreShortWhereItDoesNotEvict) {
+  auto store = makeStore(uint64_t{kMaxObjects} * kPageBytes + (1 << 20));
+  {
+    auto segment = Segment::open(store->segment().name(), SegmentKind::kStore);
+    StoreTable table(*segment, false);
+    const StoreTable::Lock lock(table, kTimeoutUs);
+    const TableScan nothing_free;
+    for (uint64_t i = 0; i < kMaxObjects; i++)
+      table.claim(lock, nothing_free,
+                  {ObjectState::kSealed, 1, {i * kPageBytes, kPageBytes}, kNoClient, "", {}});
+  }
+  EXPECT_EQ(codeOf([&] { make(*store, 100, 1); }), ErrorCode::ERR_FULL);
+  EXPECT_EQ(store->stats().evictions, uint64_t{0});
+}
+
+TEST(Store, RefusesAShapeThatIsNotOfItsSize) {
+  auto store = makeStore(1 << 20);
+  const Room room = store->create({24, "", kTimeoutUs, false, {7, 4, 2, {2, 3}}});
+  store->seal(room.id);
+  const View view = store->get(room.id);
+  EXPECT_EQ(view.elements.type, uint32_t{7});
+  EXPECT_EQ(view.elements.shape[1], uint64_t{3});
+  store->release(room.id);
+  for (const Elements& wrong :
+       {Elements{7, 4, 2, {2, 4}}, Elements{7, 0, 0, {}}, Elements{7, 5, 0, {}},
+        Elements{7, 4, 9, {}}, Elements{7, 4, 3, {1ULL << 62, 1ULL << 62, 1ULL << 62}}})
+    EXPECT_EQ(codeOf([&] { store->create({24, "", kTimeoutUs, false, wrong}); }),
+              ErrorCode::ERR_INVALID);
+  const Mapping table({store->segment().fd(), 0, kArenaOffset, PROT_READ | PROT_WRITE, MAP_SHARED});
+  auto* slots = reinterpret_cast<ObjectSlot*>(table.data() + kObjectsOffset);
+  slots[room.id % kMaxObjects].shape[0].store(3);
+  EXPECT_EQ(codeOf([&] { store->get(room.id); }), ErrorCode::ERR_CORRUPT);
+}
+
 }  // namespace memdrift

@@ -15,7 +15,7 @@ export interface StoreView {
   readonly objects: readonly StoreObjectInfo[];
 }
 
-const columns = ['id', 'bytes', 'state', 'made by', 'at', 'held by', 'age'] as const;
+const columns = ['id', 'bytes', 'elements', 'state', 'made by', 'at', 'held by', 'age'] as const;
 const rightAligned = new Set<string>(['id', 'bytes', 'age']);
 /** Beyond these, holders are counted only. */
 const maxHolders = 4;
@@ -52,15 +52,25 @@ export function storeStatsText({ name, path, stats }: StoreView, options: TextOp
     line('live objects', liveBytes, `${counted(objects, 'object')}`),
     line('arena in use', arenaBytes, `${times(arenaBytes, liveBytes)} x live`),
     line('resident pages', residentBytes, `${times(residentBytes, liveBytes)} x live`),
-    line('capacity', capacityBytes, `placement ${stats.placement}`),
+    line(
+      'capacity',
+      capacityBytes,
+      `placement ${stats.placement}${stats.evict ? ', evicts the oldest' : ''}`,
+    ),
     `    ${counted(clients, 'client')} attached, ${counted(stats.puts, 'put')}, ` +
-      `${counted(stats.gets, 'get')} so far`,
+      `${counted(stats.gets, 'get')}` +
+      `${stats.evict ? `, ${counted(stats.evictions, 'eviction')}` : ''} so far`,
   ].join('\n')}\n`;
 }
 
 /** `Client 3 (pid 4711)`; a label comes from shared memory and is not trusted with a terminal. */
 function personText({ label, pid }: StoreHolder): string {
   return label === '' ? `pid ${pid}` : `${printable(label)} (pid ${pid})`;
+}
+
+/** `480x640` */
+function shapeText(shape: readonly number[]): string {
+  return shape.join('x');
 }
 
 function objectRow(info: StoreObjectInfo): string[] {
@@ -70,6 +80,7 @@ function objectRow(info: StoreObjectInfo): string[] {
   return [
     String(info.id),
     String(info.sizeBytes),
+    info.shape.length === 0 ? info.elementType : `${info.elementType} ${shapeText(info.shape)}`,
     info.state,
     personText(info.creator),
     info.site === '' ? '-' : printable(info.site),

@@ -40,3 +40,13 @@ export function checkBufferSize(what: string, bytes: number): void {
     { bytes, maxBufferBytes },
   );
 }
+
+/** @throws MemdriftError ERR_INVALID unless `id` can be an object's. */
+export function checkId(id: unknown): asserts id is number {
+  if (Number.isSafeInteger(id) && (id as number) >= 0) return;
+  throw new MemdriftError(
+    'ERR_INVALID',
+    `${String(id)} is no object id: ids are whole numbers that create(), put() or list() gave`,
+    { id },
+  );
+}

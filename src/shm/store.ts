@@ -1,11 +1,31 @@
 // For consumers whose own `lib` does not have Symbol.dispose yet.
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Arrays in shared memory: made in place by one process, read by others without a copy. */
+import { inspect } from 'node:util';
 import { binding } from '../binding.ts';
-import type { NativeHolder, NativeObjectInfo, NativeStoreStats, StoreHandle } from '../door.ts';
+import type {
+  NativeCreateRequest,
+  NativeElements,
+  NativeHolder,
+  NativeObjectInfo,
+  NativeStoreStats,
+  StoreHandle,
+} from '../door.ts';
 import { MemdriftError } from '../errors.ts';
-import { checkBufferSize, checkName, checkSize } from './arguments.ts';
+import { checkBufferSize, checkId, checkName, checkSize } from './arguments.ts';
 import { callSite } from './call_site.ts';
+import {
+  type ArraySpec,
+  type ElementType,
+  elementsFrom,
+  elementsOf,
+  elementsOfSpec,
+  plainBytes,
+} from './elements.ts';
+import { FreeRoomWatch } from './free_room.ts';
+import { checkRoomOptions, type RoomOptions, whenRoom } from './room_wait.ts';
+import { sizeText } from './size_text.ts';
+import { StoreObject, StoreProducer } from './store_object.ts';
 
 export interface AttachOptions {
   /**
@@ -41,13 +61,26 @@ export interface StoreOptions extends AttachOptions {
   readonly placement?: 'lowest' | 'rotate';
   /** Keep the source line that made each object. */
   readonly sites?: boolean;
+  /**
+   * Where a new object has no room, delete the oldest sealed objects that nobody holds, as few as
+   * make room: a cache. Who gets one afterwards is told ERR_GONE. Default false: nothing is ever
+   * deleted but by delete().
+   */
+  readonly evict?: boolean;
+}
+
+export interface PutOptions extends RoomOptions {
+  /** Elements along each axis, row-major; default all along one. Kept with the object. */
+  readonly shape?: number | readonly number[];
 }
 
 export type StoreHolder = NativeHolder;
 
 /** One object as `memdrift store ls` shows it. */
-export interface StoreObjectInfo extends NativeObjectInfo {
+export interface StoreObjectInfo extends Omit<NativeObjectInfo, 'elements'> {
   readonly ageMs: number;
+  readonly elementType: ElementType;
+  readonly shape: readonly number[];
 }
 
 export type StoreStats = NativeStoreStats & {
@@ -56,9 +89,6 @@ export type StoreStats = NativeStoreStats & {
 };
 
 const defaultKeepBytes = 64 * 2 ** 20;
-/** The limit must be passed at so many looks in a row, which is a second. */
-const giveBackLooks = 4;
-const giveBackLookMs = 250;
 
 /**
  * An attachment to a store. A store lives as long as somebody is attached to it.
@@ -76,10 +106,7 @@ export class Store {
   #handle: StoreHandle | null;
   readonly #withSites: boolean;
   readonly #consumerViews: 'mapped' | 'mapped-each';
-  readonly #keepBytes: number | null;
-  #giveBackTimer: NodeJS.Timeout | null = null;
-  #freedSinceLook = false;
-  #looksOverLimit = 0;
+  readonly #freeRoom: FreeRoomWatch | null;
 
   private constructor(handle: StoreHandle, options: AttachOptions) {
     this.#handle = handle;
@@ -90,7 +117,7 @@ export class Store {
     this.#withSites = info.sites;
     this.#consumerViews = info.consumerViews;
     const givesBack = !options.readOnly && binding().storeStats(handle).placement === 'lowest';
-    this.#keepBytes = givesBack ? (options.keepBytes ?? defaultKeepBytes) : null;
+    this.#freeRoom = givesBack ? this.#freeRoomWatch(options.keepBytes) : null;
   }
 
   /**
@@ -113,6 +140,7 @@ export class Store {
       capacityBytes: options.capacityBytes,
       placement,
       sites: options.sites ?? false,
+      evict: options.evict ?? false,
     });
     return new Store(handle, options);
   }
@@ -129,32 +157,36 @@ export class Store {
   }
 
   /**
-   * Room for an object of `sizeBytes`, to be filled in place and sealed. Synchronous: where the
-   * place has no pages yet they are allocated now, 0.3 ms per MB; createAsync does it elsewhere.
-   * @throws MemdriftError ERR_FULL, ERR_TOO_LARGE, ERR_BUSY, ERR_CLOSED.
+   * Room for an object of so many bytes, or for an array such as `{ type: 'float32', shape: [480,
+   * 640] }`, to be filled in place and sealed. Synchronous: where the place has no pages yet they
+   * are allocated now, 0.3 ms per MB, and it never waits; createAsync does both elsewhere.
+   * @throws MemdriftError ERR_INVALID, ERR_FULL, ERR_TOO_LARGE, ERR_BUSY, ERR_CLOSED.
    */
-  create(sizeBytes: number): StoreProducer {
-    this.#checkObjectSize(sizeBytes);
-    const made = binding().storeReserve(this.#open(), sizeBytes, this.#site());
-    return new StoreProducer(this.#open(), made);
+  create(what: number | ArraySpec): StoreProducer {
+    const request = this.#request(what);
+    const made = binding().storeReserve(this.#open(), request);
+    return new StoreProducer(this.#open(), { ...made, elements: request });
   }
 
   /** As create(), with pages allocated and mapped by the pool, so that filling takes no faults. */
-  async createAsync(sizeBytes: number): Promise<StoreProducer> {
-    this.#checkObjectSize(sizeBytes);
+  async createAsync(what: number | ArraySpec, options: RoomOptions = {}): Promise<StoreProducer> {
+    const request = this.#request(what);
+    checkRoomOptions(options);
     const handle = this.#open();
-    const made = await binding().storeReserveAsync(handle, sizeBytes, this.#site());
-    return new StoreProducer(handle, made);
+    const made = await whenRoom(() => binding().storeReserveAsync(this.#open(), request), options);
+    return new StoreProducer(handle, { ...made, elements: request });
   }
 
   /**
    * Copies `view` into a new sealed object, on the pool at the speed of memcpy; resolves with its
-   * id. `view` must not change until then. @throws as create().
+   * id. `view` must not change until then. Its element type is kept, and its shape.
+   * @throws MemdriftError as create(), and what `signal` says.
    */
-  async put(view: ArrayBufferView): Promise<number> {
-    this.#checkObjectSize(view.byteLength);
+  async put(view: ArrayBufferView, options: PutOptions = {}): Promise<number> {
+    const request = this.#requestOf(view.byteLength, elementsOf(view, options.shape));
+    checkRoomOptions(options);
     const bytes = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
-    return binding().storePut(this.#open(), bytes, this.#site());
+    return whenRoom(() => binding().storePut(this.#open(), bytes, request), options);
   }
 
   /**
@@ -169,7 +201,7 @@ export class Store {
     return new StoreObject(handle, {
       id,
       buffer: binding().storeGet(handle, id),
-      onRelease: () => this.#watchFreeRoom(),
+      onRelease: () => this.#onFreed(),
     });
   }
 
@@ -180,7 +212,7 @@ export class Store {
   delete(id: number): void {
     checkId(id);
     binding().storeDelete(this.#open(), id);
-    this.#watchFreeRoom();
+    this.#onFreed();
   }
 
   /** The objects that take room, by slot. One system call per client that is asked after. */
@@ -188,7 +220,10 @@ export class Store {
     const now = Date.now();
     return binding()
       .storeList(this.#open())
-      .map((info) => ({ ...info, ageMs: Math.max(0, now - info.createdAtMs) }));
+      .map(({ elements, ...info }) => {
+        const { type, shape } = elementsFrom(elements);
+        return { ...info, elementType: type, shape, ageMs: Math.max(0, now - info.createdAtMs) };
+      });
   }
 
   /** Sums over the objects, and the pages that the segment's file really has. */
@@ -212,13 +247,23 @@ export class Store {
    * fs or crypto say, works on a view.
    */
   close(): void {
-    this.#endGiveBackLooks();
+    this.#freeRoom?.end();
     if (this.#handle !== null) binding().storeClose(this.#handle);
     this.#handle = null;
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  [inspect.custom](): string {
+    const now = this.#statsOrNull();
+    if (now === null) return `Store '${this.name}' { ${this.#handle ? 'damaged' : 'closed'} }`;
+    const sizes =
+      `${sizeText(now.liveBytes)} live of ${sizeText(now.capacityBytes)}, ` +
+      `${sizeText(now.residentBytes)} resident`;
+    const { objects, clients } = now;
+    return `Store '${this.name}' { ${objects} objects, ${sizes}, ${clients} clients }`;
   }
 
   #open(): StoreHandle {
@@ -230,41 +275,34 @@ export class Store {
     );
   }
 
-  #site(): string {
-    return this.#withSites ? callSite(import.meta.url) : '';
+  #request(what: number | ArraySpec): NativeCreateRequest {
+    if (typeof what !== 'object' || what === null) return this.#requestOf(what, plainBytes);
+    const { sizeBytes, ...elements } = elementsOfSpec(what);
+    return this.#requestOf(sizeBytes, elements);
   }
 
-  #checkObjectSize(sizeBytes: number): void {
+  #requestOf(sizeBytes: number, elements: NativeElements): NativeCreateRequest {
     checkSize('sizeBytes', sizeBytes, 0);
     checkBufferSize('the object', sizeBytes);
+    const site = this.#withSites ? callSite(import.meta.url) : '';
+    return { ...elements, sizeBytes, site };
   }
 
-  /** Room became free: looks at the limit from now on, until nothing happens any more. */
-  #watchFreeRoom(): void {
-    this.#freedSinceLook = true;
-    if (this.#keepBytes === null || this.#handle === null || this.#giveBackTimer !== null) return;
-    this.#giveBackTimer = setInterval(() => this.#lookAtFreeRoom(), giveBackLookMs).unref();
+  #onFreed(): void {
+    if (this.#handle !== null) this.#freeRoom?.onFreed();
   }
 
-  #lookAtFreeRoom(): void {
-    const now = this.#statsOrNull();
-    if (now === null) {
-      this.#endGiveBackLooks();
-      return;
-    }
-    const { residentBytes, arenaBytes } = now;
-    const keepBytes = Math.max(this.#keepBytes ?? 0, arenaBytes);
-    const isOver = residentBytes - arenaBytes > keepBytes;
-    this.#looksOverLimit = isOver ? this.#looksOverLimit + 1 : 0;
-    if (!isOver && !this.#freedSinceLook) this.#endGiveBackLooks();
-    this.#freedSinceLook = false;
-    if (this.#looksOverLimit < giveBackLooks) return;
-    this.#endGiveBackLooks();
-    // Somebody else may be at it, or the store was closed: the pages are then not ours to give.
-    this.giveBack(keepBytes).catch(() => {});
+  #freeRoomWatch(keepBytes = defaultKeepBytes): FreeRoomWatch {
+    return new FreeRoomWatch(keepBytes, {
+      look: () => this.#statsOrNull(),
+      // Somebody else may be at it, or the store was closed: the pages are then not ours to give.
+      giveBack: (bytes) => {
+        this.giveBack(bytes).catch(() => {});
+      },
+    });
   }
 
-  /** A table that something damaged must not end the program from within a timer. */
+  /** A table that something damaged must not end the program from a timer or a log. */
   #statsOrNull(): StoreStats | null {
     try {
       return this.stats();
@@ -272,116 +310,9 @@ export class Store {
       return null;
     }
   }
-
-  #endGiveBackLooks(): void {
-    if (this.#giveBackTimer !== null) clearInterval(this.#giveBackTimer);
-    this.#giveBackTimer = null;
-    this.#looksOverLimit = 0;
-  }
-}
-
-/** An object that this process fills. Seal it, or abort it; dropped, it is aborted some time. */
-export class StoreProducer {
-  readonly id: number;
-  readonly #handle: StoreHandle;
-  readonly #sizeBytes: number;
-  #bytes: Uint8Array | null;
-
-  constructor(handle: StoreHandle, made: { id: number; buffer: ArrayBuffer }) {
-    this.#handle = handle;
-    this.id = made.id;
-    this.#bytes = new Uint8Array(made.buffer);
-    this.#sizeBytes = this.#bytes.length;
-  }
-
-  /**
-   * The arena's own memory, with what was there before in it. A view that was taken out has length
-   * 0 after seal(), abort() and the store's close().
-   * @throws MemdriftError ERR_STATE after seal() and abort(), ERR_CLOSED after the store's close().
-   */
-  get bytes(): Uint8Array {
-    if (this.#bytes === null) return ended(this.id, 'sealed or aborted already', 'ERR_STATE');
-    return attached(this.#bytes, this.#sizeBytes, this.id);
-  }
-
-  /**
-   * From now on anybody can get it and nobody can change it.
-   * @throws MemdriftError ERR_STATE when it was sealed or aborted, ERR_CLOSED.
-   */
-  seal(): void {
-    binding().storeSeal(this.#handle, this.id);
-    this.#bytes = null;
-  }
-
-  /** Gives the room back. @throws MemdriftError ERR_STATE when it was sealed, ERR_CLOSED. */
-  abort(): void {
-    binding().storeAbort(this.#handle, this.id);
-    this.#bytes = null;
-  }
-}
-
-/** A reference to a sealed object. Release it: the garbage collector is only the backstop. */
-export class StoreObject {
-  readonly id: number;
-  readonly #handle: StoreHandle;
-  readonly #onRelease: () => void;
-  readonly #sizeBytes: number;
-  #bytes: Uint8Array | null;
-
-  constructor(
-    handle: StoreHandle,
-    got: { id: number; buffer: ArrayBuffer; onRelease: () => void },
-  ) {
-    this.#handle = handle;
-    this.id = got.id;
-    this.#bytes = new Uint8Array(got.buffer);
-    this.#sizeBytes = this.#bytes.length;
-    this.#onRelease = got.onRelease;
-  }
-
-  /**
-   * Its bytes. Two references to one object in this environment share their memory; a view that was
-   * taken out has length 0 after the last of them is released, and after the store's close().
-   * @throws MemdriftError ERR_CLOSED after release(), and after the store's close().
-   */
-  get bytes(): Uint8Array {
-    if (this.#bytes === null) return ended(this.id, 'released already: get it again', 'ERR_CLOSED');
-    return attached(this.#bytes, this.#sizeBytes, this.id);
-  }
-
-  /** Gives the reference up; may be called again. */
-  release(): void {
-    if (this.#bytes === null) return;
-    this.#bytes = null;
-    binding().storeRelease(this.#handle, this.id);
-    this.#onRelease();
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
-  }
-}
-
-/** The view, unless close() has detached it. */
-function attached(bytes: Uint8Array, sizeBytes: number, id: number): Uint8Array {
-  if (bytes.length === sizeBytes) return bytes;
-  return ended(id, "detached by its store's close()", 'ERR_CLOSED');
-}
-
-function ended(id: number, how: string, code: 'ERR_STATE' | 'ERR_CLOSED'): never {
-  throw new MemdriftError(code, `object ${id} was ${how}`, { id });
 }
 
 function attachOptions(name: string, options: AttachOptions) {
   const { trim = false, readOnly = false, label = '', mapEach = false } = options;
   return { name, trim, readOnly, label, mapEach };
-}
-
-function checkId(id: unknown): void {
-  if (Number.isSafeInteger(id) && (id as number) >= 0) return;
-  throw new MemdriftError(
-    'ERR_INVALID',
-    `${String(id)} is no object id: ids are whole numbers that create(), put() or list() gave`,
-    { id },
-  );
 }

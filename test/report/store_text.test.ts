@@ -17,6 +17,8 @@ const view: StoreView = {
     clients: 3,
     puts: 17,
     gets: 1,
+    evictions: 0,
+    evict: false,
     placement: 'lowest',
     consumerViews: 'mapped',
   },
@@ -30,6 +32,8 @@ const view: StoreView = {
       createdAtMs: 0,
       creator: { ...server, label: '' },
       site: '',
+      elementType: 'bytes',
+      shape: [],
       holders: [],
       ageMs: 400,
     },
@@ -42,6 +46,8 @@ const view: StoreView = {
       createdAtMs: 0,
       creator: server,
       site: 'transfer.js:9',
+      elementType: 'float32',
+      shape: [5000, 5000],
       holders: [client, server],
       ageMs: 61_000,
     },
@@ -58,17 +64,18 @@ describe('the list of a store', () => {
     const lines = storeListText(view, plain).trimEnd().split('\n');
     expect(lines[0]).toBe('store run-7: 2 objects, 1 held, 300.00 MB live, 360.00 MB resident');
     expect(lines.slice(1).map(cells)).toEqual([
-      ['id', 'bytes', 'state', 'made by', 'at', 'held by', 'age'],
+      ['id', 'bytes', 'elements', 'state', 'made by', 'at', 'held by', 'age'],
       [
         '12',
         '100000000',
+        'float32 5000x5000',
         'sealed',
         'Server (pid 41)',
         'transfer.js:9',
         'Client 0 (pid 42), Server (pid 41)',
         '61 s',
       ],
-      ['4503599627370497', '200000000', 'created', 'pid 41', '-', 'nobody', '0.4 s'],
+      ['4503599627370497', '200000000', 'bytes', 'created', 'pid 41', '-', 'nobody', '0.4 s'],
     ]);
   });
 
@@ -81,6 +88,14 @@ describe('the list of a store', () => {
     const holders = Array.from({ length: 9 }, (_, i) => ({ ...client, client: i, pid: 100 + i }));
     const objects = view.objects.slice(1).map((info) => ({ ...info, holders }));
     expect(storeListText({ ...view, objects }, plain)).toMatch(/\(pid 103\), 5 more /);
+  });
+
+  it('says of a store that evicts how often it did', () => {
+    const stats = { ...view.stats, evict: true, evictions: 12 };
+    const text = storeStatsText({ ...view, stats }, plain);
+    expect(text).toContain('placement lowest, evicts the oldest');
+    expect(text).toContain('1 get, 12 evictions so far');
+    expect(storeStatsText(view, plain)).not.toContain('evict');
   });
 
   it('never lets what others wrote into shared memory reach the terminal as a command', () => {
