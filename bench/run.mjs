@@ -10,6 +10,9 @@ const notBenches = [
   'context.mjs',
   'http_load.mjs',
   'sampling_load.mjs',
+  'soak_bytes.mjs',
+  'soak_client.mjs',
+  'soak_store.mjs',
   'store_echo.mjs',
   'tracker_load.mjs',
 ];
