@@ -128,6 +128,7 @@
       "native/test/segment_test.cc",
       "native/test/smaps_test.cc",
       "native/test/stack_walk_test.cc",
+      "native/test/store_crash_test.cc",
       "native/test/store_test.cc",
       "native/test/tree_scan_test.cc"
     ]

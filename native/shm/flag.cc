@@ -9,6 +9,7 @@
 #include <climits>
 
 #include "errors.h"
+#include "shm/crash_point.h"
 
 namespace memdrift {
 
@@ -38,15 +39,18 @@ std::atomic<uint32_t>* Flag::word() const noexcept {
 }
 
 void Flag::post() noexcept {
+  crashPoint();
   word()->store(1, std::memory_order_release);
+  crashPoint();
   // All of them, and they race for it: one that was woken alone might just be giving up.
   syscall(SYS_futex, word(), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
 bool Flag::tryWait() noexcept {
   // Any value but 0, though post writes only 1: a waiter would spin on one that it cannot take.
-  return word()->load(std::memory_order_relaxed) != 0 &&
-         word()->exchange(0, std::memory_order_acquire) != 0;
+  if (word()->load(std::memory_order_relaxed) == 0) return false;
+  crashPoint();
+  return word()->exchange(0, std::memory_order_acquire) != 0;
 }
 
 }  // namespace memdrift

@@ -145,9 +145,11 @@ Descriptor openOwn(const std::string& path, int flags, SegmentHeader& header) {
 Descriptor newFile(uint64_t data_bytes, SegmentKind kind) {
   Descriptor file(::open(kShmFolder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.get() < 0) throw Error::fromErrno("open(O_TMPFILE)", kShmFolder);
+  crashPoint();
   // The umask may have taken rights away from the owner.
   if (flock(file.get(), LOCK_SH | LOCK_NB) != 0 || fchmod(file.get(), 0600) != 0)
     throw Error::fromErrno("lock or chmod of a new file in", kShmFolder);
+  crashPoint();
   if (ftruncate(file.get(), static_cast<off_t>(kSegmentHeaderBytes + data_bytes)) != 0)
     throw Error::fromErrno("ftruncate of a new file in", kShmFolder);
   const SegmentHeader header{kSegmentMagic, kSegmentLayoutVersion, static_cast<uint32_t>(kind),
@@ -167,6 +169,7 @@ void requireFreeName(const std::string& path) {
     const Descriptor file = openOwn(path, O_RDONLY, header);
     if (file.get() < 0 && errno == ENOENT) continue;
     if (file.get() < 0) break;
+    crashPoint();
     if (flock(file.get(), LOCK_SH | LOCK_NB) != 0)
       usleep(kRemovalPauseUs);
     else if (!unlinkIfAlone(path, file.get()) && nameLeadsTo(path, file.get()))
@@ -185,6 +188,7 @@ void publish(int fd, const std::string& path) {
   while (linkat(AT_FDCWD, link.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
     if (errno != EEXIST) throw Error::fromErrno("link", path);
     requireFreeName(path);
+    crashPoint();
   }
 }
 
@@ -194,6 +198,7 @@ Descriptor openByName(const std::string& path, int fd) {
   Descriptor file = openAt(path, O_RDWR);
   struct stat status{};
   struct stat nameless{};
+  crashPoint();
   const bool same = file.get() >= 0 && fstat(file.get(), &status) == 0 &&
                     fstat(fd, &nameless) == 0 && status.st_ino == nameless.st_ino &&
                     flock(file.get(), LOCK_SH | LOCK_NB) == 0;
@@ -279,8 +284,8 @@ std::unique_ptr<Segment> Segment::create(const SegmentRequest& request) {
   file.release();
   if (request.prepare) request.prepare(*segment);
   publish(segment->fd(), path);
-  crashPoint();
   Descriptor named = openByName(path, segment->fd());
+  crashPoint();
   if (named.get() >= 0) close(std::exchange(segment->fd_, named.release()));
   return segment;
 }
@@ -310,6 +315,7 @@ std::unique_ptr<Segment> Segment::open(const std::string& name, SegmentKind kind
 Segment::~Segment() {
   OpenSegments::instance().remove(this);
   leave();
+  crashPoint();
   close(fd_);
 }
 
@@ -323,16 +329,19 @@ void Segment::unlink(const std::string& name) {
   for (int attempt = 0; attempt < kRemovalAttempts; attempt++) {
     const Descriptor file = openAt(path, O_RDONLY);
     if (file.get() < 0) break;
+    crashPoint();
     // Our LOCK_SH keeps who is leaving from unlinking by name what somebody makes after us.
     if (flock(file.get(), LOCK_SH | LOCK_NB) != 0) {
       usleep(kRemovalPauseUs);
       continue;
     }
     if (!nameLeadsTo(path, file.get())) continue;
+    crashPoint();
     if (::unlink(path.c_str()) != 0) throw Error::fromErrno("unlink", path);
     return;
   }
   // A link, or a file that we may not read: the folder's rights decide.
+  crashPoint();
   if (::unlink(path.c_str()) != 0) throw Error::fromErrno("unlink", path);
 }
 

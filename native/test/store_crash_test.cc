@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// A store survives the death of a process before each of its changes: for every operation, one
+// process after another dies one step later than the one before, until one comes to the end.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "test/crash_child.h"
+#include "test/crash_scene.h"
+
+namespace memdrift {
+
+namespace {
+
+// The process that dies, in its own memory.
+struct Actor {
+  const Scene& scene;
+  std::shared_ptr<Store> store;
+  Room made;
+};
+
+constexpr uint64_t kMadeBytes = 30'000;
+
+// What a process does until it dies. `at` is what it dies in; `before` gets it there.
+struct Operation {
+  const char* name;
+  void (*before)(Actor&);
+  void (*at)(Actor&);
+  bool removes_victim = false;
+};
+
+void attach(Actor& actor) { actor.store = Store::open(actor.scene.name, {}); }
+
+void attachAndMake(Actor& actor) {
+  attach(actor);
+  actor.made = actor.store->create({kMadeBytes, "here", kTimeoutUs, false});
+}
+
+void attachAndFill(Actor& actor) {
+  attachAndMake(actor);
+  fill(actor.made);
+}
+
+void attachAndGet(Actor& actor) {
+  attach(actor);
+  actor.store->get(actor.scene.victim);
+}
+
+void attachAndDoAll(Actor& actor) {
+  attachAndMake(actor);
+  actor.store->get(actor.scene.victim);
+}
+
+// Leaves a client number with a reference and an unsealed object to whoever attaches next.
+void leaveRemains(Actor& actor) {
+  runUntilPoint(1, {[&] { attachAndDoAll(actor); }, crashPoint});
+}
+
+void fillInSteps(Actor& actor) {
+  crashPoint();
+  fillHalf(actor.made, 0);
+  crashPoint();
+  fillHalf(actor.made, 1);
+  crashPoint();
+}
+
+void put(Actor& actor) {
+  actor.made = actor.store->create({kMadeBytes, "here", kTimeoutUs, true});
+  fillInSteps(actor);
+  actor.store->seal(actor.made.id).giveUp();
+}
+
+void doAll(Actor& actor) {
+  attach(actor);
+  put(actor);
+  actor.store->get(actor.made.id);
+  actor.store->remove(actor.made.id);
+  actor.store->giveBack(0, kTimeoutUs);
+  actor.store->release(actor.made.id);
+  actor.store->abort(actor.store->create({kMadeBytes, "", kTimeoutUs, false}).id);
+  actor.store->get(actor.scene.victim);
+  actor.store.reset();
+}
+
+const Operation kOperations[] = {
+    {"create", attach,
+     [](Actor& actor) {
+       actor.made = actor.store->create({kMadeBytes, "here", kTimeoutUs, false});
+     }},
+    {"fill", attachAndMake, fillInSteps},
+    {"seal", attachAndFill, [](Actor& actor) { actor.store->seal(actor.made.id); }},
+    {"put", attach, put},
+    {"abort", attachAndMake, [](Actor& actor) { actor.store->abort(actor.made.id); }},
+    {"get", attach, [](Actor& actor) { actor.store->get(actor.scene.victim); }},
+    {"release", attachAndGet, [](Actor& actor) { actor.store->release(actor.scene.victim); }},
+    {"remove", attach, [](Actor& actor) { actor.store->remove(actor.scene.victim); }, true},
+    {"remove what it holds", attachAndGet,
+     [](Actor& actor) {
+       actor.store->remove(actor.scene.victim);
+       actor.store->release(actor.scene.victim);
+     },
+     true},
+    {"giveBack", attach, [](Actor& actor) { actor.store->giveBack(0, kTimeoutUs); }},
+    {"grow the table", attach,
+     [](Actor& actor) {
+       // More than a page has slots.
+       for (size_t i = 0; i <= kPageBytes / sizeof(ObjectSlot); i++)
+         actor.store->create({100 + i, "", kTimeoutUs, false});
+     }},
+    {"attach", [](Actor&) {}, attach},
+    {"attach after a dead one", leaveRemains, attach},
+    {"close", attachAndDoAll, [](Actor& actor) { actor.store.reset(); }},
+    {"unlink", attach, [](Actor& actor) { Segment::unlink(actor.scene.name); }},
+    {"sweep", attach, [](Actor&) { Segment::sweep(); }},
+    {"all", [](Actor&) {}, doAll},
+};
+
+CrashChild actUntil(uint64_t point, const Operation& operation, const Scene& scene) {
+  Actor actor{scene, nullptr, {}};
+  return runUntilPoint(point, {[&] { operation.before(actor); }, [&] { operation.at(actor); }});
+}
+
+void report(const char* what, uint64_t points) {
+  testing::Test::RecordProperty("crash_points", std::to_string(points));
+  printf("%s: survived %lu points of death\n", what, static_cast<unsigned long>(points));
+}
+
+// Each of the first points, where most operations end, and then other ones from run to run.
+uint64_t stride(uint64_t point) { return point < 20 ? 1 : 3 + static_cast<uint64_t>(getpid()) % 5; }
+
+class StoreCrash : public testing::TestWithParam<Operation> {};
+
+// A create of the same name after a death at any point of `body`, which is told the name.
+uint64_t deathsBeforeANewOne(const std::function<void(const std::string&)>& body) {
+  for (uint64_t point = 1;; point++) {
+    const std::string name = freshStoreName();
+    const CrashChild child = runUntilPoint(point, {nullptr, [&] { body(name); }});
+    if (child.ending == Ending::kFailed) ADD_FAILURE() << "failed before point " << point;
+    auto store = Store::create({name, kSceneBytes}, {});
+    const Room room = store->create({kSceneBytes, "", kTimeoutUs, false});
+    fill(room);
+    store->seal(room.id);
+    EXPECT_EQ(store->stats().objects, uint32_t{1});
+    EXPECT_EQ(store->stats().clients, uint32_t{1});
+    store.reset();
+    EXPECT_FALSE(fileExists(name)) << "after point " << point;
+    if (child.ending != Ending::kKilled || testing::Test::HasFailure()) return point - 1;
+  }
+}
+
+}  // namespace
+
+TEST_P(StoreCrash, IsSurvivedAtEveryStep) {
+  const Operation& operation = GetParam();
+  uint64_t point = 1;
+  for (;; point++) {
+    auto scene = makeScene();
+    const CrashChild child = actUntil(point, operation, *scene);
+    EXPECT_NE(child.ending, Ending::kFailed);
+    expectWhole(*scene, operation.removes_victim);
+    expectAllRoomUsable(*scene);
+    endScene(std::move(scene));
+    if (child.ending != Ending::kKilled) break;
+    if (HasFailure()) FAIL() << operation.name << " died at point " << point;
+  }
+  EXPECT_GT(point, uint64_t{1}) << "there is no point in " << operation.name;
+  report(operation.name, point - 1);
+}
+
+TEST_P(StoreCrash, IsSurvivedBesideABusyProcess) {
+  const Operation& operation = GetParam();
+  auto scene = makeScene(16 * kSceneBytes);
+  BusyProcess busy(*scene);
+  // What waits for the lock passes points as long as it waits: there may be no last one.
+  constexpr uint64_t kMost = 600;
+  uint64_t deaths = 0;
+  for (uint64_t point = 1; point < kMost; point += stride(point)) {
+    const CrashChild child = actUntil(point, operation, *scene);
+    EXPECT_NE(child.ending, Ending::kFailed);
+    expectWhole(*scene, operation.removes_victim);
+    EXPECT_TRUE(busy.isWell());
+    if (HasFailure()) FAIL() << operation.name << " died at point " << point;
+    if (child.ending != Ending::kKilled) break;
+    deaths++;
+    renewVictim(*scene);
+  }
+  EXPECT_TRUE(busy.end());
+  scene->living = {getpid()};
+  expectAllRoomUsable(*scene);
+  endScene(std::move(scene));
+  report(operation.name, deaths);
+}
+
+INSTANTIATE_TEST_SUITE_P(Operations, StoreCrash, testing::ValuesIn(kOperations),
+                         [](const testing::TestParamInfo<Operation>& info) {
+                           std::string name = info.param.name;
+                           std::replace(name.begin(), name.end(), ' ', '_');
+                           return name;
+                         });
+
+TEST(StoreCrashOfItsMaker, LeavesTheNameFree) {
+  report("create a store", deathsBeforeANewOne([](const std::string& name) {
+           Store::create({name, kSceneBytes}, {}).reset();
+         }));
+}
+
+TEST(StoreCrashOfItsMaker, LeavesTheNameFreeForWhoMadeItAgain) {
+  report("create a store in place of a dead one", deathsBeforeANewOne([](const std::string& name) {
+           runUntilPoint(1, {[&] { Store::create({name, kSceneBytes}, {}).reset(); }, crashPoint});
+           Store::create({name, kSceneBytes}, {}).reset();
+         }));
+}
+
+TEST(StoreCrashOfAProducer, LeavesAnIdThatIsGoneHoweverOftenItsSlotIsUsed) {
+  auto store = Store::create({freshStoreName(), kSceneBytes}, {});
+  InAllProcesses<std::atomic<uint64_t>> made;
+  const CrashChild child = runUntilPoint(1, {[&] {
+                                               auto dying =
+                                                   Store::open(store->segment().name(), {});
+                                               *made = dying->create({1, "", kTimeoutUs, false}).id;
+                                               crashPoint();
+                                             },
+                                             crashPoint});
+  ASSERT_EQ(child.ending, Ending::kKilled);
+  const uint64_t dead = *made;
+  for (uint32_t i = 0; i < 1 << 16; i++) {
+    const Room room = store->create({1, "", kTimeoutUs, false});
+    ASSERT_EQ(room.id % kMaxObjects, dead % kMaxObjects);
+    ASSERT_TRUE(isGone(*store, dead)) << "after " << i << " uses of its slot";
+    store->abort(room.id);
+  }
+}
+
+}  // namespace memdrift
