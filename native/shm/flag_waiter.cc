@@ -34,6 +34,10 @@ constexpr size_t kMaxWords = 128;
 // a filter of system calls that does not know futex_waitv), or there are more than it takes.
 constexpr auto kSlice = std::chrono::milliseconds(2);
 
+// How often to look although nobody woke us: who posts may be killed after it set the flag and
+// before it woke anybody.
+constexpr auto kUnwokenLook = std::chrono::seconds(1);
+
 timespec toTimespec(FlagWaiter::Clock::time_point time) {
   const auto ns =
       std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
@@ -127,6 +131,7 @@ void FlagWaiter::sleepUntilNews(const std::vector<Pending>& pending, uint32_t se
     until = std::min(until, one.deadline);
     flags.insert(one.flag->word());
   }
+  if (!pending.empty()) until = std::min(until, Clock::now() + kUnwokenLook);
   if (flags.size() < kMaxWords && sleepOnWords(flags, seen, until)) return;
   if (!pending.empty()) until = std::min(until, Clock::now() + kSlice);
   const timespec deadline = toTimespec(until);

@@ -17,6 +17,7 @@
 
 #include "errors.h"
 #include "shm/flag_waiter.h"
+#include "test/crash_child.h"
 
 namespace memdrift {
 
@@ -97,6 +98,31 @@ TEST_F(FlagWaiterTest, TimesOutAndLeavesTheFlagToOthers) {
   EXPECT_EQ(waitFor(waiter, flag_, milliseconds(20)).get(), WaitResult::kTimedOut);
   flag_->post();
   EXPECT_TRUE(flag_->tryWait());
+}
+
+// One of the points is between setting the flag and waking who waits for it.
+TEST_F(FlagWaiterTest, TakesWhatAProcessPostedThatWasKilledInIt) {
+  Ending ending = Ending::kKilled;
+  for (uint64_t point = 1; ending == Ending::kKilled; point++) {
+    int gate[2];
+    ASSERT_EQ(pipe(gate), 0);
+    char byte = 0;
+    // Forked before the waiter has a thread, and let go when that sleeps, most likely.
+    const pid_t child = startUntilPoint(
+        point, {[&] { byte = read(gate[0], &byte, 1) == 1 ? 1 : 0; }, [&] { flag_->post(); }});
+    FlagWaiter waiter;
+    auto taken = waitFor(waiter, flag_, 60 * kLong);
+    usleep(20'000);
+    ASSERT_EQ(write(gate[1], &byte, 1), 1);
+    ending = endOf(child).ending;
+    ASSERT_NE(ending, Ending::kFailed);
+    if (point == 1) flag_->post();  // it was killed before it set the flag
+    EXPECT_EQ(taken.wait_for(kLong), std::future_status::ready) << "killed at point " << point;
+    flag_->post();
+    EXPECT_TRUE(flag_->tryWait());
+    close(gate[0]);
+    close(gate[1]);
+  }
 }
 
 TEST_F(FlagWaiterTest, ALaterWaitMayEndEarlier) {
