@@ -240,8 +240,12 @@ export interface StoreBinding {
     store: StoreHandle,
     request: NativeCreateRequest,
   ): Promise<{ id: number; buffer: ArrayBuffer }>;
-  /** Copies `bytes`, which must stay attached until then. */
-  storePut(store: StoreHandle, bytes: Uint8Array, request: NativeCreateRequest): Promise<number>;
+  /** Copies `bytes`, at once where they are few; otherwise they must stay attached until then. */
+  storePut(
+    store: StoreHandle,
+    bytes: Uint8Array,
+    request: NativeCreateRequest,
+  ): number | Promise<number>;
   storeSeal(store: StoreHandle, id: number): void;
   storeAbort(store: StoreHandle, id: number): void;
   /** Counts: each call needs a storeRelease. */

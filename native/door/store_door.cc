@@ -21,6 +21,8 @@ constexpr uint64_t kLoopTimeoutUs = 1'000;
 constexpr uint64_t kPoolTimeoutUs = 5'000'000;
 // Somebody else will give pages back if we do not.
 constexpr uint64_t kGiveBackTimeoutUs = 200'000;
+// Up to here a put is over before a thread of the pool would have begun with it.
+constexpr uint64_t kPutHereBytes = 64 * 1024;
 
 uint64_t idArgument(const Napi::Value& value) {
   const int64_t id = integerArgument(value, "id");
@@ -157,26 +159,45 @@ std::shared_ptr<HeldReading> holdReadingAt(const StoreHandle& handle, const uint
   return nullptr;
 }
 
+uint64_t putCopy(Store& store, const Store::CreateRequest& request, const uint8_t* from) {
+  const Room room = store.create(request);
+  if (room.size_bytes > 0) memcpy(room.bytes, from, room.size_bytes);
+  store.seal(room.id).giveUp();
+  return room.id;
+}
+
+// A small put, on the event loop. What stands in its way, such as somebody who has the store's
+// lock, is met again on the pool: it may wait there, and who tries until there is room lets others
+// run.
+std::optional<uint64_t> putHere(Store& store, Store::CreateRequest request, const uint8_t* from) {
+  if (request.size_bytes > kPutHereBytes) return std::nullopt;
+  request.lock_timeout_us = 0;
+  try {
+    return putCopy(store, request, from);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 Napi::Value storePut(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
   handle->open();
   auto source = info[1].As<Napi::Uint8Array>();
-  auto kept = std::make_shared<Napi::Reference<Napi::Uint8Array>>(
-      Napi::Reference<Napi::Uint8Array>::New(source, 1));
   Store::CreateRequest request = createRequest(info[2]);
   request.size_bytes = source.ByteLength();
+  if (const auto made = putHere(*handle->store, request, source.Data()))
+    return fromBytes(info.Env(), *made);
   request.lock_timeout_us = kPoolTimeoutUs;
   request.populate = true;
+  auto kept = std::make_shared<Napi::Reference<Napi::Uint8Array>>(
+      Napi::Reference<Napi::Uint8Array>::New(source, 1));
   auto id = std::make_shared<uint64_t>(0);
   return runOffThread(
       info.Env(),
       [store = handle->store, request, id, from = source.Data(),
        held = holdReadingAt(*handle, source.Data())]() mutable {
-        const Room room = store->create(request);
-        if (room.size_bytes > 0) memcpy(room.bytes, from, room.size_bytes);
-        store->seal(room.id).giveUp();
+        *id = putCopy(*store, request, from);
         held.reset();
-        *id = room.id;
       },
       [kept, id](Napi::Env env) { return fromBytes(env, *id); });
 }

@@ -179,14 +179,15 @@ export class Store {
 
   /**
    * Copies `view` into a new sealed object, on the pool at the speed of memcpy; resolves with its
-   * id. `view` must not change until then. Its element type is kept, and its shape.
+   * id. `view` must not change until then. Its element type is kept, and its shape. Up to 64 KiB
+   * are copied at once, unless somebody has the store's lock.
    * @throws MemdriftError as create(), and what `signal` says.
    */
   async put(view: ArrayBufferView, options: PutOptions = {}): Promise<number> {
     const request = this.#requestOf(view.byteLength, elementsOf(view, options.shape));
     checkRoomOptions(options);
     const bytes = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
-    return whenRoom(() => binding().storePut(this.#open(), bytes, request), options);
+    return whenRoom(async () => binding().storePut(this.#open(), bytes, request), options);
   }
 
   /**

@@ -1,11 +1,13 @@
-import { randomBytes } from 'node:crypto';
+import { pbkdf2, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { Store } from '../../src/shm/store.ts';
 import { freshName, leftOf, OtherProcess, waiting } from './processes.ts';
 
 const megabyte = 1_000_000;
+const pbkdf2Async = promisify(pbkdf2);
 
 function makeStore(options: Partial<Parameters<typeof Store.create>[0]> = {}): Promise<Store> {
   return Store.create({ name: freshName('store'), capacityBytes: 100 * megabyte, ...options });
@@ -36,6 +38,30 @@ describe('an object', () => {
       expect(object.bytes.length).toBe(size);
       expect(Buffer.compare(object.bytes, content)).toBe(0);
     }
+  });
+
+  it('of up to 64 KiB needs no thread of the pool, and is a copy when put returns', async () => {
+    using store = await makeStore();
+    const jobs = Array.from({ length: 8 }, () => pbkdf2Async('p', 's', 100_000, 64, 'sha512'));
+    const source = randomBytes(64 * 1024);
+    const wanted = Buffer.from(source);
+    const putting = store.put(source);
+    expect(store.list()).toMatchObject([{ state: 'sealed', sizeBytes: 64 * 1024 }]);
+    source.fill(0);
+    using object = await store.get(await putting);
+    expect(Buffer.compare(object.bytes, wanted)).toBe(0);
+    await Promise.all(jobs);
+  });
+
+  it('finds room by trying again and again, because others run between two tries', async () => {
+    using store = await makeStore({ capacityBytes: 4096 });
+    const first = await store.put(randomBytes(10));
+    setImmediate(() => store.delete(first));
+    let made: number | null = null;
+    for (let attempt = 0; made === null && attempt < 10_000; attempt++) {
+      made = await store.put(randomBytes(10)).catch(() => null);
+    }
+    expect(made).not.toBeNull();
   });
 
   it('cannot be got before it is sealed, nor written after', async () => {
@@ -320,7 +346,7 @@ describe('a store', () => {
     fill(store, 1000, 1);
     const other = new OtherProcess(`
       import { openSync, writeSync } from 'node:fs';
-      import { randomBytes } from 'node:crypto';
+      import { pbkdf2, randomBytes } from 'node:crypto';
       const s = await m.Store.open('${store.name}');
       const f = openSync(s.path, 'r+'); let codes = new Set();
       for (let i = 0; i < 200; i++) {
