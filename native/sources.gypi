@@ -118,6 +118,9 @@
       "native/test/malloc_program.cc",
       "native/test/mapping_log_test.cc",
       "native/test/memory_series_test.cc",
+      "native/test/model_client.cc",
+      "native/test/model_course.cc",
+      "native/test/model_run.cc",
       "native/test/pattern_test.cc",
       "native/test/placement_test.cc",
       "native/test/residency_test.cc",
@@ -129,6 +132,9 @@
       "native/test/smaps_test.cc",
       "native/test/stack_walk_test.cc",
       "native/test/store_crash_test.cc",
+      "native/test/store_model.cc",
+      "native/test/store_model_program.cc",
+      "native/test/store_model_test.cc",
       "native/test/store_test.cc",
       "native/test/tree_scan_test.cc"
     ]

@@ -57,6 +57,14 @@ void attachAndDoAll(Actor& actor) {
   actor.store->get(actor.scene.victim);
 }
 
+// Until the next slot is the first of a page.
+void attachAndTakeSlots(Actor& actor) {
+  attach(actor);
+  uint64_t slot = 0;
+  while ((slot + 1) % (kPageBytes / sizeof(ObjectSlot)) != 0)
+    slot = actor.store->create({100, "", kTimeoutUs, false}).id % kMaxObjects;
+}
+
 // Leaves a client number with a reference and an unsealed object to whoever attaches next.
 void leaveRemains(Actor& actor) {
   runUntilPoint(1, {[&] { attachAndDoAll(actor); }, crashPoint});
@@ -107,11 +115,9 @@ const Operation kOperations[] = {
      },
      true},
     {"giveBack", attach, [](Actor& actor) { actor.store->giveBack(0, kTimeoutUs); }},
-    {"grow the table", attach,
+    {"grow the table", attachAndTakeSlots,
      [](Actor& actor) {
-       // More than a page has slots.
-       for (size_t i = 0; i <= kPageBytes / sizeof(ObjectSlot); i++)
-         actor.store->create({100 + i, "", kTimeoutUs, false});
+       for (int i = 0; i < 2; i++) actor.store->create({100, "", kTimeoutUs, false});
      }},
     {"attach", [](Actor&) {}, attach},
     {"attach after a dead one", leaveRemains, attach},
