@@ -238,8 +238,10 @@ ObjectCopy Store::findSealed(uint64_t id) const {
 
 View Store::get(uint64_t id) {
   requireClient();
-  ObjectCopy object = findSealed(id);
+  // From before the first look: another thread could else get a new object in the slot after it,
+  // and lose its reference to our giving up.
   const std::lock_guard lock(readings_mutex_);
+  ObjectCopy object = findSealed(id);
   const auto held = readings_.find(id);
   if (held != readings_.end()) {
     held->second.count++;
