@@ -24,7 +24,7 @@ constexpr napi_type_tag kFlagTag = {0x6d656d6472696674, 0x666c616730303031};
 // An attachment with at most one ArrayBuffer over its data. Detached before it is unmapped.
 struct SegmentHandle {
   std::unique_ptr<Segment> segment;
-  Mapping mapping;
+  std::shared_ptr<Mapping> mapping;
   std::unique_ptr<SharedView> view;
 
   Segment& open() const {
@@ -33,9 +33,15 @@ struct SegmentHandle {
   }
 
   void close() {
-    view.reset();
-    mapping = Mapping();
+    leaveView();
+    mapping.reset();
     segment.reset();
+  }
+
+  // Who has moved the buffer's memory elsewhere keeps it mapped.
+  void leaveView() {
+    if (view && view->mayOutliveDetach()) view->keep(mapping);
+    view.reset();
   }
 
   ~SegmentHandle() { close(); }
@@ -69,18 +75,20 @@ Napi::Value segmentOpen(const Napi::CallbackInfo& info) {
 Napi::Value segmentBuffer(const Napi::CallbackInfo& info) {
   SegmentHandle& handle = segmentOf(info);
   Segment& segment = handle.open();
-  if (handle.mapping.data() == nullptr) {
+  if (!handle.mapping) {
     // Its maker did; where somebody has punched holes since, a touch could be SIGBUS.
     segment.reserveAll();
-    handle.mapping = Mapping({segment.fd(), kSegmentHeaderBytes, segment.dataBytes(),
-                              PROT_READ | PROT_WRITE, MAP_SHARED});
+    handle.mapping = std::make_shared<Mapping>(MappingRequest{segment.fd(), kSegmentHeaderBytes,
+                                                              segment.dataBytes(),
+                                                              PROT_READ | PROT_WRITE, MAP_SHARED});
   }
   if (handle.view) {
     const Napi::Value buffer = handle.view->buffer();
-    if (!buffer.IsEmpty()) return buffer;
+    if (!buffer.IsEmpty() && !handle.view->isMoved()) return buffer;
+    handle.leaveView();
   }
   handle.view = std::make_unique<SharedView>(
-      info.Env(), SharedMemory{handle.mapping.data(), segment.dataBytes()},
+      info.Env(), SharedMemory{handle.mapping->data(), segment.dataBytes()},
       std::function<void()>());
   return handle.view->buffer();
 }

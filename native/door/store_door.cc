@@ -135,20 +135,6 @@ Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
       });
 }
 
-// A reference more to an object that is held, for work on the pool that reads its view.
-class HeldReading {
- public:
-  HeldReading(std::shared_ptr<Store> store, uint64_t id) : store_(std::move(store)), id_(id) {
-    store_->hold(id_);
-  }
-  ~HeldReading() { store_->release(id_); }
-  HeldReading(const HeldReading&) = delete;
-
- private:
-  std::shared_ptr<Store> store_;
-  uint64_t id_;
-};
-
 // Where `bytes` are in a view of this store, a hold on it: it may be released before they are read.
 std::shared_ptr<HeldReading> holdReadingAt(const StoreHandle& handle, const uint8_t* bytes) {
   for (const auto& [id, reading] : handle.readings) {
@@ -213,8 +199,14 @@ SharedView& fillingViewOf(const StoreHandle& handle, uint64_t id) {
 Napi::Value storeSeal(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
+  SharedView& view = fillingViewOf(*handle, id);
+  if (view.isMoved())
+    throw Error(ErrorCode::ERR_STATE,
+                "the bytes of object " + std::to_string(id) +
+                    " were moved to another buffer or thread, which could still write to them: it "
+                    "cannot be sealed; abort it, and make an object of a copy");
   // Detached first: from the moment of the seal on, nobody can write through it.
-  fillingViewOf(*handle, id).detach();
+  view.detach();
   handle->fillings.erase(id);
   auto leftover = std::make_shared<Leftover>(handle->store->seal(id));
   // On the pool: 8 ms per 100 MB are too long for an event loop.
@@ -228,40 +220,50 @@ Napi::Value storeSeal(const Napi::CallbackInfo& info) {
 Napi::Value storeAbort(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
-  fillingViewOf(*handle, id).detach();
-  handle->fillings.erase(id);
-  handle->store->abort(id);
+  fillingViewOf(*handle, id);
+  handle->forgetFilling(id);
   return info.Env().Undefined();
 }
 
+std::unique_ptr<SharedView> readingView(Napi::Env env, const SharedHandle& handle,
+                                        const Room& room) {
+  return std::make_unique<SharedView>(env, SharedMemory{room.bytes, room.size_bytes},
+                                      [weak = std::weak_ptr<StoreHandle>(handle), id = room.id] {
+                                        if (const SharedHandle alive = weak.lock())
+                                          alive->forgetReading(id);
+                                      });
+}
+
 // One more reference to an object whose buffer JavaScript may still have.
-std::optional<Napi::Value> getAgain(StoreHandle& handle, uint64_t id) {
-  const auto found = handle.readings.find(id);
-  if (found == handle.readings.end()) return std::nullopt;
-  const Napi::Value buffer = found->second.view->buffer();
-  if (buffer.IsEmpty()) {
+std::optional<Napi::Value> getAgain(Napi::Env env, const SharedHandle& handle, uint64_t id) {
+  const auto found = handle->readings.find(id);
+  if (found == handle->readings.end()) return std::nullopt;
+  Reading& reading = found->second;
+  if (reading.view->buffer().IsEmpty()) {
     // Collected, but its finalizer has not run yet.
-    handle.forgetReading(id);
+    handle->forgetReading(id);
     return std::nullopt;
   }
-  handle.store->get(id);
-  found->second.count++;
-  return buffer;
+  handle->store->get(id);
+  reading.count++;
+  if (reading.view->isMoved()) {
+    // Another buffer, or thread, has the memory now and keeps the object; here it gets a new one.
+    const View& memory = reading.memory;
+    auto view = readingView(env, handle, {id, memory.bytes, memory.size_bytes});
+    reading.view->keep(std::make_shared<HeldReading>(handle->store, id));
+    reading.view = std::move(view);
+  }
+  return reading.view->buffer();
 }
 
 Napi::Value storeGet(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
   Store& store = handle->open();
   const uint64_t id = idArgument(info[1]);
-  if (const auto again = getAgain(*handle, id)) return *again;
+  if (const auto again = getAgain(info.Env(), handle, id)) return *again;
   const View memory = store.get(id);
   try {
-    auto view =
-        std::make_unique<SharedView>(info.Env(), SharedMemory{memory.bytes, memory.size_bytes},
-                                     [weak = std::weak_ptr<StoreHandle>(handle), id] {
-                                       if (const SharedHandle alive = weak.lock())
-                                         alive->forgetReading(id);
-                                     });
+    auto view = readingView(info.Env(), handle, {id, memory.bytes, memory.size_bytes});
     const Napi::Value buffer = view->buffer();
     handle->readings[id] = {std::move(view), memory, 1};
     return buffer;
@@ -288,11 +290,12 @@ Napi::Value storeRelease(const Napi::CallbackInfo& info) {
   const auto found = handle->readings.find(id);
   // close() has released everything.
   if (!handle->store || found == handle->readings.end()) return info.Env().Undefined();
-  if (--found->second.count == 0) {
-    found->second.view->detach();
-    handle->readings.erase(found);
+  if (found->second.count == 1) {
+    handle->forgetReading(id);
+  } else {
+    found->second.count--;
+    handle->store->release(id);
   }
-  handle->store->release(id);
   return info.Env().Undefined();
 }
 

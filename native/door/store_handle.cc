@@ -11,10 +11,35 @@ namespace {
 
 constexpr napi_type_tag kStoreTag = {0x6d656d6472696674, 0x73746f7265303032};
 
-void endReading(Store& store, uint64_t id, Reading& reading) {
+// An unsealed object whose buffer a script has moved: its room is free once nobody can write to it.
+class MovedFilling {
+ public:
+  MovedFilling(std::shared_ptr<Store> store, uint64_t id) : store_(std::move(store)), id_(id) {}
+  ~MovedFilling() { store_->abort(id_); }
+  MovedFilling(const MovedFilling&) = delete;
+
+ private:
+  std::shared_ptr<Store> store_;
+  uint64_t id_;
+};
+
+void endReading(const std::shared_ptr<Store>& store, uint64_t id, Reading& reading) {
+  if (reading.view->mayOutliveDetach())
+    reading.view->keep(std::make_shared<HeldReading>(store, id));
   // Before the memory goes, and before anybody else may be given its place.
   reading.view->detach();
-  for (uint64_t i = 0; i < reading.count; i++) store.release(id);
+  for (uint64_t i = 0; i < reading.count; i++) store->release(id);
+}
+
+void endFilling(const std::shared_ptr<Store>& store, uint64_t id, Filling& filling) {
+  if (filling.view->mayOutliveDetach()) {
+    auto moved = std::make_shared<MovedFilling>(store, id);
+    filling.view->keep(std::move(moved));
+    filling.view->detach();
+    return;
+  }
+  filling.view->detach();
+  store->abort(id);
 }
 
 }  // namespace
@@ -27,23 +52,21 @@ Store& StoreHandle::open() const {
 
 void StoreHandle::close() {
   if (!store) return;
-  for (auto& [id, reading] : readings) endReading(*store, id, reading);
+  for (auto& [id, reading] : readings) endReading(store, id, reading);
   readings.clear();
-  for (auto& [id, filling] : fillings) {
-    filling.view->detach();
-    store->abort(id);
-  }
+  for (auto& [id, filling] : fillings) endFilling(store, id, filling);
   fillings.clear();
   store.reset();
 }
 
 void StoreHandle::forgetReading(uint64_t id) {
   auto taken = readings.extract(id);
-  if (store && !taken.empty()) endReading(*store, id, taken.mapped());
+  if (store && !taken.empty()) endReading(store, id, taken.mapped());
 }
 
 void StoreHandle::forgetFilling(uint64_t id) {
-  if (store && fillings.erase(id) > 0) store->abort(id);
+  auto taken = fillings.extract(id);
+  if (store && !taken.empty()) endFilling(store, id, taken.mapped());
 }
 
 Napi::Value toStoreHandle(Napi::Env env, std::shared_ptr<Store> store) {

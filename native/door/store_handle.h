@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "door/views.h"
 #include "shm/store.h"
@@ -36,11 +37,27 @@ struct StoreHandle {
   Store& open() const;
   // Detaches every buffer and gives up every reference. May be called again.
   void close();
-  // Ends a reading or a filling whose buffer JavaScript has dropped.
+  // Ends a reading or a filling, also one whose buffer JavaScript has dropped.
   void forgetReading(uint64_t id);
   void forgetFilling(uint64_t id);
 
   ~StoreHandle() { close(); }
+};
+
+// One more reference to an object that is held, for who reads its view later or elsewhere: work on
+// the pool, a buffer that a script has moved. Lives and ends on any thread.
+class HeldReading {
+ public:
+  // Throws ERR_STATE when it is not held.
+  HeldReading(std::shared_ptr<Store> store, uint64_t id) : store_(std::move(store)), id_(id) {
+    store_->hold(id_);
+  }
+  ~HeldReading() { store_->release(id_); }
+  HeldReading(const HeldReading&) = delete;
+
+ private:
+  std::shared_ptr<Store> store_;
+  uint64_t id_;
 };
 
 // The handle as a shared pointer, so that a finalizer of a view that outlives it finds it gone.

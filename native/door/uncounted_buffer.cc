@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 
 #include <memory>
+#include <utility>
 
 namespace memdrift::door {
 
@@ -59,13 +60,17 @@ const V8Symbols& symbols() {
 
 bool hasUncountedBuffers() { return symbols().complete(); }
 
-Napi::Value newUncountedBuffer(Napi::Env env, void* bytes, size_t size) {
+Napi::Value newUncountedBuffer(Napi::Env env, const SharedMemory& memory,
+                               std::function<void()> onUnreachable) {
   const V8Symbols& v8 = symbols();
   if (!v8.complete()) return Napi::Value();
-  const UniqueBackingStore made = v8.new_backing_store(bytes, size, v8.empty_deleter, nullptr);
-  std::shared_ptr<void> store(made.pointer, [destroy = v8.destroy_backing_store](void* pointer) {
+  const UniqueBackingStore made =
+      v8.new_backing_store(memory.bytes, memory.size, v8.empty_deleter, nullptr);
+  std::shared_ptr<void> store(made.pointer, [destroy = v8.destroy_backing_store,
+                                             ended = std::move(onUnreachable)](void* pointer) {
     destroy(pointer);
     ::operator delete(pointer);
+    ended();
   });
   return Napi::Value(env, v8.new_array_buffer(v8.current_isolate(), std::move(store)));
 }

@@ -5,8 +5,14 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <functional>
 
 namespace memdrift::door {
+
+struct SharedMemory {
+  void* bytes;
+  size_t size;
+};
 
 // An ArrayBuffer over `bytes`, which must outlive it, that adds nothing to V8's external memory.
 //
@@ -17,8 +23,12 @@ namespace memdrift::door {
 // deleter is its own EmptyDeleter; that is reached through the C++ symbols that node exports, the
 // same from Node 20 to 26.
 //
+// `onUnreachable` runs on any thread, once no buffer of any isolate has the memory: scripts may
+// move it from one to another (postMessage with a transfer list, ArrayBuffer.prototype.transfer).
+//
 // Empty when this Node does not have them: the caller then makes an ordinary external ArrayBuffer.
-Napi::Value newUncountedBuffer(Napi::Env env, void* bytes, size_t size);
+Napi::Value newUncountedBuffer(Napi::Env env, const SharedMemory& memory,
+                               std::function<void()> onUnreachable);
 
 // True if newUncountedBuffer works in this Node.
 bool hasUncountedBuffers();

@@ -1,16 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "door/views.h"
 
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "door/uncounted_buffer.h"
 #include "errors.h"
 
 namespace memdrift::door {
 
 struct SharedView::Watch {
   std::function<void()> on_collected;
+};
+
+class SharedView::Keeper {
+ public:
+  // What ends is let go outside of the lock: it may be a whole store.
+  void keep(std::shared_ptr<void> what) {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) kept_.push_back(std::move(what));
+  }
+  void end() {
+    std::vector<std::shared_ptr<void>> kept;
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    kept.swap(kept_);
+  }
+
+ private:
+  std::mutex mutex_;
+  bool ended_ = false;
+  std::vector<std::shared_ptr<void>> kept_;
 };
 
 namespace {
@@ -41,13 +62,15 @@ SharedView::SharedView(Napi::Env env, const SharedMemory& memory, std::function<
                 "an ArrayBuffer of " + std::to_string(memory.size) +
                     " bytes is more than this Node has; use Node 22 or later");
   auto* held = new HeldWatch(watch_);
-  Napi::Value made = newUncountedBuffer(env, memory.bytes, memory.size);
+  keeper_ = std::make_shared<Keeper>();
+  Napi::Value made = newUncountedBuffer(env, memory, [keeper = keeper_] { keeper->end(); });
   if (made.IsEmpty()) {
     made = Napi::ArrayBuffer::New(
         env, memory.bytes, memory.size, [](Napi::Env, void*, HeldWatch* hint) { collected(hint); },
         held);
     Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(memory.size));
     counted_ = true;
+    keeper_ = nullptr;
   } else {
     made.As<Napi::Object>().AddFinalizer([](Napi::Env, HeldWatch* data) { collected(data); }, held);
   }
@@ -57,6 +80,33 @@ SharedView::SharedView(Napi::Env env, const SharedMemory& memory, std::function<
 SharedView::~SharedView() { detach(); }
 
 Napi::Value SharedView::buffer() const { return buffer_.Value(); }
+
+bool SharedView::isMoved() const {
+  bool detached = false;
+  napi_handle_scope scope = nullptr;
+  if (watch_ == nullptr || napi_open_handle_scope(env_, &scope) != napi_ok) return false;
+  napi_value buffer = nullptr;
+  if (napi_get_reference_value(env_, buffer_, &buffer) == napi_ok && buffer != nullptr)
+    napi_is_detached_arraybuffer(env_, buffer, &detached);
+  napi_close_handle_scope(env_, scope);
+  return detached;
+}
+
+bool SharedView::mayOutliveDetach() const {
+  if (watch_ == nullptr) return false;
+  bool collected = true;
+  napi_handle_scope scope = nullptr;
+  if (napi_open_handle_scope(env_, &scope) == napi_ok) {
+    napi_value buffer = nullptr;
+    collected = napi_get_reference_value(env_, buffer_, &buffer) != napi_ok || buffer == nullptr;
+    napi_close_handle_scope(env_, scope);
+  }
+  return collected || isMoved();
+}
+
+void SharedView::keep(std::shared_ptr<void> what) {
+  if (keeper_) keeper_->keep(std::move(what));
+}
 
 // Also runs from a destructor while Node takes the environment down, when its calls may fail: no
 // exception may come of it, which is why Node-API itself is called here.

@@ -8,12 +8,9 @@
 #include <functional>
 #include <memory>
 
-namespace memdrift::door {
+#include "door/uncounted_buffer.h"
 
-struct SharedMemory {
-  void* bytes;
-  size_t size;
-};
+namespace memdrift::door {
 
 // An ArrayBuffer over shared memory, held weakly: it lives as long as JavaScript wants it, or until
 // detach(). At any address there is at most one such buffer at a time.
@@ -33,8 +30,17 @@ class SharedView {
   Napi::Value buffer() const;
   // Makes the buffer's length 0, so that nobody can reach the memory through it any more.
   void detach();
+  // True if a script has moved the memory to another buffer, maybe another thread's, which detach()
+  // cannot reach.
+  bool isMoved() const;
+  // True if detach() may leave somebody with the memory: it was moved, or the buffer was collected,
+  // and nobody knows whether it had been moved before.
+  bool mayOutliveDetach() const;
+  // Keeps `what` as long as any buffer has the memory; it may end on any thread.
+  void keep(std::shared_ptr<void> what);
 
   struct Watch;
+  class Keeper;
 
  private:
   Napi::Env env_;
@@ -42,6 +48,8 @@ class SharedView {
   bool counted_ = false;
   Napi::Reference<Napi::ArrayBuffer> buffer_;
   std::shared_ptr<Watch> watch_;
+  // None where V8 counts the buffer: Node does not let that one be moved.
+  std::shared_ptr<Keeper> keeper_;
 };
 
 }  // namespace memdrift::door

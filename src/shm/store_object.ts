@@ -59,7 +59,8 @@ export class StoreProducer {
 
   /**
    * From now on anybody can get it and nobody can change it.
-   * @throws MemdriftError ERR_STATE when it was sealed or aborted, ERR_CLOSED.
+   * @throws MemdriftError ERR_STATE when it was sealed or aborted, or its buffer was transferred,
+   * which could still be written to; ERR_CLOSED.
    */
   seal(): void {
     binding().storeSeal(this.#handle, this.id);
@@ -101,7 +102,8 @@ export class StoreObject {
 
   /**
    * Its bytes. Two references to one object in this environment share their memory; a view that was
-   * taken out has length 0 after the last of them is released, and after the store's close().
+   * taken out has length 0 after the last of them is released, and after the store's close(). A
+   * buffer that a script transfers, to a worker say, keeps the object until it is collected.
    * @throws MemdriftError ERR_CLOSED after release(), and after the store's close().
    */
   get bytes(): Uint8Array<ArrayBuffer> {
