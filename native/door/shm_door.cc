@@ -87,9 +87,11 @@ Napi::Value segmentBuffer(const Napi::CallbackInfo& info) {
     if (!buffer.IsEmpty() && !handle.view->isMoved()) return buffer;
     handle.leaveView();
   }
-  handle.view = std::make_unique<SharedView>(
-      info.Env(), SharedMemory{handle.mapping->data(), segment.dataBytes()},
-      std::function<void()>());
+  handle.view =
+      std::make_unique<SharedView>(info.Env(),
+                                   SharedMemory{handle.mapping->data(), segment.dataBytes(),
+                                                [mapping = handle.mapping] { return mapping; }},
+                                   std::function<void()>());
   return handle.view->buffer();
 }
 

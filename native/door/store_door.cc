@@ -71,11 +71,19 @@ Napi::Value storeOpen(const Napi::CallbackInfo& info) {
   });
 }
 
+// Kept mapped, past a seal() or abort() too.
+SharedMemory fillingMemory(const std::shared_ptr<Store>& store, const Room& room) {
+  return {room.bytes, room.size_bytes, [store, own = room.own] {
+            return std::make_shared<std::pair<std::shared_ptr<Store>, std::shared_ptr<Mapping>>>(
+                store, own);
+          }};
+}
+
 // Puts a created object under the handle and gives {id, buffer} to JavaScript.
 Napi::Value adopt(Napi::Env env, const SharedHandle& handle, const Room& room) {
   std::unique_ptr<SharedView> view;
   try {
-    view = std::make_unique<SharedView>(env, SharedMemory{room.bytes, room.size_bytes},
+    view = std::make_unique<SharedView>(env, fillingMemory(handle->store, room),
                                         [weak = std::weak_ptr<StoreHandle>(handle), id = room.id] {
                                           if (const SharedHandle alive = weak.lock())
                                             alive->forgetFilling(id);
@@ -135,16 +143,6 @@ Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
       });
 }
 
-// Where `bytes` are in a view of this store, a hold on it: it may be released before they are read.
-std::shared_ptr<HeldReading> holdReadingAt(const StoreHandle& handle, const uint8_t* bytes) {
-  for (const auto& [id, reading] : handle.readings) {
-    const View& memory = reading.memory;
-    if (bytes >= memory.bytes && bytes < memory.bytes + memory.size_bytes)
-      return std::make_shared<HeldReading>(handle.store, id);
-  }
-  return nullptr;
-}
-
 uint64_t putCopy(Store& store, const Store::CreateRequest& request, const uint8_t* from) {
   const Room room = store.create(request);
   if (room.size_bytes > 0) memcpy(room.bytes, from, room.size_bytes);
@@ -181,7 +179,8 @@ Napi::Value storePut(const Napi::CallbackInfo& info) {
   return runOffThread(
       info.Env(),
       [store = handle->store, request, id, from = source.Data(),
-       held = holdReadingAt(*handle, source.Data())]() mutable {
+       // It may be in a view, of this store or another, that ends before it is read.
+       held = SharedView::holdAt(source.Data())]() mutable {
         *id = putCopy(*store, request, from);
         held.reset();
       },
@@ -225,9 +224,14 @@ Napi::Value storeAbort(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+SharedMemory readingMemory(const std::shared_ptr<Store>& store, const Room& room) {
+  return {room.bytes, room.size_bytes,
+          [store, id = room.id] { return std::make_shared<HeldReading>(store, id); }};
+}
+
 std::unique_ptr<SharedView> readingView(Napi::Env env, const SharedHandle& handle,
                                         const Room& room) {
-  return std::make_unique<SharedView>(env, SharedMemory{room.bytes, room.size_bytes},
+  return std::make_unique<SharedView>(env, readingMemory(handle->store, room),
                                       [weak = std::weak_ptr<StoreHandle>(handle), id = room.id] {
                                         if (const SharedHandle alive = weak.lock())
                                           alive->forgetReading(id);
@@ -249,7 +253,7 @@ std::optional<Napi::Value> getAgain(Napi::Env env, const SharedHandle& handle, u
   if (reading.view->isMoved()) {
     // Another buffer, or thread, has the memory now and keeps the object; here it gets a new one.
     const View& memory = reading.memory;
-    auto view = readingView(env, handle, {id, memory.bytes, memory.size_bytes});
+    auto view = readingView(env, handle, {id, memory.bytes, memory.size_bytes, nullptr});
     reading.view->keep(std::make_shared<HeldReading>(handle->store, id));
     reading.view = std::move(view);
   }
@@ -263,7 +267,7 @@ Napi::Value storeGet(const Napi::CallbackInfo& info) {
   if (const auto again = getAgain(info.Env(), handle, id)) return *again;
   const View memory = store.get(id);
   try {
-    auto view = readingView(info.Env(), handle, {id, memory.bytes, memory.size_bytes});
+    auto view = readingView(info.Env(), handle, {id, memory.bytes, memory.size_bytes, nullptr});
     const Napi::Value buffer = view->buffer();
     handle->readings[id] = {std::move(view), memory, 1};
     return buffer;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "door/views.h"
 
+#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -43,6 +44,12 @@ uint64_t maxBufferBytes(Napi::Env env) {
   return small ? uint64_t{1} << 32 : uint64_t{1} << 53;
 }
 
+// The views of this thread that can be detached, by their first byte.
+std::map<const uint8_t*, const SharedView*>& viewsHere() {
+  thread_local std::map<const uint8_t*, const SharedView*> views;
+  return views;
+}
+
 // Runs once JavaScript can reach the buffer no more, also after detach(), which has taken the
 // callback away.
 void collected(HeldWatch* held) {
@@ -54,9 +61,7 @@ void collected(HeldWatch* held) {
 }  // namespace
 
 SharedView::SharedView(Napi::Env env, const SharedMemory& memory, std::function<void()> onCollected)
-    : env_(env),
-      size_(memory.size),
-      watch_(std::make_shared<Watch>(Watch{std::move(onCollected)})) {
+    : env_(env), memory_(memory), watch_(std::make_shared<Watch>(Watch{std::move(onCollected)})) {
   if (memory.size > maxBufferBytes(env))
     throw Error(ErrorCode::ERR_TOO_LARGE,
                 "an ArrayBuffer of " + std::to_string(memory.size) +
@@ -75,6 +80,7 @@ SharedView::SharedView(Napi::Env env, const SharedMemory& memory, std::function<
     made.As<Napi::Object>().AddFinalizer([](Napi::Env, HeldWatch* data) { collected(data); }, held);
   }
   buffer_ = Napi::Reference<Napi::ArrayBuffer>::New(made.As<Napi::ArrayBuffer>(), 0);
+  viewsHere()[static_cast<const uint8_t*>(memory.bytes)] = this;
 }
 
 SharedView::~SharedView() { detach(); }
@@ -104,6 +110,15 @@ bool SharedView::mayOutliveDetach() const {
   return collected || isMoved();
 }
 
+std::shared_ptr<void> SharedView::holdAt(const void* bytes) {
+  const auto* wanted = static_cast<const uint8_t*>(bytes);
+  const auto after = viewsHere().upper_bound(wanted);
+  if (after == viewsHere().begin()) return nullptr;
+  const auto& [start, view] = *std::prev(after);
+  const bool inside = static_cast<size_t>(wanted - start) < view->memory_.size;
+  return inside && view->memory_.hold ? view->memory_.hold() : nullptr;
+}
+
 void SharedView::keep(std::shared_ptr<void> what) {
   if (keeper_) keeper_->keep(std::move(what));
 }
@@ -114,6 +129,8 @@ void SharedView::detach() {
   if (watch_ == nullptr) return;
   watch_->on_collected = nullptr;
   watch_ = nullptr;
+  const auto here = viewsHere().find(static_cast<const uint8_t*>(memory_.bytes));
+  if (here != viewsHere().end() && here->second == this) viewsHere().erase(here);
   napi_handle_scope scope = nullptr;
   if (napi_open_handle_scope(env_, &scope) == napi_ok) {
     napi_value buffer = nullptr;
@@ -122,7 +139,8 @@ void SharedView::detach() {
     napi_close_handle_scope(env_, scope);
   }
   int64_t external_bytes = 0;
-  if (counted_) napi_adjust_external_memory(env_, static_cast<int64_t>(size_), &external_bytes);
+  if (counted_)
+    napi_adjust_external_memory(env_, static_cast<int64_t>(memory_.size), &external_bytes);
   buffer_.Reset();
 }
 

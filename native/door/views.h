@@ -39,12 +39,16 @@ class SharedView {
   // Keeps `what` as long as any buffer has the memory; it may end on any thread.
   void keep(std::shared_ptr<void> what);
 
+  // What keeps the memory at `bytes` where it is, if that is in a view of this thread: for work on
+  // the pool, which may not have ended when the view does.
+  static std::shared_ptr<void> holdAt(const void* bytes);
+
   struct Watch;
   class Keeper;
 
  private:
   Napi::Env env_;
-  size_t size_;
+  SharedMemory memory_;
   bool counted_ = false;
   Napi::Reference<Napi::ArrayBuffer> buffer_;
   std::shared_ptr<Watch> watch_;

@@ -37,8 +37,8 @@ ArenaPart Arena::part(const Extent& extent) const {
   if (isWhole()) {
     part.bytes = whole_.data() + extent.offset_bytes;
   } else {
-    part.own = map(extent.offset_bytes, extent.extent_bytes);
-    part.bytes = part.own.data();
+    part.own = std::make_shared<Mapping>(map(extent.offset_bytes, extent.extent_bytes));
+    part.bytes = part.own->data();
   }
   return part;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "shm/mapping.h"
 #include "shm/placement.h"
@@ -21,11 +22,12 @@ struct ArenaRequest {
   bool whole;
 };
 
-// The memory of one extent. Where the arena is not mapped as a whole, the mapping goes with it.
+// The memory of one extent. Where the arena is not mapped as a whole, the mapping goes with it, or
+// with the last who shares it.
 struct ArenaPart {
   unsigned char* bytes = nullptr;
   uint64_t size_bytes = 0;
-  Mapping own;
+  std::shared_ptr<Mapping> own;
 };
 
 // Mapped as a whole a part costs nothing and page-table entries live on from one object to the next

@@ -59,7 +59,7 @@ Error notHeld(uint64_t id) {
 }  // namespace
 
 void Leftover::giveUp() noexcept {
-  if (part_.own.data() == nullptr && any()) dropEntries(part_.bytes, part_.size_bytes);
+  if (!part_.own && any()) dropEntries(part_.bytes, part_.size_bytes);
   part_ = ArenaPart();
 }
 
@@ -106,7 +106,7 @@ Room Store::create(const CreateRequest& request) {
     ArenaPart part = producer_.part(object.extent);
     backExtent(object.extent, part, request.lock_timeout_us);
     if (request.populate) populateEntries(part.bytes, part.size_bytes);
-    const Room room{object.id(), part.bytes, request.size_bytes};
+    const Room room{object.id(), part.bytes, request.size_bytes, part.own};
     const std::lock_guard lock(fillings_mutex_);
     fillings_.emplace(room.id, Filling{object, std::move(part)});
     return room;
@@ -279,7 +279,7 @@ void Store::release(uint64_t id) {
   if (--held->second.count > 0) return;
   const ArenaPart& part = held->second.part;
   // A copied page that stayed would be read as part of the next object at this place.
-  if (part.own.data() == nullptr && (trim_ || hasCopiedPages(part.bytes, part.size_bytes)))
+  if (!part.own && (trim_ || hasCopiedPages(part.bytes, part.size_bytes)))
     dropEntries(part.bytes, part.size_bytes);
   readings_.erase(held);
   table_.dropReference(static_cast<uint32_t>(id % kMaxObjects), client_);

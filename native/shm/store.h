@@ -46,6 +46,8 @@ struct Room {
   uint64_t id;
   unsigned char* bytes;
   uint64_t size_bytes;
+  // Keeps the bytes mapped past seal() and abort(), where they are a mapping of their own.
+  std::shared_ptr<Mapping> own;
 };
 
 // A consumer's view of a sealed object: pages shared with everybody until it writes to them.

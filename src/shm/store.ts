@@ -179,8 +179,8 @@ export class Store {
 
   /**
    * Copies `view` into a new sealed object, on the pool at the speed of memcpy; resolves with its
-   * id. `view` must not change until then. Its element type is kept, and its shape. Up to 64 KiB
-   * are copied at once, unless somebody has the store's lock.
+   * id. `view` must not change until then; one of a store or segment may end. Its element type is
+   * kept, and its shape. Up to 64 KiB are copied at once, unless somebody has the store's lock.
    * @throws MemdriftError as create(), and what `signal` says.
    */
   async put(view: ArrayBufferView, options: PutOptions = {}): Promise<number> {
@@ -244,8 +244,9 @@ export class Store {
 
   /**
    * Detaches: every view of this store gets length 0, references and unsealed objects are given up.
-   * May be called again. The last one out removes the store. Do not call it while a pool thread, of
-   * fs or crypto say, works on a view.
+   * May be called again. The last one out removes the store, once a put() or giveBack() that is
+   * under way has ended; a createAsync() rejects with ERR_CLOSED. Do not call it while a thread of
+   * the pool, for fs or crypto say, works on a view.
    */
   close(): void {
     this.#freeRoom?.end();
