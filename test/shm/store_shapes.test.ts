@@ -115,7 +115,8 @@ describe('a store', () => {
       const keptBytes = s.stats().residentBytes - base;
       s.close();
       const all = await Promise.all(saids);
-      console.log(JSON.stringify({ all, codes, wrong, objects, liveBytes, attached, keptBytes }));`);
+      const said = { all, codes, wrong, objects, liveBytes, attached, keptBytes };
+      console.log(JSON.stringify(said));`);
     const said = JSON.parse(await other.line());
     expect(await other.ended()).toBe(0);
     expect(said).toMatchObject({ codes: new Array(6).fill(0), wrong: 0, objects: 0, liveBytes: 0 });

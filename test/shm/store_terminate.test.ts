@@ -8,7 +8,8 @@ const givenSeed = Number(process.env.MEMDRIFT_TEST_SEED ?? 0);
 
 /** What a worker does again and again until its end: `s` is its store, `id` an object of main's. */
 const calls: Readonly<Record<string, string>> = {
-  create: `kept.push(s.create(size())); if (kept.length > 40) kept.splice(0).map((o) => o.abort());`,
+  create: `kept.push(s.create(size()));
+    if (kept.length > 40) kept.splice(0).map((o) => o.abort());`,
   createAsync: `kept.push(await s.createAsync(size()));
     if (kept.length > 40) kept.splice(0).map((o) => o.abort());`,
   'createAsync, many at once': `const all = Array.from({ length: 20 }, () => s.createAsync(size()));
