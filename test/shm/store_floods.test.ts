@@ -61,6 +61,25 @@ describe('many calls that nobody awaits', () => {
     expect(store.stats()).toMatchObject({ objects: 0, liveBytes: 0, arenaBytes: 0 });
   }, 60_000);
 
+  it('do not keep the event loop from making room among them', async () => {
+    using store = await makeStore();
+    // A look at so many slots takes the pool's threads most of the time, one after the other.
+    await Promise.all(Array.from({ length: 5000 }, () => store.put(new Uint8Array(1))));
+    const rooms = Array.from({ length: 1000 }, () => store.createAsync(1));
+    let working = true;
+    const all = Promise.all(rooms).finally(() => {
+      working = false;
+    });
+    let made = 0;
+    for (; working; made++) {
+      store.create(1).abort();
+      await new Promise((done) => setImmediate(done));
+    }
+    for (const room of await all) room.abort();
+    expect(made).toBeGreaterThan(0);
+    expect(store.stats().objects).toBe(5000);
+  });
+
   it('release in another order than they got, and what is still held stays', async () => {
     using store = await makeStore();
     const contents = Array.from({ length: 200 }, (_, index) => Buffer.alloc(5000, index + 1));
