@@ -1,4 +1,4 @@
-/** What a consumer writes into its view is its own: others read what was sealed, and ps counts it. */
+/** What a consumer writes into its view is its own: others read what was sealed; ps counts it. */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';

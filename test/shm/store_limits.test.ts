@@ -1,4 +1,4 @@
-/** Stores where the process has few descriptors, no address space, or a neighbour that is stopped. */
+/** Stores of who has no descriptor or address space left, or a neighbour that is stopped. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -104,8 +104,9 @@ describe('a process without address space left', () => {
       const id = await s.put(globalThis.first);
       const small = await s.put(new Uint8Array(1000).fill(2));
       const bytes = new Uint8Array(3e8);
-      const size = () => Number(/VmSize:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
-      limit('--as=' + (size() * 1024 + 100e6) + ':');
+      const status = readFileSync('/proc/self/status', 'utf8');
+      const sizeBytes = Number(/VmSize:\\s+(\\d+)/.exec(status)[1]) * 1024;
+      limit('--as=' + (sizeBytes + 100e6) + ':');
       await say('get', () => s.get(id));
       await say('create', () => s.create(2e8));
       await say('createAsync', () => s.createAsync(2e8));

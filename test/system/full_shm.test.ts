@@ -116,6 +116,59 @@ describe('a store in a /dev/shm that is full', () => {
     expect(said).toMatchObject({ small: 'ok', kept: true, late: true, unchanged: true });
   });
 
+  it.each([
+    ['the whole arena', false],
+    ['each object', true],
+  ])('refuses what takes pages and does all else, mapping %s', async (_what, mapEach) => {
+    const said = await inSmallShm(
+      `
+      const store = await Store.create({ name: 's', capacityBytes: 8 * MiB, mapEach: ${mapEach} });
+      const said = {};
+      const say = async (name, call) => {
+        try { await call(); said[name] = 'ok'; } catch (error) { said[name] = error.code; }
+      };
+      const ids = [];
+      for (let i = 0; i < 10; i++) ids.push(await store.put(new Uint8Array(4096).fill(i)));
+      fs.writeFileSync('/dev/shm/filler', Buffer.alloc(freeBytes()));
+      const other = await Store.open('s');
+      await say('createAsync', () => store.createAsync(MiB));
+      await say('put', () => store.put(new Uint8Array(MiB)));
+      await say('create', () => store.create(1));
+      await say('Store.create', () => Store.create({ name: 't', capacityBytes: MiB }));
+      const writes = [];
+      for (const [i, id] of ids.entries()) {
+        const object = await other.get(id);
+        // Pages of its own: those are of memory, not of /dev/shm.
+        object.bytes.fill(99);
+        object.release();
+        const again = await store.get(id);
+        writes.push(again.bytes.every((b) => b === i));
+        again.release();
+      }
+      said.read = writes.every(Boolean) ? 'ok' : 'wrong';
+      // In the place of what is deleted there are pages.
+      store.delete(ids[9]);
+      await say('list', () => [store.list(), store.stats()]);
+      said.kept = String(store.stats().objects);
+      const made = [];
+      await say('in warm room', async () => { made.push(await other.put(new Uint8Array(4096))); });
+      // Slots need a page now and then, too.
+      for (let i = 0; i < 40; i++) await other.put(new Uint8Array(4096)).catch(() => {});
+      fs.truncateSync('/dev/shm/filler', 0);
+      for (let i = 0; i < 40; i++) made.push(await other.put(new Uint8Array(4096).fill(i)));
+      said.late = String(made.length);
+      other.close();
+      store.close();
+      console.log(JSON.stringify({ ...said, files: fs.readdirSync('/dev/shm') }));`,
+      storeShmMiB,
+    );
+    expect(said).toEqual({
+      ...{ createAsync: 'ERR_FULL', put: 'ERR_FULL', create: 'ERR_FULL' },
+      ...{ 'Store.create': 'ERR_FULL', read: 'ok', list: 'ok', kept: '9' },
+      ...{ 'in warm room': 'ok', late: '41', files: ['filler'] },
+    });
+  });
+
   it('gives back the free room it kept warm before it refuses', async () => {
     const said = await inSmallShm(
       `
