@@ -121,6 +121,10 @@ std::optional<PageGap> findMissingPages(unsigned char* start, uint64_t bytes) {
 }
 
 void dropEntries(unsigned char* start, uint64_t bytes) noexcept {
+  if (madvise(start, bytes, MADV_DONTNEED) == 0) return;
+  // A program that locks its memory (mlockall) has these pages locked, and keeps them then. Copied
+  // ones would be read as part of the next object at their place.
+  munlock(start, bytes);
   madvise(start, bytes, MADV_DONTNEED);
 }
 

@@ -78,6 +78,23 @@ TEST(Store, GivesWhatWasMadeAndKeepsItFromItsReaders) {
   store->release(room.id);
 }
 
+// As with mlockall: the kernel refuses to drop pages that are locked.
+TEST(Store, LeavesNoCopiedPageBehindWhereMemoryIsLocked) {
+  const auto store = makeStore(1'000'000);
+  const Room first = make(*store, 8192, 7);
+  const View view = store->get(first.id);
+  ASSERT_EQ(mlock(view.bytes, view.size_bytes), 0);
+  memset(view.bytes, 9, view.size_bytes);
+  store->release(first.id);
+  store->remove(first.id);
+  const Room second = make(*store, 8192, 8);
+  const View again = store->get(second.id);
+  ASSERT_EQ(again.bytes, view.bytes);
+  EXPECT_EQ(again.bytes[0], 8);
+  EXPECT_EQ(again.bytes[8191], 8);
+  store->release(second.id);
+}
+
 TEST(Store, HasItsRoomBackWhenAProducerIsKilled) {
   auto store = makeStore(1 << 20);
   const std::string name = store->segment().name();
