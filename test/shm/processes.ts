@@ -115,3 +115,23 @@ export async function startedWorker(code: string): Promise<Worker> {
   await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   return worker;
 }
+
+/** For the code of a process that limits itself: what calls say, by their names. */
+const limiting = `
+  import { execFileSync } from 'node:child_process';
+  import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+  const limit = (what) => execFileSync('prlimit', ['--pid', String(process.pid), what]);
+  const said = {};
+  const say = async (name, call) => {
+    try { await call(); said[name] = 'ok'; } catch (e) { said[name] = e.code + ': ' + e.message; }
+  };`;
+
+/** What a process that limits itself says in the end; the code has `limit` and `say`. */
+export async function saidBy(code: string): Promise<Record<string, string>> {
+  const other = new OtherProcess(`${limiting}${code}; console.log(JSON.stringify(said));`);
+  try {
+    return JSON.parse(await other.line());
+  } finally {
+    await other.ended();
+  }
+}
