@@ -14,6 +14,8 @@ const notBenches = [
   'soak_client.mjs',
   'soak_store.mjs',
   'store_echo.mjs',
+  'store_memdrift.mjs',
+  'store_worker.mjs',
   'tracker_load.mjs',
 ];
 const known = readdirSync(folder)

@@ -1,9 +1,9 @@
 // The other end of a round trip: it answers each message, after a look at the object if told so.
 import { connect } from 'node:net';
-import { Store } from '../dist/index.js';
 
-const [, , path, name, how] = process.argv;
-const store = await Store.open(name);
+const [, , path, name, how, module = './store_memdrift.mjs'] = process.argv;
+const { open } = await import(new URL(module, import.meta.url).href);
+const store = await open(name);
 const socket = connect(path).setEncoding('utf8');
 
 async function lookAt({ id, round }) {

@@ -1,0 +1,142 @@
+// One of the processes that bench/store_rivals.mjs has at a store at the same time: ours, or that
+// of the module that it is told. Requests are lines of JSON, each is answered with one.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const [, , module, name] = process.argv;
+const echo = fileURLToPath(new URL('./store_echo.mjs', import.meta.url));
+const { open } = await import(new URL(module, import.meta.url).href);
+const store = await open(name);
+/** An attachment that keeps no page-table entries of what it has read. */
+const fresh = await open(name, { trim: true });
+
+let key = null;
+/** What this process has made for all. */
+let shared = null;
+let sizeBytes = 0;
+/** The arrays that a copy needs, until another object is used. */
+let source = null;
+let target = null;
+let partner = null;
+
+function releaseSource() {
+  source?.release();
+  source = target = null;
+}
+
+async function sourceBytes() {
+  source ??= await store.get(key);
+  return source.bytes;
+}
+
+const elapsedUs = (start) => (performance.now() - start) * 1000;
+
+/** Each answers how long it took, in us, without what had to be prepared and cleared up. */
+const operations = {
+  async put() {
+    const bytes = await sourceBytes();
+    const start = performance.now();
+    const made = await store.put(bytes);
+    const us = elapsedUs(start);
+    store.drop(made);
+    return us;
+  },
+  async get() {
+    const start = performance.now();
+    const object = await store.get(key);
+    const us = elapsedUs(start);
+    object.release();
+    return us;
+  },
+  async first_read() {
+    const start = performance.now();
+    const object = await fresh.get(key);
+    const { buffer, byteOffset, byteLength } = object.bytes;
+    // Buffer's search is memchr; that of Uint8Array looks at one byte after the other.
+    const found = Buffer.from(buffer, byteOffset, byteLength).indexOf(9);
+    const us = elapsedUs(start);
+    if (found !== -1) throw new Error('a byte that nobody wrote');
+    object.release();
+    return us;
+  },
+  async memcpy() {
+    const bytes = await sourceBytes();
+    target ??= new Uint8Array(sizeBytes).fill(1);
+    const start = performance.now();
+    target.set(bytes);
+    return elapsedUs(start);
+  },
+  async round_trip() {
+    partner ??= await connectPartner();
+    const start = performance.now();
+    await channelRoundTrip(partner);
+    return elapsedUs(start);
+  },
+};
+
+/** Another process at the same store, that gets what it is sent a reference to. */
+async function connectPartner() {
+  const folder = mkdtempSync(join(tmpdir(), 'memdrift-bench-'));
+  const path = join(folder, 'echo.sock');
+  const server = createServer().listen(path);
+  await once(server, 'listening');
+  const child = spawn(process.execPath, [echo, path, name, 'look', module], { stdio: 'inherit' });
+  const [socket] = await once(server, 'connection');
+  const made = { socket, ended: once(child, 'exit'), answered: null };
+  socket.on('data', () => made.answered());
+  server.close();
+  rmSync(folder, { recursive: true });
+  return made;
+}
+
+/** A reference there, a get, a look at a byte and a release by the other, and its answer. */
+function channelRoundTrip({ socket }) {
+  return new Promise((resolve) => {
+    partner.answered = resolve;
+    socket.write(`${JSON.stringify({ id: key, round: 0 })}\n`);
+  });
+}
+
+/** All processes begin at the same moment. */
+function waitUntil(startNs) {
+  while (process.hrtime.bigint() < startNs);
+}
+
+const requests = {
+  async share(request) {
+    if (shared !== null) store.drop(shared);
+    shared = await store.put(new Uint8Array(request.sizeBytes).fill(3));
+    return { key: shared };
+  },
+  async use(request) {
+    releaseSource();
+    ({ key, sizeBytes } = request);
+    return {};
+  },
+  async measure({ op, count, startNs }) {
+    // A second reference to what is held already would be another thing than a get.
+    if (op !== 'put' && op !== 'memcpy') releaseSource();
+    waitUntil(BigInt(startNs));
+    const times = [];
+    for (let i = 0; i < count; i++) times.push(await operations[op]());
+    return { times };
+  },
+};
+
+process.stdout.write('{}\n');
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line);
+  process.stdout.write(`${JSON.stringify(await requests[request.do](request))}\n`);
+}
+releaseSource();
+partner?.socket.end();
+await partner?.ended;
+if (shared !== null) store.drop(shared);
+fresh.close();
+store.close();
