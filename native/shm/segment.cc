@@ -79,6 +79,13 @@ bool readMagic(int fd, SegmentHeader& header) {
          header.magic == kSegmentMagic;
 }
 
+// Whether a file of that size has the bytes of data that its header says.
+bool holdsItsData(const SegmentHeader& header, const struct stat& status) {
+  const auto file_bytes = static_cast<uint64_t>(status.st_size);
+  return header.data_bytes != 0 && file_bytes >= kSegmentHeaderBytes &&
+         file_bytes - kSegmentHeaderBytes >= header.data_bytes;
+}
+
 // The header's data_bytes, when all of it is as it must be.
 uint64_t checkedDataBytes(int fd, SegmentKind kind, const std::string& path) {
   SegmentHeader header{};
@@ -93,11 +100,9 @@ uint64_t checkedDataBytes(int fd, SegmentKind kind, const std::string& path) {
                                               ": another version of memdrift made it");
   if (header.kind != static_cast<uint32_t>(kind))
     throw Error(ErrorCode::ERR_MALFORMED, path + " is a segment of another kind");
-  const auto file_bytes = static_cast<uint64_t>(status.st_size);
-  if (header.data_bytes == 0 || file_bytes < kSegmentHeaderBytes ||
-      file_bytes - kSegmentHeaderBytes < header.data_bytes)
+  if (!holdsItsData(header, status))
     throw Error(ErrorCode::ERR_MALFORMED, path + " is shorter than its header says: " +
-                                              std::to_string(file_bytes) + " bytes");
+                                              std::to_string(status.st_size) + " bytes");
   return header.data_bytes;
 }
 
@@ -238,13 +243,21 @@ class OpenSegments {
   std::set<Segment*> segments_;
 };
 
+bool isSegmentName(const std::string& name) {
+  const char* allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= kMaxNameLength && name[0] != '.' &&
+         name.find_first_not_of(allowed) == std::string::npos;
+}
+
+// Of files whose names cannot be a segment's there are none that we made.
 std::vector<std::string> namesOfSegments() {
   std::vector<std::string> names;
   DIR* folder = opendir(kShmFolder);
   if (folder == nullptr) throw Error::fromErrno("opendir", kShmFolder);
   while (const dirent* entry = readdir(folder)) {
-    if (strncmp(entry->d_name, kPrefix, strlen(kPrefix)) == 0)
-      names.emplace_back(entry->d_name + strlen(kPrefix));
+    if (strncmp(entry->d_name, kPrefix, strlen(kPrefix)) != 0) continue;
+    std::string name(entry->d_name + strlen(kPrefix));
+    if (isSegmentName(name)) names.push_back(std::move(name));
   }
   closedir(folder);
   return names;
@@ -253,11 +266,7 @@ std::vector<std::string> namesOfSegments() {
 }  // namespace
 
 void checkSegmentName(const std::string& name) {
-  const bool fits = !name.empty() && name.size() <= kMaxNameLength && name[0] != '.';
-  const bool plain =
-      name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-      std::string::npos;
-  if (fits && plain) return;
+  if (isSegmentName(name)) return;
   throw Error(ErrorCode::ERR_INVALID,
               "'" + name +
                   "' is no name of a segment: 1 to 200 of A-Z a-z 0-9 . _ - are, and the "
@@ -353,7 +362,7 @@ std::vector<SegmentInfo> Segment::list() {
     struct stat status{};
     const Descriptor file = openOwn(path, O_RDONLY, header);
     if (file.get() < 0 || fstat(file.get(), &status) != 0 ||
-        header.layout_version != kSegmentLayoutVersion)
+        header.layout_version != kSegmentLayoutVersion || !holdsItsData(header, status))
       continue;
     infos.push_back({name, path, static_cast<SegmentKind>(header.kind), status.st_ino,
                      header.data_bytes, uint64_t{512} * static_cast<uint64_t>(status.st_blocks)});

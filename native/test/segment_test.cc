@@ -192,4 +192,20 @@ TEST_F(SegmentTest, ListsWhatThereIs) {
   EXPECT_EQ(found->resident_bytes, segment->residentBytes());
 }
 
+TEST_F(SegmentTest, ListsNoneThatSaysItIsLargerThanItsFile) {
+  const auto segment = create();
+  const uint64_t bytes = uint64_t{1} << 60;
+  ASSERT_EQ(pwrite(segment->fd(), &bytes, sizeof bytes, offsetof(SegmentHeader, data_bytes)), 8);
+  for (const SegmentInfo& info : Segment::list()) EXPECT_NE(info.name, name());
+}
+
+TEST_F(SegmentTest, ListsNoneOfANameThatATerminalWouldObey) {
+  const auto segment = create();
+  const std::string odd = path() + "\x1b[2J";
+  ASSERT_EQ(::link(path().c_str(), odd.c_str()), 0);
+  for (const SegmentInfo& info : Segment::list())
+    EXPECT_EQ(info.path.find('\x1b'), std::string::npos);
+  ASSERT_EQ(::unlink(odd.c_str()), 0);
+}
+
 }  // namespace memdrift
