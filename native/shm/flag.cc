@@ -24,8 +24,9 @@ std::shared_ptr<Flag> Flag::open(const std::string& name) {
   auto segment = Segment::open(name, SegmentKind::kFlag);
   if (segment->dataBytes() < kFlagBytes)
     throw Error(ErrorCode::ERR_MALFORMED, segment->path() + " has no room for a flag");
-  // Without its page a first touch on a full /dev/shm would be SIGBUS.
-  segment->reserveAll();
+  // Without its page a first touch on a full /dev/shm would be SIGBUS. No more than that page: the
+  // file is as large as somebody says.
+  segment->reserve(kSegmentHeaderBytes, kFlagBytes);
   return std::shared_ptr<Flag>(new Flag(std::move(segment)));
 }
 

@@ -81,6 +81,13 @@ TEST(Flag, AFileWithoutRoomForItIsMalformed) {
   }
 }
 
+TEST(Flag, AllocatesNoMoreThanItsPageOfAFileThatSaysItIsLarge) {
+  const auto segment = Segment::create({flagName(), SegmentKind::kFlag, 64 << 20, nullptr});
+  const auto flag = Flag::open(flagName());
+  flag->post();
+  EXPECT_LE(segment->residentBytes(), uint64_t{2 * 4096});
+}
+
 class FlagWaiterTest : public testing::Test {
  protected:
   std::shared_ptr<Flag> flag_ = Flag::create(flagName());
