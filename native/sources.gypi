@@ -135,6 +135,7 @@
       "native/test/store_model.cc",
       "native/test/store_model_program.cc",
       "native/test/store_model_test.cc",
+      "native/test/store_hostile_test.cc",
       "native/test/store_test.cc",
       "native/test/tree_scan_test.cc"
     ]

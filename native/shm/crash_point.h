@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Where a test may end this process: before every change of what others can see.
+// Where a test may end this process: before every change of what others can see. And where it may
+// do what another process may do at any time: before every look at shared memory.
 //
 // Shared<> calls crashPoint() before each of its stores, and so does whoever makes a system call
-// that changes the file or its locks. Nothing of it is in what users run: only the developers'
-// build (CMakeLists.txt) defines MEMDRIFT_CRASH_POINTS.
+// that changes the file or its locks; it calls meddlePoint() before each of its loads. Nothing of
+// it is in what users run: only the developers' build (CMakeLists.txt) defines
+// MEMDRIFT_CRASH_POINTS.
 #pragma once
 
 #ifdef MEMDRIFT_CRASH_POINTS
@@ -31,9 +33,18 @@ inline void crashPoint() noexcept {
   if (point == crash_point_of_death.load(std::memory_order_relaxed)) kill(getpid(), SIGKILL);
 }
 
+// What a test does to the shared memory before each look at it; null: nothing. Set while no other
+// thread looks.
+inline void (*meddle)() = nullptr;
+
+inline void meddlePoint() {
+  if (meddle != nullptr) meddle();
+}
+
 }  // namespace memdrift
 #else
 namespace memdrift {
 inline void crashPoint() noexcept {}
+inline void meddlePoint() noexcept {}
 }  // namespace memdrift
 #endif

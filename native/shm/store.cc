@@ -108,7 +108,11 @@ Room Store::create(const CreateRequest& request) {
     if (request.populate) populateEntries(part.bytes, part.size_bytes);
     const Room room{object.id(), part.bytes, request.size_bytes, part.own};
     const std::lock_guard lock(fillings_mutex_);
-    fillings_.emplace(room.id, Filling{object, std::move(part)});
+    // Whose generation somebody has set back would end the mapping that the other one is filled by.
+    if (!fillings_.try_emplace(room.id, Filling{object, std::move(part)}).second)
+      throw Error(ErrorCode::ERR_CORRUPT,
+                  "the store's table is damaged: it gave object " + std::to_string(room.id) +
+                      " twice; something else wrote to its memory, and it can only be removed");
     return room;
   } catch (...) {
     table_.release(object);

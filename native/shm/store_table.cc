@@ -82,8 +82,8 @@ Error gone(uint64_t id) {
 }  // namespace
 
 bool Liveness::alive(uint32_t client) {
-  if (client == self_) return true;
   if (client >= kMaxClients) return false;
+  if (client == self_) return true;
   const uint64_t bit = uint64_t{1} << (client % 64);
   if ((asked_[client / 64] & bit) == 0) {
     asked_[client / 64] |= bit;
@@ -106,10 +106,13 @@ bool isShapeOf(const Elements& elements, uint64_t size_bytes) {
 
 void StoreTable::format(Segment& segment, uint64_t capacity_bytes, const Options& options) {
   // Without its pages a first touch of the table on a full /dev/shm would be SIGBUS.
-  segment.reserve(kStoreHeaderOffset, kObjectsOffset - kStoreHeaderOffset);
-  const Mapping page(MappingRequest{segment.fd(), kStoreHeaderOffset, kPageBytes,
-                                    PROT_READ | PROT_WRITE, MAP_SHARED});
-  auto* header = reinterpret_cast<StoreHeader*>(page.data());
+  constexpr size_t kBytes = kObjectsOffset - kStoreHeaderOffset;
+  segment.reserve(kStoreHeaderOffset, kBytes);
+  const Mapping pages(
+      MappingRequest{segment.fd(), kStoreHeaderOffset, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED});
+  // A page that was allocated and never written looks like a hole to who opens the store.
+  memset(pages.data(), 0, kBytes);
+  auto* header = reinterpret_cast<StoreHeader*>(pages.data());
   header->capacity_bytes.store(capacity_bytes);
   header->placement.store(static_cast<uint32_t>(options.placement));
   header->with_sites.store(options.with_sites ? 1 : 0);
@@ -118,6 +121,8 @@ void StoreTable::format(Segment& segment, uint64_t capacity_bytes, const Options
 
 StoreTable::StoreTable(Segment& segment, bool read_only) : segment_(segment) {
   if (segment.dataBytes() < kTableDataBytes) throw corrupt("the segment is smaller than a table");
+  if (lseek(segment.fd(), 0, SEEK_HOLE) < static_cast<off_t>(kObjectsOffset))
+    throw corrupt("some of it has no memory");
   mapping_ = Mapping(
       {segment.fd(), 0, kArenaOffset, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED});
   const StoreHeader& shared = header();
@@ -244,7 +249,11 @@ uint32_t StoreTable::addSlot() {
 ObjectCopy StoreTable::claim(const Lock&, const TableScan& scan, const Claim& claim) {
   const uint32_t index = scan.free_slot != kNoSlot ? scan.free_slot : addSlot();
   ObjectSlot& slot = objectSlot(index);
-  const uint64_t generation = generationOf(slot.state.load()) + 1;
+  // Looked at again: something else may have written to it since reclaim() did.
+  const uint64_t before = slot.state.load();
+  if (kindOf(before) != ObjectState::kFree || generationOf(before) >= kMaxGeneration)
+    throw corrupt("slot " + std::to_string(index) + " was free, and is not");
+  const uint64_t generation = generationOf(before) + 1;
   const ObjectCopy copy{index,         generation, claim.state,   claim.size_bytes,
                         claim.extent,  nowNs(),    claim.creator, static_cast<uint32_t>(getpid()),
                         claim.elements};
@@ -364,8 +373,9 @@ uint32_t StoreTable::objectsUsed() const {
   if (used <= seen) return used;
   const auto from = static_cast<off_t>(kObjectsOffset + seen * sizeof(ObjectSlot));
   const auto to = static_cast<off_t>(kObjectsOffset + used * sizeof(ObjectSlot));
+  // Below 0 where somebody has made the file shorter.
   const off_t hole = lseek(segment_.fd(), from, SEEK_HOLE);
-  if (hole >= 0 && hole < to) throw corrupt("it counts more objects than it has made slots");
+  if (hole < to) throw corrupt("it counts more objects than it has made slots");
   slots_seen_.store(used, std::memory_order_relaxed);
   return used;
 }

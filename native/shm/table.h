@@ -42,9 +42,15 @@ enum class WhenFull : uint32_t { kKeep = 0, kEvict = 1 };
 template <typename Value>
 class Shared {
  public:
-  Value load() const { return value_.load(std::memory_order_acquire); }
+  Value load() const {
+    meddlePoint();
+    return value_.load(std::memory_order_acquire);
+  }
   // In one order, the same for all, with the changes below; see Store::get.
-  Value loadInOrder() const { return value_.load(std::memory_order_seq_cst); }
+  Value loadInOrder() const {
+    meddlePoint();
+    return value_.load(std::memory_order_seq_cst);
+  }
   void store(Value value) {
     crashPoint();
     value_.store(value, std::memory_order_release);
