@@ -132,10 +132,10 @@
       "native/test/smaps_test.cc",
       "native/test/stack_walk_test.cc",
       "native/test/store_crash_test.cc",
+      "native/test/store_hostile_test.cc",
       "native/test/store_model.cc",
       "native/test/store_model_program.cc",
       "native/test/store_model_test.cc",
-      "native/test/store_hostile_test.cc",
       "native/test/store_test.cc",
       "native/test/tree_scan_test.cc"
     ]

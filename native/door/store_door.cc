@@ -170,7 +170,12 @@ Napi::Value storePut(const Napi::CallbackInfo& info) {
   handle->open();
   auto source = info[1].As<Napi::Uint8Array>();
   Store::CreateRequest request = createRequest(info[2]);
-  request.size_bytes = source.ByteLength();
+  // While it waited for room: nothing is better than an object that is not what was put.
+  if (request.size_bytes != source.ByteLength())
+    throw Error(ErrorCode::ERR_STATE,
+                "the view that is put had " + std::to_string(request.size_bytes) +
+                    " bytes and has " + std::to_string(source.ByteLength()) +
+                    " now: what it shows was released, transferred or resized");
   if (const auto made = putHere(*handle->store, request, source.Data()))
     return fromBytes(info.Env(), *made);
   request.lock_timeout_us = kPoolTimeoutUs;

@@ -42,7 +42,9 @@ it('lists objects with who made them, on which line, and who holds them', async 
   expect(objects[0].site).toMatch(/^store\.test\.ts:\d+$/);
 
   const text = await run('ls', name);
-  expect(text.stdout).toMatch(new RegExp(`^${id} +12345 +sealed +the test \\(pid `, 'm'));
+  expect(text.stdout).toMatch(
+    new RegExp(`^${id} +12345 +uint8 12345 +sealed +the test \\(pid `, 'm'),
+  );
   held.release();
   store.delete(id);
   expect((await run('ls', name)).stdout).toMatch(/: 0 objects, 0 held/);
