@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <set>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -34,6 +34,8 @@ struct Operation {
   void (*at)(Actor&);
   bool removes_victim = false;
 };
+
+void PrintTo(const Operation& operation, std::ostream* out) { *out << operation.name; }
 
 void attach(Actor& actor) { actor.store = Store::open(actor.scene.name, {}); }
 
