@@ -25,6 +25,7 @@ struct CrashWork {
   // What the process does first, where it does not die.
   std::function<void()> before;
   std::function<void()> body;
+  int signal = SIGKILL;  // or SIGSTOP
 };
 
 struct CrashChild {
@@ -42,13 +43,20 @@ inline pid_t startUntilPoint(uint64_t point, const CrashWork& work) {
   alarm(kHangSeconds);
   try {
     if (work.before) work.before();
-    crashAt(point);
+    crashAt(point, work.signal);
     work.body();
   } catch (const std::exception& error) {
     fprintf(stderr, "child: %s\n", error.what());
     _exit(1);
   }
   _exit(0);
+}
+
+// Waits until it is stopped at its point; false if it has ended without.
+inline bool isStopped(pid_t pid) {
+  siginfo_t news{};
+  const int which = WSTOPPED | WEXITED | WNOWAIT;
+  return waitid(P_PID, static_cast<id_t>(pid), &news, which) == 0 && news.si_code == CLD_STOPPED;
 }
 
 inline CrashChild endOf(pid_t pid) {

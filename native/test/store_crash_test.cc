@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <ostream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -49,14 +50,19 @@ void attachAndFill(Actor& actor) {
   fill(actor.made);
 }
 
+void getVictim(Actor& actor) {
+  const View view = actor.store->get(actor.scene.victim);
+  if (view.size_bytes != kVictimBytes || !isWhole(view)) throw std::runtime_error("wrong bytes");
+}
+
 void attachAndGet(Actor& actor) {
   attach(actor);
-  actor.store->get(actor.scene.victim);
+  getVictim(actor);
 }
 
 void attachAndDoAll(Actor& actor) {
   attachAndMake(actor);
-  actor.store->get(actor.scene.victim);
+  getVictim(actor);
 }
 
 // Until the next slot is the first of a page.
@@ -94,7 +100,7 @@ void doAll(Actor& actor) {
   actor.store->giveBack(0, kTimeoutUs);
   actor.store->release(actor.made.id);
   actor.store->abort(actor.store->create({kMadeBytes, "", kTimeoutUs, false}).id);
-  actor.store->get(actor.scene.victim);
+  getVictim(actor);
   actor.store.reset();
 }
 
@@ -107,7 +113,7 @@ const Operation kOperations[] = {
     {"seal", attachAndFill, [](Actor& actor) { actor.store->seal(actor.made.id); }},
     {"put", attach, put},
     {"abort", attachAndMake, [](Actor& actor) { actor.store->abort(actor.made.id); }},
-    {"get", attach, [](Actor& actor) { actor.store->get(actor.scene.victim); }},
+    {"get", attach, getVictim},
     {"release", attachAndGet, [](Actor& actor) { actor.store->release(actor.scene.victim); }},
     {"remove", attach, [](Actor& actor) { actor.store->remove(actor.scene.victim); }, true},
     {"remove what it holds", attachAndGet,
@@ -132,6 +138,34 @@ const Operation kOperations[] = {
 CrashChild actUntil(uint64_t point, const Operation& operation, const Scene& scene) {
   Actor actor{scene, nullptr, {}};
   return runUntilPoint(point, {[&] { operation.before(actor); }, [&] { operation.at(actor); }});
+}
+
+// What others do while a process is stopped in the middle of something. If it has the lock they may
+// not, and if it gives room back, that is not there.
+void workMeanwhile(Scene& scene) {
+  constexpr uint64_t kShortUs = 2'000;
+  Store& store = *scene.store;
+  // Objects in the victim's slot and in its place, and one in what is free above.
+  if (!isGone(store, scene.victim)) store.remove(scene.victim);
+  for (const uint64_t size_bytes : {uint64_t{700}, uint64_t{8'191}, kSceneBytes / 2}) {
+    try {
+      const Room room = store.create({size_bytes, "", kShortUs, false});
+      fill(room);
+      store.seal(room.id);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::ERR_BUSY);
+      return;
+    }
+  }
+}
+
+// Others may have removed what it wanted, and taken its room.
+void actBesideOthers(const Operation& operation, Actor& actor) {
+  try {
+    operation.at(actor);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::ERR_GONE && error.code() != ErrorCode::ERR_FULL) throw;
+  }
 }
 
 void report(const char* what, uint64_t points) {
@@ -179,6 +213,28 @@ TEST_P(StoreCrash, IsSurvivedAtEveryStep) {
   }
   EXPECT_GT(point, uint64_t{1}) << "there is no point in " << operation.name;
   report(operation.name, point - 1);
+}
+
+// Not a death, but what a death cannot show: that it goes on with what it believed before.
+TEST_P(StoreCrash, IsAsGoodAsAPauseAtEveryStep) {
+  const Operation& operation = GetParam();
+  for (uint64_t point = 1;; point++) {
+    auto scene = makeScene();
+    Actor actor{*scene, nullptr, {}};
+    const pid_t pid = startUntilPoint(point, {[&] { operation.before(actor); },
+                                              [&] { actBesideOthers(operation, actor); }, SIGSTOP});
+    const bool stopped = isStopped(pid);
+    if (stopped) {
+      workMeanwhile(*scene);
+      kill(pid, SIGCONT);
+    }
+    EXPECT_EQ(endOf(pid).ending, Ending::kFinished);
+    expectWhole(*scene, true);
+    expectAllRoomUsable(*scene);
+    endScene(std::move(scene));
+    if (!stopped) break;
+    if (HasFailure()) FAIL() << operation.name << " was stopped at point " << point;
+  }
 }
 
 TEST_P(StoreCrash, IsSurvivedBesideABusyProcess) {
