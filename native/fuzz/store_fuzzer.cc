@@ -22,6 +22,8 @@
 namespace memdrift {
 namespace {
 
+using enum ErrorCode;
+
 constexpr uint64_t kArenaPages = 24;
 constexpr uint64_t kCapacityBytes = kArenaPages * kPageBytes;
 constexpr uint64_t kPageMark = 0xa5e9000000000000;
@@ -33,11 +35,9 @@ constexpr size_t kMaxOperations = 64;
 volatile uint64_t checksum = 0;
 
 // Not observed by the fuzzer, which would be half of its time.
-__attribute__((no_sanitize("coverage", "address"))) uint64_t sumOf(const unsigned char* bytes,
-                                                                   uint64_t size_bytes) {
-  uint64_t sum = 0;
-  for (uint64_t i = 0; i < size_bytes; i++) sum += bytes[i];
-  return sum;
+__attribute__((no_sanitize("coverage", "address"))) void touch(const unsigned char* bytes,
+                                                               uint64_t size_bytes) {
+  for (uint64_t i = 0; i < size_bytes; i++) checksum = checksum + bytes[i];
 }
 
 [[noreturn]] void fail(const char* what) {
@@ -104,8 +104,7 @@ class Victim {
 
 // What is written to the table, and where.
 struct Meddling {
-  size_t offset;
-  size_t bytes;
+  size_t offset, bytes;
   uint64_t value;
 };
 
@@ -153,8 +152,7 @@ class Script {
   Attachment attachments_[2];
   std::vector<uint64_t> ids_;
   std::vector<Meddling> armed_;
-  uint64_t countdown_ = 0;
-  uint64_t looks_ = 0;
+  uint64_t countdown_ = 0, looks_ = 0;
 };
 
 Script* current = nullptr;
@@ -198,16 +196,14 @@ void Script::operation() {
 
 void Script::call(Attachment& at, uint8_t which) {
   if (!at.store) return attach(at);
-  using enum ErrorCode;
   switch (which % 12) {
     case 0:
     case 1:
       return create(at);
     case 2:
     case 3:
-      return end(at, true);
     case 4:
-      return end(at, false);
+      return end(at, which % 12 != 4);
     case 5:
     case 6:
       return get(at);
@@ -233,7 +229,6 @@ void Script::attach(Attachment& at) {
   options.whole_arena = (flags & 2) != 0;
   options.read_only = (flags & 0xf0) == 0xf0;
   options.label = "fuzz";
-  using enum ErrorCode;
   allowed({ERR_CORRUPT, ERR_MALFORMED, ERR_FULL},
           [&] { at.store = Store::open(victim_.name(), options); });
 }
@@ -242,7 +237,6 @@ void Script::create(Attachment& at) {
   const uint64_t size_bytes = input_.number(2) * 2;
   Elements elements;
   if (size_bytes % 16 == 0) elements = {1, 4, 2, {2, size_bytes / 8}};
-  using enum ErrorCode;
   allowed({ERR_FULL, ERR_TOO_LARGE, ERR_BUSY, ERR_CORRUPT, ERR_STATE}, [&] {
     const Room room =
         at.store->create({size_bytes, "fuzzer.js:1", 0, size_bytes % 32 == 0, elements});
@@ -263,7 +257,6 @@ void Script::end(Attachment& at, bool seals) {
     open = open || filled.open;
     filled.open = false;
   }
-  using enum ErrorCode;
   allowed({ERR_STATE, ERR_CORRUPT}, [&] {
     if (!seals) return at.store->abort(id);
     at.store->seal(id).giveUp();
@@ -273,7 +266,6 @@ void Script::end(Attachment& at, bool seals) {
 
 void Script::get(Attachment& at) {
   const uint64_t id = anId();
-  using enum ErrorCode;
   allowed({ERR_GONE, ERR_STATE, ERR_CORRUPT}, [&] {
     const View view = at.store->get(id);
     if (!isShapeOf(view.elements, view.size_bytes)) fail("a shape that is not of its size");
@@ -287,7 +279,7 @@ void Script::get(Attachment& at) {
 }
 
 void Script::release(Attachment& at) {
-  if (at.views.empty()) return allowed({ErrorCode::ERR_STATE}, [&] { at.store->release(anId()); });
+  if (at.views.empty()) return allowed({ERR_STATE}, [&] { at.store->release(anId()); });
   const auto which = at.views.begin() + input_.byte() % static_cast<int>(at.views.size());
   const uint64_t id = which->first;
   at.views.erase(which);
@@ -296,15 +288,12 @@ void Script::release(Attachment& at) {
 }
 
 void Script::look(const Store& store) {
-  using enum ErrorCode;
   allowed({ERR_CORRUPT}, [&] {
     for (const ObjectInfo& info : store.list()) {
       if (info.object.id() > (uint64_t{1} << 53) - 1) fail("an id that is no safe integer");
       if (info.site.size() > 72 || info.holders.size() > kMaxClients) fail("a long list");
       if (ids_.size() < 256) ids_.push_back(info.object.id());
     }
-  });
-  allowed({ERR_CORRUPT}, [&] {
     const StoreStats stats = store.stats();
     if (stats.capacity_bytes > kCapacityBytes || stats.clients > kMaxClients ||
         stats.objects > kMaxObjects)
@@ -347,37 +336,28 @@ size_t Script::aPlace(size_t& bytes) {
 
 uint64_t Script::aValue() {
   const uint8_t which = input_.byte();
-  const uint64_t page = (which >> 4) * kPageBytes;
-  const uint64_t generation = ids_.empty() ? 1 : ids_[(which >> 4) % ids_.size()] / kMaxObjects;
-  switch (which & 0xf) {
-    case 0:
-      return which >> 4;
-    case 1:
-      return page;
-    case 2:
-      return kCapacityBytes - page;
-    case 3:
-      return UINT64_MAX - page;
-    case 4:
-      return kMaxGeneration << 8 | (which >> 4);
-    case 5:
-      return (kMaxGeneration + 1) << 8 | (which >> 4);
-    case 6:
-      return input_.number(8);
-    case 7:
-      return input_.byte();
-    case 8:
-      return uint64_t{1} << (which >> 4) * 4;
-    default:
-      // A generation that there is, or the one before it or after it, in any state.
-      return (generation + (which & 0xf) - 11) << 8 | input_.byte() % 6;
-  }
+  const uint64_t some = which >> 4;
+  const uint64_t page = some * kPageBytes;
+  const uint64_t values[] = {some,
+                             page,
+                             kCapacityBytes - page,
+                             UINT64_MAX - page,
+                             kMaxGeneration << 8 | some,
+                             (kMaxGeneration + 1) << 8 | some};
+  const uint64_t kind = which & 0xf;
+  if (kind < std::size(values)) return values[kind];
+  if (kind == 6) return input_.number(8);
+  if (kind == 7) return input_.byte();
+  if (kind == 8) return uint64_t{1} << some * 4;
+  // A generation that there is, or one before it or after it, in any state.
+  const uint64_t generation = ids_.empty() ? 1 : ids_[some % ids_.size()] / kMaxObjects;
+  return (generation + kind - 11) << 8 | input_.byte() % 6;
 }
 
 // Reads all of it. It must be pages of the arena in a row; those that were given back are zeros.
 void Script::checkBytes(const unsigned char* bytes, uint64_t size_bytes) {
   if (size_bytes > kCapacityBytes) fail("more bytes than the arena has");
-  checksum = checksum + sumOf(bytes, size_bytes);
+  touch(bytes, size_bytes);
   uint64_t first_page = UINT64_MAX;
   for (uint64_t i = 0; i * kPageBytes + 8 <= size_bytes; i++) {
     uint64_t mark;
@@ -397,8 +377,8 @@ void Script::checkBytes(const unsigned char* bytes, uint64_t size_bytes) {
 void Script::checkViews(const Attachment& at) {
   for (const auto& [id, view] : at.views) checkBytes(view.bytes, view.size_bytes);
   for (const Filled& filled : at.rooms) {
-    if (!filled.open) continue;
     const Room& room = filled.room;
+    if (!filled.open) continue;
     checkBytes(room.bytes, room.size_bytes);
     if (room.size_bytes > 8) room.bytes[room.size_bytes - 1] ^= room.size_bytes % kPageBytes > 8;
   }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A store whose table somebody else writes to, which every process of the same user may do.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,68 +20,11 @@
 #include <vector>
 
 #include "errors.h"
-#include "shm/store.h"
+#include "test/hostile_store.h"
 
 namespace memdrift {
 
 namespace {
-
-constexpr uint64_t kCapacityBytes = 1 << 20;
-constexpr uint64_t kTimeoutUs = 200'000;
-constexpr uint64_t kMaxSafeInteger = (uint64_t{1} << 53) - 1;
-
-std::shared_ptr<Store> makeStore(const AttachOptions& attach = {}) {
-  static std::atomic<int> count{0};
-  return Store::create({"gtest-hostile-" + std::to_string(getpid()) + "-" + std::to_string(count++),
-                        kCapacityBytes, Placement::kLowest, true},
-                       attach);
-}
-
-AttachOptions mappingEach() {
-  AttachOptions attach;
-  attach.whole_arena = false;
-  return attach;
-}
-
-std::optional<ErrorCode> codeOf(const std::function<void()>& call) {
-  try {
-    call();
-    return std::nullopt;
-  } catch (const Error& error) {
-    return error.code();
-  }
-}
-
-// The table as whoever can open the file sees it.
-class OpenTable {
- public:
-  explicit OpenTable(const Store& store)
-      : mapping_({store.segment().fd(), 0, kArenaOffset, PROT_READ | PROT_WRITE, MAP_SHARED}) {}
-
-  unsigned char* bytes() const { return mapping_.data(); }
-  StoreHeader& header() const {
-    return *reinterpret_cast<StoreHeader*>(bytes() + kStoreHeaderOffset);
-  }
-  ObjectSlot& slot(uint64_t id) const {
-    return reinterpret_cast<ObjectSlot*>(bytes() + kObjectsOffset)[id % kMaxObjects];
-  }
-
- private:
-  Mapping mapping_;
-};
-
-// Memory that others may write to at the same time.
-void fill(const Room& room) {
-  for (uint64_t at = 0; at < room.size_bytes; at++)
-    __atomic_store_n(room.bytes + at, static_cast<unsigned char>(at), __ATOMIC_RELAXED);
-}
-
-uint64_t sumOf(const View& view) {
-  uint64_t sum = 0;
-  for (uint64_t at = 0; at < view.size_bytes; at++)
-    sum += __atomic_load_n(view.bytes + at, __ATOMIC_RELAXED);
-  return sum;
-}
 
 // True if all of it is of one mapping of the arena.
 bool isOfArena(const Store& store, const unsigned char* bytes, uint64_t size_bytes) {
@@ -99,125 +40,6 @@ bool isOfArena(const Store& store, const unsigned char* bytes, uint64_t size_byt
   }
   return false;
 }
-
-}  // namespace
-
-TEST(StoreHostile, NeverGivesTheIdOfAnObjectThatIsStillFilled) {
-  auto store = makeStore(mappingEach());
-  const Room first = store->create({8192, "", kTimeoutUs, false});
-  OpenTable(*store).slot(first.id).state.store(0);
-  EXPECT_EQ(codeOf([&] { store->create({8192, "", kTimeoutUs, false}); }), ErrorCode::ERR_CORRUPT);
-  fill(first);  // its mapping is still there
-}
-
-TEST(StoreHostile, NeverTakesASlotBeyondThoseUsedThatIsNotFree) {
-  auto store = makeStore();
-  const Room room = store->create({1, "", kTimeoutUs, false});
-  OpenTable(*store).slot(room.id + 1).state.store(packState(7, ObjectState::kSealed));
-  EXPECT_EQ(codeOf([&] { store->create({1, "", kTimeoutUs, false}); }), ErrorCode::ERR_CORRUPT);
-}
-
-TEST(StoreHostile, SeesThatTheFileEndsBeforeTheSlotsThatAreCounted) {
-  auto store = makeStore();
-  for (size_t i = 0; i < kPageBytes / sizeof(ObjectSlot); i++)
-    store->create({1, "", kTimeoutUs, false});
-  store->stats();  // from now on these slots are known to have memory
-  OpenTable(*store).header().objects_used.store(64);
-  ASSERT_EQ(ftruncate(store->segment().fd(), static_cast<off_t>(kObjectsOffset + kPageBytes)), 0);
-  EXPECT_EQ(codeOf([&] { store->list(); }), ErrorCode::ERR_CORRUPT);
-}
-
-TEST(StoreHostile, IsNotOpenedWhereItsTableHasAHole) {
-  auto store = makeStore();
-  const std::string name = store->segment().name();
-  ASSERT_EQ(fallocate(store->segment().fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      static_cast<off_t>(kClientsOffset + kPageBytes), kPageBytes),
-            0);
-  AttachOptions looking;
-  looking.read_only = true;
-  EXPECT_EQ(codeOf([&] { Store::open(name, looking); }), ErrorCode::ERR_CORRUPT);
-  EXPECT_EQ(codeOf([&] { Store::open(name, {}); }), ErrorCode::ERR_CORRUPT);
-}
-
-namespace {
-
-// One value at one place of the table, written before one look of this process at it.
-struct Meddling {
-  unsigned char* place;
-  uint64_t value;
-  uint64_t look;
-};
-Meddling meddling{};
-
-// Everything that an attachment can do, once.
-void doEverything(Store& store) {
-  const Room room = store.create({200, "here.js:1", 0, false, {1, 4, 1, {50}}});
-  EXPECT_LE(room.id, kMaxSafeInteger);
-  fill(room);
-  store.seal(room.id).giveUp();
-  const View view = store.get(room.id);
-  EXPECT_LE(view.size_bytes, kCapacityBytes);
-  sumOf(view);
-  store.release(room.id);
-  for (const ObjectInfo& info : store.list()) EXPECT_LE(info.object.id(), kMaxSafeInteger);
-  store.stats();
-  store.remove(room.id);
-  store.giveBack(0, 0);
-}
-
-// Calls doEverything() once for each look that it takes at the table, with the value written before
-// that look. Returns how many looks there are.
-uint64_t meddleBeforeEachLook(Store& store, const OpenTable& table, size_t offset, uint64_t value) {
-  const std::vector<unsigned char> before(table.bytes(),
-                                          table.bytes() + kObjectsOffset + kPageBytes);
-  for (uint64_t look = 1;; look++) {
-    meddling = {table.bytes() + offset, value, look};
-    meddle = [] {
-      if (meddling.look != 0 && --meddling.look == 0)
-        memcpy(meddling.place, &meddling.value, sizeof meddling.value);
-    };
-    const auto code = codeOf([&] { doEverything(store); });
-    meddle = nullptr;
-    if (code == ErrorCode::ERR_SYSTEM || code == ErrorCode::ERR_NO_MEMORY)
-      ADD_FAILURE() << "at look " << look << " for " << value << " at " << offset;
-    memcpy(table.bytes(), before.data(), before.size());
-    if (meddling.look != 0) return look;
-  }
-}
-
-}  // namespace
-
-TEST(StoreHostile, EndsEachCallWhateverChangesBetweenTwoOfItsLooks) {
-  const uint64_t values[] = {0,
-                             UINT64_MAX,
-                             kPageBytes,
-                             kCapacityBytes - kPageBytes,
-                             kMaxGeneration << 8,
-                             kMaxGeneration << 8 | 2,
-                             (kMaxGeneration + 1) << 8,
-                             packState(1, ObjectState::kSealed),
-                             packState(1, ObjectState::kPunching),
-                             packState(2, ObjectState::kDeleted)};
-  // A fresh attachment for each: one may be left with an object that the table has forgotten.
-  const auto sweep = [&](const AttachOptions& attach, size_t offset) {
-    for (const uint64_t value : values) {
-      auto store = makeStore(attach);
-      const OpenTable table(*store);
-      doEverything(*store);
-      EXPECT_GT(meddleBeforeEachLook(*store, table, offset, value), uint64_t{100});
-    }
-  };
-  const size_t state = kObjectsOffset + offsetof(ObjectSlot, state);
-  for (const size_t offset :
-       {state, state + 8, state + 16, state + 24, state + sizeof(ObjectSlot)}) {
-    sweep({}, offset);
-    sweep(mappingEach(), offset);
-  }
-  sweep({}, kStoreHeaderOffset + offsetof(StoreHeader, objects_used));
-  sweep({}, kStoreHeaderOffset + offsetof(StoreHeader, cursor_bytes));
-}
-
-namespace {
 
 // A process that writes to the table as fast as it can: anything anywhere, and more often what
 // looks right where it matters. Now and then it mends what would end every call at its first look.
