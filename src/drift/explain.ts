@@ -5,7 +5,7 @@ import { binding, bindingFile } from '../binding.ts';
 import { askTracked } from '../entry/control_client.ts';
 import { evaluateIn } from '../entry/inspector.ts';
 import { checkInspector, checkTarget, getBuiltin } from '../entry/target.ts';
-import { MemdriftError } from '../errors.ts';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { nativePid, type Pid } from '../proc/arguments.ts';
 import { readCounters } from '../proc/counters.ts';
 import type { DeepFactsModule } from './deep_facts.cts';
@@ -81,9 +81,8 @@ async function fromInside(
   const answer = await askTracked(pid, { do: 'explain', deep: options.deep === true });
   const takenAtMs = Date.now();
   if (answer?.facts !== undefined) {
-    const facts = JSON.parse(answer.facts) as InsideFacts;
     checkSame(identity);
-    return inside(identity, 'socket', { facts, takenAtMs });
+    return fromFacts(identity, 'socket', { text: answer.facts, takenAtMs });
   }
   checkTarget(pid);
   checkInspector(options.yesOpenInspector === true);
@@ -99,9 +98,26 @@ async function fromInside(
     })()`,
     { awaitPromise: options.deep === true },
   );
-  const facts = JSON.parse(String(text)) as InsideFacts;
   checkSame(identity);
-  return inside(identity, 'inspector', { facts, takenAtMs: Date.now() });
+  return fromFacts(identity, 'inspector', { text: String(text), takenAtMs: Date.now() });
+}
+
+/** @throws MemdriftError ERR_MALFORMED: the process, or another version of this, says otherwise. */
+function fromFacts(
+  identity: ProcessIdentity,
+  source: 'socket' | 'inspector',
+  { text, takenAtMs }: { readonly text: string; readonly takenAtMs: number },
+): Explanation {
+  try {
+    return inside(identity, source, { facts: JSON.parse(text) as InsideFacts, takenAtMs });
+  } catch (cause) {
+    if (isMemdriftError(cause)) throw cause;
+    throw new MemdriftError(
+      'ERR_MALFORMED',
+      `process ${identity.pid} sent what are no facts of it: ${(cause as Error).message}`,
+      { pid: identity.pid, cause },
+    );
+  }
 }
 
 function inside(

@@ -33,12 +33,19 @@ function serveControl(folder: string, control: Control): void {
   if (Buffer.byteLength(path) > maxSocketPathBytes) return;
   const server = createServer((socket) => {
     let request = '';
+    let isAsked = false;
     socket.on('error', () => {});
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
+      // What comes behind the one request is read, or the other end could not close, and dropped.
+      if (isAsked) return;
       request += text;
-      if (request.endsWith('\n')) void answer(socket, control, request);
-      else if (request.length > maxRequestBytes) socket.destroy();
+      const end = request.indexOf('\n');
+      if ((end < 0 ? request.length : end) > maxRequestBytes) socket.destroy();
+      else if (end >= 0) {
+        isAsked = true;
+        void answer(socket, control, request.slice(0, end));
+      }
     });
     // A client that waits does not keep the program either.
     socket.unref();
@@ -61,10 +68,12 @@ async function answer(socket: Socket, control: Control, text: string): Promise<v
 
 async function answerTo(control: Control, text: string): Promise<ControlAnswer> {
   try {
-    const request = JSON.parse(text) as ControlRequest;
+    const request = JSON.parse(text) as ControlRequest | null;
+    if (typeof request !== 'object' || request === null) return { error: 'not understood' };
     if (request.do === 'stop') return { path: control.stop() };
     if (request.do === 'explain') return { facts: await control.explain(request.deep === true) };
-    if (request.do !== 'start' || request.path === undefined) return { error: 'not understood' };
+    if (request.do !== 'start' || typeof request.path !== 'string')
+      return { error: 'not understood' };
     control.start(request.path, (request.options ?? {}) as PreloadOrder['options']);
     return { path: request.path };
   } catch (error) {
