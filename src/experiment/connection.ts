@@ -3,6 +3,9 @@ import type { Socket } from 'node:net';
 import { MemdriftError } from '../errors.ts';
 import { encodeMessage, MessageDecoder, type OnSocket } from './messages.ts';
 
+/** Server and client speak in turns; who sends more than this unasked is not one of ours. */
+const maxUnread = 16;
+
 export class Connection {
   readonly #socket: Socket;
   readonly #peer: string;
@@ -55,8 +58,17 @@ export class Connection {
   #deliver(message: OnSocket): void {
     const waiting = this.#waiting;
     this.#waiting = null;
-    if (waiting) waiting.resolve(message);
-    else this.#received.push(message);
+    if (waiting) {
+      waiting.resolve(message);
+      return;
+    }
+    if (this.#received.length === maxUnread) {
+      throw new MemdriftError(
+        'ERR_MALFORMED',
+        `${this.#peer} sent more than ${maxUnread} messages that nobody waits for`,
+      );
+    }
+    this.#received.push(message);
   }
 
   #end(error: unknown): void {

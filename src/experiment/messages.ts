@@ -74,7 +74,7 @@ export function encodeMessage(message: OnSocket): string {
 
 /**
  * Splits a stream of text into messages; keeps what is incomplete for the next chunk.
- * @throws MemdriftError ERR_MALFORMED for a line that is no message.
+ * @throws MemdriftError ERR_MALFORMED for a line that is no message, or is longer than any.
  */
 export class MessageDecoder {
   #rest = '';
@@ -82,7 +82,9 @@ export class MessageDecoder {
   push(chunk: string): OnSocket[] {
     const lines = (this.#rest + chunk).split('\n');
     this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > maxMessageChars) throw malformed(this.#rest);
+    // However the stream was cut: also a line that came as a whole.
+    const tooLong = [...lines, this.#rest].find((line) => line.length > maxMessageChars);
+    if (tooLong !== undefined) throw malformed(tooLong);
     return lines.map(decodeMessage);
   }
 }
