@@ -142,7 +142,7 @@ export class Store {
       sites: options.sites ?? false,
       evict: options.evict ?? false,
     });
-    return new Store(handle, options);
+    return attachedBy(handle, () => new Store(handle, options));
   }
 
   /**
@@ -153,7 +153,7 @@ export class Store {
   static async open(name: string, options: AttachOptions = {}): Promise<Store> {
     checkName('store', name);
     const handle = await binding().storeOpen(attachOptions(name, options));
-    return new Store(handle, options);
+    return attachedBy(handle, () => new Store(handle, options));
   }
 
   /**
@@ -311,6 +311,16 @@ export class Store {
     } catch {
       return null;
     }
+  }
+}
+
+/** An attachment to a store whose table is damaged does not stay until it is collected. */
+function attachedBy(handle: StoreHandle, make: () => Store): Store {
+  try {
+    return make();
+  } catch (error) {
+    binding().storeClose(handle);
+    throw error;
   }
 }
 
