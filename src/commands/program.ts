@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
 import { isMemdriftError } from '../errors.ts';
+import { printable } from '../report/printable.ts';
 
 /** What a command line ended with; the numbers are a contract with scripts. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
@@ -57,14 +58,20 @@ function textOf(error: unknown): string {
   return 'syscall' in error ? error.message : (error.stack ?? error.message);
 }
 
-/** One line on stderr, as every error of a command has it. */
+/** One line on stderr, as every error of a command has it; it may quote what others have sent. */
 export function writeError(message: string): void {
-  process.stderr.write(`memdrift: ${message}\n`);
+  process.stderr.write(`memdrift: ${message.split('\n').map(printable).join('\n')}\n`);
 }
 
 /** What `--json` prints: one object on stdout, with the version of its form. */
 export function writeJson(content: object): void {
-  process.stdout.write(`${JSON.stringify({ schemaVersion, ...content }, null, 2)}\n`);
+  const text = JSON.stringify({ schemaVersion, ...content }, null, 2);
+  process.stdout.write(`${text.replace(/[\x7f-\x9f]/g, escaped)}\n`);
+}
+
+/** JSON leaves these control characters as they are, and a terminal obeys them. */
+function escaped(control: string): string {
+  return `\\u00${control.charCodeAt(0).toString(16)}`;
 }
 
 /** True if stdout takes colours: a terminal, and nobody asked for none. */

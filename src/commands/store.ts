@@ -106,7 +106,7 @@ async function openForLooking(name: string | undefined): Promise<Store> {
   for (const candidate of storeNames()) {
     const store = await openIfThere(candidate);
     if (store === null) continue;
-    if (store.stats().clients > 0) live.push(store);
+    if (isAttachedTo(store)) live.push(store);
     else store.close();
   }
   const [only, ...others] = live;
@@ -127,6 +127,15 @@ async function openNamed(name: string): Promise<Store> {
     const names = storeNames();
     const there = names.length === 0 ? 'this user has none' : `there are: ${names.join(', ')}`;
     throw new MemdriftError('ERR_GONE', `there is no store ${name}; ${there}`, { cause });
+  }
+}
+
+/** A store that is damaged counts for nothing here: it can be looked at by its name. */
+function isAttachedTo(store: Store): boolean {
+  try {
+    return store.stats().clients > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,6 @@
 /** `memdrift store`, as a process, on a store that this process has open. */
 import { execFile } from 'node:child_process';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Store } from '../../src/shm/store.ts';
@@ -48,6 +49,31 @@ it('lists objects with who made them, on which line, and who holds them', async 
   held.release();
   store.delete(id);
   expect((await run('ls', name)).stdout).toMatch(/: 0 objects, 0 held/);
+});
+
+it('shows a terminal no control characters of a label', async () => {
+  const label = '\u001b[2J\u009b31m\u007f!';
+  using other = await Store.open(name, { label });
+  const producer = other.create(1);
+  const text = await run('ls', name);
+  expect(text.stdout).toMatch(/\?\[2J\?31m\?! \(pid /);
+  expect(text.stdout).not.toMatch(/[^\P{Cc}\n]/u);
+  const json = await run('ls', name, '--json');
+  expect(json.stdout).not.toMatch(/[^\P{Cc}\n]/u);
+  expect(JSON.parse(json.stdout).objects[0].creator.label).toBe(label);
+  producer.abort();
+});
+
+it('finds a store beside one that is damaged', async () => {
+  using damaged = await Store.create({ name: `${name}-damaged`, capacityBytes: 4096 });
+  const file = openSync(damaged.path, 'r+');
+  // What the header says of objects that were ever made.
+  writeSync(file, new Uint32Array([0xffff_ffff]), 0, 4, 4096 + 24);
+  closeSync(file);
+  expect(() => damaged.stats()).toThrow(expect.objectContaining({ code: 'ERR_CORRUPT' }));
+  // Other programs may have stores too.
+  const { stdout, stderr } = await run('ls');
+  expect(stdout + stderr).toMatch(new RegExp(`${name}\\b(?!-damaged)`));
 });
 
 it('prints the three sizes', async () => {
