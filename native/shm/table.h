@@ -14,6 +14,11 @@
 // - What belongs to a dead client counts as free for whoever looks: an object that it had not
 //   sealed, and its bits. A client is alive while it holds the lock on its byte
 //   (lockOffsetOfClient).
+//
+// What no check can help: who makes the file shorter, or punches holes into it while /dev/shm is
+// full, makes every process that touches the place get SIGBUS. Files of /dev/shm cannot be sealed
+// against it. That the file is as long as it says, and that its table has no holes, is looked at
+// when it is opened and before slots are first touched.
 #pragma once
 
 #include <atomic>
