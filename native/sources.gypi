@@ -59,6 +59,7 @@
       "native/shm/store_evict.cc",
       "native/shm/store_give_back.cc",
       "native/shm/store_look.cc",
+      "native/shm/store_messages.cc",
       "native/shm/store_table.cc",
       "native/tracker/code_table.cc",
       "native/tracker/frame_rule.cc",

@@ -254,11 +254,30 @@ export interface StoreBinding {
   storeElements(store: StoreHandle, id: number): NativeElements;
   storeRelease(store: StoreHandle, id: number): void;
   storeDelete(store: StoreHandle, id: number): void;
+  /** Copies `bytes` into an object that is deleted already, with a reference: see storeLetGo. */
+  storePutHeld(
+    store: StoreHandle,
+    bytes: Uint8Array,
+    request: NativeCreateRequest,
+  ): number | Promise<number>;
+  /** As storeSeal, but the object is deleted already, with a reference. */
+  storeSealHeld(store: StoreHandle, id: number): void;
+  /** As storeGet, also of what is deleted and held by somebody. */
+  storeTake(store: StoreHandle, id: number): ArrayBuffer;
+  storeTakeAsync(store: StoreHandle, id: number): Promise<ArrayBuffer>;
+  /** A reference without a view; each call needs a storeLetGo. */
+  storeHold(store: StoreHandle, id: number): void;
+  storeLetGo(store: StoreHandle, id: number): void;
+  /** False while another attachment is the channel's receiver. `key` has 48 bits. */
+  storeClaimChannel(store: StoreHandle, key: number): boolean;
+  storeDropChannel(store: StoreHandle, key: number): void;
   storeList(store: StoreHandle): NativeObjectInfo[];
   storeStats(store: StoreHandle): NativeStoreStats;
   storeInfo(store: StoreHandle): {
     name: string;
     path: string;
+    /** Which segment it is, of all that ever had its name. */
+    identity: string;
     sites: boolean;
     /** Whether V8 counts views in `external`; it does where this Node gives us no way around. */
     viewsAreExternal: boolean;

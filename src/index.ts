@@ -135,6 +135,10 @@ export {
   type SamplerOptions,
   type SamplerReport,
 } from './proc/sampler.ts';
+export type { Channel, ChannelOptions } from './shm/channel.ts';
+export type { SendOptions } from './shm/channel_sender.ts';
+export type { ChannelData } from './shm/channel_store.ts';
+export type { ChannelWaitOptions } from './shm/channel_waiter.ts';
 export type { ArraySpec, ElementArrays, ElementType } from './shm/elements.ts';
 export { Flag } from './shm/flag.ts';
 export type { RoomOptions } from './shm/room_wait.ts';

@@ -1,7 +1,7 @@
 /**
- * Where Unix sockets live, those of experiments and those of tracked programs: a folder of this
- * user alone, so that nobody else can connect or put a link in the way, with a path short enough
- * for a socket (108 bytes with its end).
+ * Where Unix sockets live, of experiments, tracked programs and channels: a folder of this user
+ * alone, so that nobody else can connect or put a link in the way, with a path short enough for a
+ * socket (108 bytes with its end).
  */
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';

@@ -21,6 +21,8 @@ namespace {
 // and to wait so long once is better than an error that nobody expects. One on the pool may wait.
 constexpr uint64_t kLoopTimeoutUs = 100'000;
 constexpr uint64_t kPoolTimeoutUs = 5'000'000;
+// Who receives asks the pool instead.
+constexpr uint64_t kTakeHereUs = 1'000;
 // Somebody else will give pages back if we do not.
 constexpr uint64_t kGiveBackTimeoutUs = 200'000;
 // Up to here a put is over before a thread of the pool would have begun with it.
@@ -145,27 +147,36 @@ Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
       });
 }
 
-uint64_t putCopy(Store& store, const Store::CreateRequest& request, const uint8_t* from) {
-  const Room room = store.create(request);
-  if (room.size_bytes > 0) memcpy(room.bytes, from, room.size_bytes);
-  store.seal(room.id).giveUp();
+using Seal = Leftover (Store::*)(uint64_t);
+
+struct Put {
+  Store& store;
+  Store::CreateRequest request;
+  const uint8_t* from;
+  Seal seal;
+};
+
+uint64_t putCopy(const Put& put) {
+  const Room room = put.store.create(put.request);
+  if (room.size_bytes > 0) memcpy(room.bytes, put.from, room.size_bytes);
+  (put.store.*put.seal)(room.id).giveUp();
   return room.id;
 }
 
 // A small put, on the event loop. What stands in its way, such as somebody who has the store's
 // lock, is met again on the pool: it may wait there, and who tries until there is room lets others
 // run.
-std::optional<uint64_t> putHere(Store& store, Store::CreateRequest request, const uint8_t* from) {
-  if (request.size_bytes > kPutHereBytes) return std::nullopt;
-  request.lock_timeout_us = 0;
+std::optional<uint64_t> putHere(Put put) {
+  if (put.request.size_bytes > kPutHereBytes) return std::nullopt;
+  put.request.lock_timeout_us = 0;
   try {
-    return putCopy(store, request, from);
+    return putCopy(put);
   } catch (const Error&) {
     return std::nullopt;
   }
 }
 
-Napi::Value storePut(const Napi::CallbackInfo& info) {
+Napi::Value putBy(const Napi::CallbackInfo& info, Seal seal) {
   const SharedHandle& handle = storeHandleOf(info);
   handle->open();
   auto source = info[1].As<Napi::Uint8Array>();
@@ -176,7 +187,7 @@ Napi::Value storePut(const Napi::CallbackInfo& info) {
                 "the view that is put had " + std::to_string(request.size_bytes) +
                     " bytes and has " + std::to_string(source.ByteLength()) +
                     " now: what it shows was released, transferred or resized");
-  if (const auto made = putHere(*handle->store, request, source.Data()))
+  if (const auto made = putHere({*handle->store, request, source.Data(), seal}))
     return fromBytes(info.Env(), *made);
   request.lock_timeout_us = kPoolTimeoutUs;
   request.populate = true;
@@ -185,14 +196,18 @@ Napi::Value storePut(const Napi::CallbackInfo& info) {
   auto id = std::make_shared<uint64_t>(0);
   return runOffThread(
       info.Env(),
-      [store = handle->store, request, id, from = source.Data(),
+      [store = handle->store, request, id, seal, from = source.Data(),
        // It may be in a view, of this store or another, that ends before it is read.
        held = SharedView::holdAt(source.Data())]() mutable {
-        *id = putCopy(*store, request, from);
+        *id = putCopy({*store, request, from, seal});
         held.reset();
       },
       [kept, id](Napi::Env env) { return fromBytes(env, *id); });
 }
+
+Napi::Value storePut(const Napi::CallbackInfo& info) { return putBy(info, &Store::seal); }
+
+Napi::Value storePutHeld(const Napi::CallbackInfo& info) { return putBy(info, &Store::sealHeld); }
 
 SharedView& fillingViewOf(const StoreHandle& handle, uint64_t id) {
   handle.open();
@@ -202,7 +217,7 @@ SharedView& fillingViewOf(const StoreHandle& handle, uint64_t id) {
               "object " + std::to_string(id) + " is sealed or aborted already");
 }
 
-Napi::Value storeSeal(const Napi::CallbackInfo& info) {
+Napi::Value sealBy(const Napi::CallbackInfo& info, Seal seal) {
   const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
   SharedView& view = fillingViewOf(*handle, id);
@@ -214,7 +229,7 @@ Napi::Value storeSeal(const Napi::CallbackInfo& info) {
   // Detached first: from the moment of the seal on, nobody can write through it.
   view.detach();
   handle->fillings.erase(id);
-  auto leftover = std::make_shared<Leftover>(handle->store->seal(id));
+  auto leftover = std::make_shared<Leftover>((*handle->store.*seal)(id));
   // On the pool: 8 ms per 100 MB are too long for an event loop.
   if (leftover->any())
     runOffThread(
@@ -222,6 +237,10 @@ Napi::Value storeSeal(const Napi::CallbackInfo& info) {
         [](Napi::Env env) { return env.Undefined(); });
   return info.Env().Undefined();
 }
+
+Napi::Value storeSeal(const Napi::CallbackInfo& info) { return sealBy(info, &Store::seal); }
+
+Napi::Value storeSealHeld(const Napi::CallbackInfo& info) { return sealBy(info, &Store::sealHeld); }
 
 Napi::Value storeAbort(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
@@ -231,57 +250,10 @@ Napi::Value storeAbort(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-SharedMemory readingMemory(const std::shared_ptr<Store>& store, const Room& room) {
-  return {room.bytes, room.size_bytes,
-          [store, id = room.id] { return std::make_shared<HeldReading>(store, id); }};
-}
-
-std::unique_ptr<SharedView> readingView(Napi::Env env, const SharedHandle& handle,
-                                        const Room& room) {
-  return std::make_unique<SharedView>(env, readingMemory(handle->store, room),
-                                      [weak = std::weak_ptr<StoreHandle>(handle), id = room.id] {
-                                        if (const SharedHandle alive = weak.lock())
-                                          alive->forgetReading(id);
-                                      });
-}
-
-// One more reference to an object whose buffer JavaScript may still have.
-std::optional<Napi::Value> getAgain(Napi::Env env, const SharedHandle& handle, uint64_t id) {
-  const auto found = handle->readings.find(id);
-  if (found == handle->readings.end()) return std::nullopt;
-  Reading& reading = found->second;
-  if (reading.view->buffer().IsEmpty()) {
-    // Collected, but its finalizer has not run yet.
-    handle->forgetReading(id);
-    return std::nullopt;
-  }
-  handle->store->get(id);
-  reading.count++;
-  if (reading.view->isMoved()) {
-    // Another buffer, or thread, has the memory now and keeps the object; here it gets a new one.
-    const View& memory = reading.memory;
-    auto view = readingView(env, handle, {id, memory.bytes, memory.size_bytes, nullptr});
-    reading.view->keep(std::make_shared<HeldReading>(handle->store, id));
-    reading.view = std::move(view);
-  }
-  return reading.view->buffer();
-}
-
 Napi::Value storeGet(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
-  Store& store = handle->open();
   const uint64_t id = idArgument(info[1]);
-  if (const auto again = getAgain(info.Env(), handle, id)) return *again;
-  const View memory = store.get(id);
-  try {
-    auto view = readingView(info.Env(), handle, {id, memory.bytes, memory.size_bytes, nullptr});
-    const Napi::Value buffer = view->buffer();
-    handle->readings[id] = {std::move(view), memory, 1};
-    return buffer;
-  } catch (...) {
-    store.release(id);
-    throw;
-  }
+  return adoptReading(info.Env(), handle, {id, handle->open().get(id)});
 }
 
 // What the bytes of an object are that is held here.
@@ -307,6 +279,52 @@ Napi::Value storeRelease(const Napi::CallbackInfo& info) {
     found->second.count--;
     handle->store->release(id);
   }
+  return info.Env().Undefined();
+}
+
+Napi::Value storeTake(const Napi::CallbackInfo& info) {
+  const SharedHandle& handle = storeHandleOf(info);
+  const uint64_t id = idArgument(info[1]);
+  return adoptReading(info.Env(), handle, {id, handle->open().take(id, kTakeHereUs)});
+}
+
+Napi::Value storeTakeAsync(const Napi::CallbackInfo& info) {
+  const SharedHandle handle = storeHandleOf(info);
+  handle->open();
+  const uint64_t id = idArgument(info[1]);
+  auto memory = std::make_shared<View>();
+  return runOffThread(
+      info.Env(),
+      [store = handle->store, id, memory] { *memory = store->take(id, kPoolTimeoutUs); },
+      [handle, id, memory](Napi::Env env) {
+        // Closed meanwhile: the Store's end gives the reference up.
+        handle->open();
+        return adoptReading(env, handle, {id, *memory});
+      });
+}
+
+// A reference without a view.
+Napi::Value storeHold(const Napi::CallbackInfo& info) {
+  storeHandleOf(info)->open().holdOrGet(idArgument(info[1]));
+  return info.Env().Undefined();
+}
+
+Napi::Value storeLetGo(const Napi::CallbackInfo& info) {
+  const SharedHandle& handle = storeHandleOf(info);
+  // close() has released everything.
+  if (handle->store) handle->store->release(idArgument(info[1]));
+  return info.Env().Undefined();
+}
+
+Napi::Value storeClaimChannel(const Napi::CallbackInfo& info) {
+  const auto key = static_cast<uint64_t>(integerArgument(info[1], "key"));
+  return Napi::Boolean::New(info.Env(), storeHandleOf(info)->open().claimChannel(key));
+}
+
+Napi::Value storeDropChannel(const Napi::CallbackInfo& info) {
+  const SharedHandle& handle = storeHandleOf(info);
+  if (handle->store)
+    handle->store->dropChannel(static_cast<uint64_t>(integerArgument(info[1], "key")));
   return info.Env().Undefined();
 }
 
@@ -347,6 +365,14 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeElements", storeElements);
   exportFunction(env, exports, "storeRelease", storeRelease);
   exportFunction(env, exports, "storeDelete", storeDelete);
+  exportFunction(env, exports, "storePutHeld", storePutHeld);
+  exportFunction(env, exports, "storeSealHeld", storeSealHeld);
+  exportFunction(env, exports, "storeTake", storeTake);
+  exportFunction(env, exports, "storeTakeAsync", storeTakeAsync);
+  exportFunction(env, exports, "storeHold", storeHold);
+  exportFunction(env, exports, "storeLetGo", storeLetGo);
+  exportFunction(env, exports, "storeClaimChannel", storeClaimChannel);
+  exportFunction(env, exports, "storeDropChannel", storeDropChannel);
   exportFunction(env, exports, "storeGiveBack", storeGiveBack);
   exportFunction(env, exports, "storeClose", storeClose);
   exportStoreLook(env, exports);

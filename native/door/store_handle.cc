@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "door/store_handle.h"
 
+#include <optional>
 #include <utility>
 
 #include "door/translate.h"
@@ -42,6 +43,37 @@ void endFilling(const std::shared_ptr<Store>& store, uint64_t id, Filling& filli
   store->abort(id);
 }
 
+std::unique_ptr<SharedView> readingView(Napi::Env env, const SharedHandle& handle, const Got& got) {
+  const SharedMemory memory{
+      got.memory.bytes, got.memory.size_bytes,
+      [store = handle->store, id = got.id] { return std::make_shared<HeldReading>(store, id); }};
+  return std::make_unique<SharedView>(env, memory,
+                                      [weak = std::weak_ptr<StoreHandle>(handle), id = got.id] {
+                                        if (const SharedHandle alive = weak.lock())
+                                          alive->forgetReading(id);
+                                      });
+}
+
+// The buffer of an object whose buffer JavaScript may still have.
+std::optional<Napi::Value> readAgain(Napi::Env env, const SharedHandle& handle, uint64_t id) {
+  const auto found = handle->readings.find(id);
+  if (found == handle->readings.end()) return std::nullopt;
+  Reading& reading = found->second;
+  if (reading.view->buffer().IsEmpty()) {
+    // Collected, but its finalizer has not run yet.
+    handle->forgetReading(id);
+    return std::nullopt;
+  }
+  if (reading.view->isMoved()) {
+    // Another buffer, or thread, has the memory now and keeps the object; here it gets a new one.
+    auto view = readingView(env, handle, {id, reading.memory});
+    reading.view->keep(std::make_shared<HeldReading>(handle->store, id));
+    reading.view = std::move(view);
+  }
+  reading.count++;
+  return reading.view->buffer();
+}
+
 }  // namespace
 
 Store& StoreHandle::open() const {
@@ -77,6 +109,20 @@ Napi::Value toStoreHandle(Napi::Env env, std::shared_ptr<Store> store) {
 
 SharedHandle& storeHandleOf(const Napi::CallbackInfo& info) {
   return fromHandle<SharedHandle>(info[0], kStoreTag, "store");
+}
+
+Napi::Value adoptReading(Napi::Env env, const SharedHandle& handle, const Got& got) {
+  const auto [id, memory] = got;
+  try {
+    if (const auto again = readAgain(env, handle, id)) return *again;
+    auto view = readingView(env, handle, got);
+    const Napi::Value buffer = view->buffer();
+    handle->readings[id] = {std::move(view), memory, 1};
+    return buffer;
+  } catch (...) {
+    handle->store->release(id);
+    throw;
+  }
 }
 
 Napi::Value fromBytes(Napi::Env env, uint64_t bytes) {

@@ -67,6 +67,14 @@ Napi::Value toStoreHandle(Napi::Env env, std::shared_ptr<Store> store);
 // The first argument of every call on a store.
 SharedHandle& storeHandleOf(const Napi::CallbackInfo& info);
 
+// A view that the caller has a reference for, and the object that it is of.
+struct Got {
+  uint64_t id;
+  View memory;
+};
+// Its buffer, the same as long as JavaScript has it; the reference is the buffer's from now on.
+Napi::Value adoptReading(Napi::Env env, const SharedHandle& handle, const Got& got);
+
 Napi::Value fromBytes(Napi::Env env, uint64_t bytes);
 // {elementType, elementBytes, shape}; see NativeElements of src/door.ts.
 Napi::Object fromElements(Napi::Env env, const Elements& elements);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What JavaScript is told of a store.
+#include <sys/stat.h>
+
+#include <string>
+
 #include "door/doors.h"
 #include "door/store_handle.h"
 #include "door/translate.h"
@@ -71,11 +75,19 @@ Napi::Value storeStats(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// Which of the segments that ever had this name it is, also between containers.
+std::string identityOf(const Segment& segment) {
+  struct stat status{};
+  if (fstat(segment.fd(), &status) != 0) throw Error::fromErrno("fstat", segment.path());
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+}
+
 Napi::Value storeInfo(const Napi::CallbackInfo& info) {
   const Store& store = storeHandleOf(info)->open();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("name", store.segment().name());
   result.Set("path", store.segment().path());
+  result.Set("identity", identityOf(store.segment()));
   result.Set("sites", store.withSites());
   result.Set("viewsAreExternal", !hasUncountedBuffers());
   result.Set("consumerViews", store.mapsWholeArena() ? "mapped" : "mapped-each");

@@ -223,6 +223,10 @@ Leftover Store::seal(uint64_t id) {
                 "object " + std::to_string(id) +
                     " was changed by something else while it was filled; it is lost");
   table_.header().puts.add(1);
+  return leftoverOf(std::move(filling));
+}
+
+Leftover Store::leftoverOf(Filling filling) const {
   const bool anything = trim_ || !producer_.isWhole();
   return anything ? Leftover(std::move(filling.part)) : Leftover();
 }
@@ -232,12 +236,16 @@ void Store::abort(uint64_t id) { table_.release(takeFilling(id).object); }
 ObjectCopy Store::findSealed(uint64_t id) const {
   const ObjectCopy object = table_.find(id);
   if (object.state == ObjectState::kSealed) return object;
-  const std::string name = "object " + std::to_string(id);
+  throw notReadable(object);
+}
+
+Error Store::notReadable(const ObjectCopy& object) const {
+  const std::string name = "object " + std::to_string(object.id());
   if (object.state == ObjectState::kDeleted)
-    throw Error(ErrorCode::ERR_GONE, name + " was deleted");
+    return Error(ErrorCode::ERR_GONE, name + " was deleted");
   if (!table_.liveness(client_).alive(object.creator))
-    throw Error(ErrorCode::ERR_GONE, name + " was never sealed, and its creator is dead");
-  throw Error(ErrorCode::ERR_STATE, name + " is not sealed yet; its creator still fills it");
+    return Error(ErrorCode::ERR_GONE, name + " was never sealed, and its creator is dead");
+  return Error(ErrorCode::ERR_STATE, name + " is not sealed yet; its creator still fills it");
 }
 
 View Store::get(uint64_t id) {
@@ -246,26 +254,34 @@ View Store::get(uint64_t id) {
   // and lose its reference to our giving up.
   const std::lock_guard lock(readings_mutex_);
   ObjectCopy object = findSealed(id);
-  const auto held = readings_.find(id);
-  if (held != readings_.end()) {
-    held->second.count++;
-    const Reading& reading = held->second;
-    return {reading.part.bytes, reading.size_bytes, reading.elements};
-  }
+  if (const auto again = readAgain(id)) return *again;
   // First the reference, then a second look: who deletes it after the look sees the reference,
   // because both are in one order with his own two steps, the state and then the references.
   table_.addReference(object.index, client_);
   try {
     object = findSealed(id);
-    ArenaPart part = consumer_.part(object.extent);
-    const View view{part.bytes, object.size_bytes, object.elements};
-    readings_.emplace(id, Reading{std::move(part), object.size_bytes, object.elements, 1});
+    const View view = addReading(object);
     table_.header().gets.add(1);
     return view;
   } catch (...) {
     table_.dropReference(object.index, client_);
     throw;
   }
+}
+
+std::optional<View> Store::readAgain(uint64_t id) {
+  const auto held = readings_.find(id);
+  if (held == readings_.end()) return std::nullopt;
+  Reading& reading = held->second;
+  reading.count++;
+  return View{reading.part.bytes, reading.size_bytes, reading.elements};
+}
+
+View Store::addReading(const ObjectCopy& object) {
+  ArenaPart part = consumer_.part(object.extent);
+  const View view{part.bytes, object.size_bytes, object.elements};
+  readings_.emplace(object.id(), Reading{std::move(part), object.size_bytes, object.elements, 1});
+  return view;
 }
 
 void Store::hold(uint64_t id) {

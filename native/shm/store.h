@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "errors.h"
 #include "shm/arena.h"
 #include "shm/mapping.h"
 #include "shm/segment.h"
@@ -122,13 +123,22 @@ class Store {
   // Throws ERR_STATE unless this attachment created it and has not sealed it. The bytes belong to
   // everybody afterwards: the caller must not write to them again.
   Leftover seal(uint64_t id);
+  // Seals what goes in a message: the object is deleted from the start, and there for who takes it
+  // while this reference, or another one, is held. In one step, so that wherever its creator dies
+  // nothing of it stays. Throws as seal(), and ERR_NO_MEMORY; the object is lost then.
+  Leftover sealHeld(uint64_t id);
   void abort(uint64_t id);
 
   // Takes a reference; several to the same object are counted here and are one for others. Throws
   // ERR_GONE, ERR_STATE (not sealed yet), ERR_NO_MEMORY.
   View get(uint64_t id);
+  // As get(), and of an object that was deleted too, as long as its room is not used again: what a
+  // message says is held by its sender. Throws ERR_GONE, ERR_STATE, ERR_NO_MEMORY, ERR_BUSY.
+  View take(uint64_t id, uint64_t lock_timeout_us);
   // One more reference to what is held, deleted or not. Throws ERR_STATE when it is not held.
   void hold(uint64_t id);
+  // The same, or a first one to what can be got. Throws as get().
+  void holdOrGet(uint64_t id);
   // Gives one up. The last one ends the view, and drops what was written to it. Throws ERR_STATE.
   void release(uint64_t id);
   // Throws ERR_GONE, ERR_STATE (not sealed yet).
@@ -140,6 +150,11 @@ class Store {
   // Punches holes into free room, from the top down, until at most `keep_bytes` of it have pages.
   // Returns the bytes given back. Throws ERR_BUSY, ERR_CORRUPT.
   uint64_t giveBack(uint64_t keep_bytes, uint64_t lock_timeout_us);
+
+  // The right to be the one receiver of the channel of that key; false while another attachment has
+  // it. Ends with the attachment, whatever ends that.
+  bool claimChannel(uint64_t key);
+  void dropChannel(uint64_t key);
 
   const Segment& segment() const { return *segment_; }
   bool withSites() const { return table_.withSites(); }
@@ -174,7 +189,13 @@ class Store {
   std::optional<size_t> fewestToEvict(const PlacementRequest& place, const TableScan& scan,
                                       const std::vector<ObjectCopy>& going) const;
   Filling takeFilling(uint64_t id);
+  Leftover leftoverOf(Filling filling) const;
   ObjectCopy findSealed(uint64_t id) const;
+  Error notReadable(const ObjectCopy& object) const;
+  // Both with readings_mutex_ held.
+  std::optional<View> readAgain(uint64_t id);
+  View addReading(const ObjectCopy& object);
+  View takeOnce(uint64_t id, uint64_t lock_timeout_us);
   void requireClient() const;
   Holder holderOf(uint32_t client) const;
   std::optional<ObjectCopy> claimFreePiece(uint64_t keep_bytes, uint64_t below_bytes,

@@ -181,6 +181,11 @@ static_assert(kPageBytes % sizeof(ObjectSlot) == 0);
 inline constexpr int64_t kLockBase = int64_t{1} << 52;
 inline constexpr int64_t kTableLockOffset = kLockBase;
 inline constexpr int64_t lockOffsetOfClient(uint32_t client) { return kLockBase + 1 + client; }
+// A channel's key has 48 bits.
+inline constexpr int64_t kChannelLockBase = int64_t{1} << 53;
+inline constexpr int64_t lockOffsetOfChannel(uint64_t key) {
+  return kChannelLockBase + static_cast<int64_t>(key & ((uint64_t{1} << 48) - 1));
+}
 
 // 37 bits of generation: with 16 bits of index an id is a safe integer of JavaScript.
 inline constexpr uint64_t kMaxGeneration = (uint64_t{1} << 37) - 1;

@@ -14,6 +14,8 @@ import type {
 import { MemdriftError } from '../errors.ts';
 import { checkBufferSize, checkId, checkName, checkSize } from './arguments.ts';
 import { callSite } from './call_site.ts';
+import { Channel, type ChannelOptions } from './channel.ts';
+import { ChannelStore } from './channel_store.ts';
 import {
   type ArraySpec,
   type ElementType,
@@ -25,7 +27,7 @@ import {
 import { FreeRoomWatch } from './free_room.ts';
 import { checkRoomOptions, type RoomOptions, whenRoom } from './room_wait.ts';
 import { sizeText } from './size_text.ts';
-import { StoreObject, StoreProducer } from './store_object.ts';
+import { StoreObject, StoreProducer, sealHeld } from './store_object.ts';
 
 export interface AttachOptions {
   /**
@@ -107,6 +109,7 @@ export class Store {
   readonly #withSites: boolean;
   readonly #consumerViews: 'mapped' | 'mapped-each';
   readonly #freeRoom: FreeRoomWatch | null;
+  #channels: ChannelStore<StoreObject> | null = null;
 
   private constructor(handle: StoreHandle, options: AttachOptions) {
     this.#handle = handle;
@@ -199,11 +202,7 @@ export class Store {
   async get(id: number): Promise<StoreObject> {
     checkId(id);
     const handle = this.#open();
-    return new StoreObject(handle, {
-      id,
-      buffer: binding().storeGet(handle, id),
-      onRelease: () => this.#onFreed(),
-    });
+    return this.#objectOf(handle, id, binding().storeGet(handle, id));
   }
 
   /**
@@ -214,6 +213,16 @@ export class Store {
     checkId(id);
     binding().storeDelete(this.#open(), id);
     this.#onFreed();
+  }
+
+  /**
+   * An end of the channel of that name, through which objects go between those who are attached to
+   * this store. Costs nothing until its first use. @throws MemdriftError ERR_INVALID, ERR_CLOSED.
+   */
+  channel(name: string, options: ChannelOptions = {}): Channel<StoreObject> {
+    this.#open();
+    this.#channels ??= this.#forChannels();
+    return new Channel(this.#channels, name, options);
   }
 
   /** The objects that take room, by slot. One system call per client that is asked after. */
@@ -243,13 +252,15 @@ export class Store {
   }
 
   /**
-   * Detaches: every view of this store gets length 0, references and unsealed objects are given up.
+   * Detaches: every view of this store gets length 0, references and unsealed objects are given up,
+   * channels end with ERR_CLOSED.
    * May be called again. The last one out removes the store, once a put() or giveBack() that is
    * under way has ended; a createAsync() rejects with ERR_CLOSED. Do not call it while a thread of
    * the pool, for fs or crypto say, works on a view.
    */
   close(): void {
     this.#freeRoom?.end();
+    this.#channels?.close();
     if (this.#handle !== null) binding().storeClose(this.#handle);
     this.#handle = null;
   }
@@ -288,6 +299,20 @@ export class Store {
     checkBufferSize('the object', sizeBytes);
     const site = this.#withSites ? callSite(import.meta.url) : '';
     return { ...elements, sizeBytes, site };
+  }
+
+  #objectOf(handle: StoreHandle, id: number, buffer: ArrayBuffer): StoreObject {
+    return new StoreObject(handle, { id, buffer, onRelease: () => this.#onFreed() });
+  }
+
+  #forChannels(): ChannelStore<StoreObject> {
+    const handle = this.#open();
+    return new ChannelStore(handle, {
+      withSites: this.#withSites,
+      isProducer: (data) => data instanceof StoreProducer,
+      sealHeld: (data) => sealHeld(data as StoreProducer),
+      objectOf: (id, buffer) => this.#objectOf(handle, id, buffer),
+    });
   }
 
   #onFreed(): void {

@@ -15,6 +15,12 @@ import {
 } from './elements.ts';
 import { sizeText } from './size_text.ts';
 
+/**
+ * For a channel: seals what is to be a message alone. It is deleted from the start, and there for
+ * who takes it while this process has a reference, which the caller of this gives up.
+ */
+export let sealHeld: (producer: StoreProducer) => void;
+
 /** An object that this process fills. Seal it, or abort it; dropped, it is aborted some time. */
 export class StoreProducer {
   readonly id: number;
@@ -23,6 +29,13 @@ export class StoreProducer {
   readonly #handle: StoreHandle;
   readonly #sizeBytes: number;
   #bytes: Uint8Array<ArrayBuffer> | null;
+
+  static {
+    sealHeld = (producer) => {
+      binding().storeSealHeld(producer.#handle, producer.id);
+      producer.#bytes = null;
+    };
+  }
 
   constructor(
     handle: StoreHandle,

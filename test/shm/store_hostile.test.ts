@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { isMemdriftError } from '../../src/errors.ts';
-import { Store, type StoreObject } from '../../src/shm/store.ts';
+import { Store } from '../../src/shm/store.ts';
+import type { StoreObject } from '../../src/shm/store_object.ts';
 import { randomFrom } from '../random.ts';
 import { freshName, OtherProcess } from './processes.ts';
 

@@ -1,0 +1,157 @@
+// For consumers whose own `lib` does not have Symbol.dispose yet.
+/// <reference lib="esnext.disposable" preserve="true" />
+/** References to objects of a store that go from one process to another, in order. */
+import { MemdriftError } from '../errors.ts';
+import { checkName } from './arguments.ts';
+import { ChannelReceiver } from './channel_receiver.ts';
+import { ChannelSender, type SendOptions } from './channel_sender.ts';
+import type { ChannelData, ChannelStore } from './channel_store.ts';
+import type { ChannelWaitOptions } from './channel_waiter.ts';
+
+export interface ChannelOptions {
+  /**
+   * So many messages of a sender may be sent and not yet received. Both ends have their limit, and
+   * the lower one counts. 1 to 65,536, the objects that a store can have; default 16.
+   */
+  readonly highWaterMark?: number;
+}
+
+const maxHighWaterMark = 65_536;
+
+/**
+ * One end of a channel: many senders, in whatever processes and workers that are attached to the
+ * store, and one receiver. By its first use it becomes a sender (`send`) or the receiver
+ * (`receive`, `for await`).
+ *
+ * Ids go through a Unix socket in a folder of this user, the bytes stay where they are. Both ends
+ * must see the same XDG_RUNTIME_DIR or TMPDIR. A call that waits keeps the process alive, an idle
+ * channel does not.
+ *
+ * Nothing leaks, whoever dies: the bytes of a message are an object that is deleted from the start
+ * and lives as long as the sender, then the receiver, holds it.
+ */
+export class Channel<Received extends Disposable> implements AsyncIterable<Received> {
+  readonly name: string;
+  readonly #store: ChannelStore<Received>;
+  readonly #highWaterMark: number;
+  #end: ChannelSender | ChannelReceiver<Received> | null = null;
+  #isClosed = false;
+
+  /** `store.channel(name)` makes one. @throws MemdriftError ERR_INVALID. */
+  constructor(store: ChannelStore<Received>, name: string, options: ChannelOptions) {
+    checkName('channel', name);
+    const { highWaterMark = 16 } = options;
+    checkHighWaterMark(highWaterMark);
+    this.#store = store;
+    this.name = name;
+    this.#highWaterMark = highWaterMark;
+  }
+
+  /**
+   * Sends a view (which is copied as by put(), element type and shape with it, and must not change
+   * until then), a
+   * StoreProducer (which is sealed, without a copy) or an object that exists already (which stays
+   * what it is, and may be deleted right after the call). Resolves when it was sent, in the order
+   * of the calls: it waits for the first receive() at the other end, and while `highWaterMark`
+   * messages of this sender were not received. A few microseconds where it does not wait, and the
+   * copy: up to 64 KiB here, on the pool beyond.
+   * @throws MemdriftError ERR_CLOSED (either end was closed), ERR_GONE (the receiver died; `lost`
+   * of `details` says how many were sent and not received; or the object is gone), ERR_TIMEOUT,
+   * ERR_STATE (this end receives; the producer was sealed already), ERR_INVALID, ERR_MALFORMED (it
+   * is no receiver that listens there), and as create(). With a `signal` its reason. A message
+   * that was given up was not sent, and a producer is not sealed then.
+   */
+  async send(data: ChannelData, options: SendOptions = {}): Promise<void> {
+    return this.#sender().send(data, options);
+  }
+
+  /**
+   * The next object, in each sender's order; release it, as what get() gave. null when every sender
+   * that there was has said close, and after close(). Some microseconds.
+   * @throws MemdriftError ERR_GONE when a sender died, once, after what it had sent was given: a
+   * next call goes on with the others, or the next that comes; `lost` of `details` says how many
+   * could not be given. ERR_EXISTS (there is a receiver), ERR_TIMEOUT, ERR_STATE (this end sends),
+   * ERR_CLOSED (the store was closed), ERR_MALFORMED (it was no sender, and is disconnected),
+   * ERR_CORRUPT. With a `signal` its reason.
+   */
+  async receive(options: ChannelWaitOptions = {}): Promise<Received | null> {
+    return this.#receiver().receive(options);
+  }
+
+  /** Ends where receive() gives null, throws where it throws. A `break` closes nothing. */
+  [Symbol.asyncIterator](): AsyncIterator<Received, undefined> {
+    return { next: () => this.receive().then(toResult) };
+  }
+
+  /**
+   * At a sender: resolves when all that was sent was received; the receiver knows then that this
+   * sender is done. At the receiver: nothing more is received, what was not is released, and
+   * senders get ERR_CLOSED. May be called again.
+   * @throws at a sender what ended the channel before all was received, unless a send() has thrown
+   * that; MemdriftError ERR_TIMEOUT, or the signal's reason: what was not received is lost then.
+   */
+  async close(options: ChannelWaitOptions = {}): Promise<void> {
+    this.#isClosed = true;
+    return this.#end?.close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #sender(): ChannelSender {
+    if (this.#end === null) {
+      this.#throwIfClosed();
+      this.#end = new ChannelSender(this.#store, this.#options());
+    }
+    if (this.#end instanceof ChannelSender) return this.#end;
+    throw this.#otherEnd('receives, and cannot send');
+  }
+
+  #receiver(): ChannelReceiver<Received> {
+    if (this.#end === null) {
+      this.#throwIfClosed();
+      this.#end = new ChannelReceiver(this.#store, this.#options());
+    }
+    if (this.#end instanceof ChannelReceiver) return this.#end;
+    throw this.#otherEnd('sends, and cannot receive');
+  }
+
+  #options(): { name: string; highWaterMark: number } {
+    return { name: this.name, highWaterMark: this.#highWaterMark };
+  }
+
+  #throwIfClosed(): void {
+    if (!this.#isClosed) return;
+    throw new MemdriftError(
+      'ERR_CLOSED',
+      `channel ${this.name} was closed before it was used; make it again with store.channel`,
+      { channel: this.name },
+    );
+  }
+
+  #otherEnd(what: string): MemdriftError {
+    return new MemdriftError(
+      'ERR_STATE',
+      `this end of channel ${this.name} ${what}: make another one with store.channel`,
+      { channel: this.name },
+    );
+  }
+}
+
+function checkHighWaterMark(highWaterMark: unknown): void {
+  const isWhole = Number.isInteger(highWaterMark);
+  if (isWhole && (highWaterMark as number) >= 1 && (highWaterMark as number) <= maxHighWaterMark) {
+    return;
+  }
+  throw new MemdriftError(
+    'ERR_INVALID',
+    `highWaterMark is ${String(highWaterMark)}: a whole number from 1 to ${maxHighWaterMark} is ` +
+      'needed',
+    { highWaterMark },
+  );
+}
+
+function toResult<Received>(object: Received | null): IteratorResult<Received, undefined> {
+  return object === null ? { done: true, value: undefined } : { done: false, value: object };
+}

@@ -1,0 +1,162 @@
+/** A sender's connection to the receiver of its channel, which may begin to listen at any time. */
+import { connect, type Socket } from 'node:net';
+import { MemdriftError } from '../errors.ts';
+import { type Frame, FrameReader, FrameWriter, frameKinds, malformed } from './channel_frames.ts';
+import { type ChannelPlace, removeSocket } from './channel_place.ts';
+
+const firstRetryMs = 1;
+const lastRetryMs = 50;
+
+export interface SenderLinkEvents {
+  /** Whether somebody still waits for a connection. */
+  isWanted(): boolean;
+  /** The receiver lets so many messages wait. */
+  opened(highWaterMark: number): void;
+  taken(count: number): void;
+  /** The receiver was closed. */
+  closed(): void;
+  /** It ended without close, or is none. */
+  failed(error: unknown): void;
+}
+
+export class SenderLink {
+  readonly #place: ChannelPlace;
+  readonly #events: SenderLinkEvents;
+  readonly #writer = new FrameWriter();
+  #socket: Socket | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #retryMs = firstRetryMs;
+  #isOpen = false;
+  #isEnded = false;
+  #keepsAlive = true;
+
+  constructor(place: ChannelPlace, events: SenderLinkEvents) {
+    this.#place = place;
+    this.#events = events;
+  }
+
+  /** Whether the receiver has answered. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Looks for the receiver until it is there, or nobody waits for it any more. */
+  dial(): void {
+    if (this.#isEnded || this.#socket !== null || this.#retry !== null) return;
+    this.#lookForReceiver();
+  }
+
+  /** Frames of one turn of the event loop are one write. */
+  send(kind: (typeof frameKinds)['object' | 'close'], id: number): void {
+    if (this.#writer.isEmpty) queueMicrotask(() => this.#flush());
+    this.#writer.add(kind, 0, id);
+  }
+
+  /** Whether a wait for the receiver keeps the process alive. */
+  keepAlive(keeps: boolean): void {
+    if (keeps === this.#keepsAlive) return;
+    this.#keepsAlive = keeps;
+    if (keeps) {
+      this.#socket?.ref();
+      this.#retry?.ref();
+    } else {
+      this.#socket?.unref();
+      this.#retry?.unref();
+    }
+  }
+
+  /** Nothing is said of the connection after this. */
+  end(): void {
+    this.#flush();
+    this.#isEnded = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#socket?.unref();
+    this.#socket?.destroySoon();
+  }
+
+  #flush(): void {
+    if (this.#isEnded || this.#writer.isEmpty) return;
+    this.#socket?.write(this.#writer.take());
+  }
+
+  #lookForReceiver(): void {
+    this.#retry = null;
+    if (this.#isEnded || !this.#events.isWanted()) return;
+    try {
+      this.#tryNext(this.#place.sockets());
+    } catch (error) {
+      this.#events.failed(error);
+    }
+  }
+
+  #tryNext(paths: string[]): void {
+    const path = paths.pop();
+    if (path === undefined) {
+      this.#lookLater();
+      return;
+    }
+    const socket = connect(path);
+    this.#socket = socket;
+    if (!this.#keepsAlive) socket.unref();
+    const reader = new FrameReader();
+    socket.once('connect', () => this.#greet(socket));
+    socket.on('data', (chunk) => this.#read(reader, chunk));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') removeSocket(path);
+    });
+    socket.once('close', () => {
+      this.#socket = null;
+      if (this.#isEnded) return;
+      if (!this.#isOpen) return this.#tryNext(paths);
+      this.#events.failed(new MemdriftError('ERR_GONE', 'ended without close'));
+    });
+  }
+
+  #greet(socket: Socket): void {
+    const hello = new FrameWriter();
+    hello.add(frameKinds.hello, process.pid, this.#place.key);
+    socket.write(hello.take());
+  }
+
+  #lookLater(): void {
+    if (this.#isEnded) return;
+    this.#retry = setTimeout(() => this.#lookForReceiver(), this.#retryMs);
+    if (!this.#keepsAlive) this.#retry.unref();
+    this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs);
+  }
+
+  #read(reader: FrameReader, chunk: Buffer): void {
+    try {
+      for (const frame of reader.read(chunk)) {
+        if (this.#isEnded) return;
+        this.#accept(frame);
+      }
+    } catch (error) {
+      this.#events.failed(error);
+    }
+  }
+
+  #accept({ kind, count }: Frame): void {
+    if (kind === frameKinds.refused) throw refused(count);
+    if (kind === frameKinds.close) {
+      // One that had not let us in is not ours: the next may be about to come.
+      if (this.#isOpen) this.#events.closed();
+    } else if (kind === frameKinds.taken && this.#isOpen) {
+      this.#events.taken(count);
+    } else if (kind === frameKinds.welcome && !this.#isOpen && count > 0) {
+      this.#isOpen = true;
+      this.#events.opened(count);
+    } else {
+      throw malformed(`of kind ${kind} is not what a receiver says now`, { kind, count });
+    }
+  }
+}
+
+function refused(reason: number): MemdriftError {
+  return new MemdriftError(
+    'ERR_MALFORMED',
+    `does not take this sender for one (reason ${reason}); both ends need the same version of ` +
+      'memdrift',
+    { reason },
+  );
+}

@@ -1,0 +1,261 @@
+/** The sending end of a channel. */
+import type { NativeCreateRequest } from '../door.ts';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
+import { callSite } from './call_site.ts';
+import { frameKinds, malformed } from './channel_frames.ts';
+import { SenderLink } from './channel_link.ts';
+import { ChannelPlace } from './channel_place.ts';
+import { type ChannelData, type ChannelStore, idOf, storeClosed } from './channel_store.ts';
+import { ChannelWaiter, type ChannelWaitOptions } from './channel_waiter.ts';
+
+export interface SendOptions extends ChannelWaitOptions {
+  /** For a view: see PutOptions. */
+  readonly shape?: number | readonly number[];
+}
+
+/** Not where a program called: these files. */
+const ownFiles = new URL('./channel', import.meta.url).href;
+
+/** A send() that has to wait for the receiver. */
+interface Message {
+  readonly data: ChannelData;
+  /** How an object is made of it, where it is a view. */
+  readonly request: NativeCreateRequest | null;
+  /** The object, where there is a reference to it already. */
+  held: number | Promise<number> | null;
+  readonly waiter: ChannelWaiter<void>;
+}
+
+/**
+ * Each object that was sent and not taken yet is held by this end. So it is there for the receiver
+ * whatever becomes of it meanwhile; and when either end dies, what it held ends with it.
+ */
+export class ChannelSender {
+  readonly #store: ChannelStore<unknown>;
+  readonly #name: string;
+  readonly #highWaterMark: number;
+  readonly #link: SenderLink;
+  readonly #onEnd: () => void;
+  readonly #waiting = new Set<Message>();
+  /** Ids of what was sent and not taken yet, in order. */
+  readonly #inFlight: number[] = [];
+  #window = 0;
+  /** Bytes of the first of `#waiting` are copied by the pool. */
+  #isCopying = false;
+  #hasSaidClose = false;
+  #closing: ChannelWaiter<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  /** Whether a send() rejected for it, or need not. */
+  #isFailureTold = false;
+  #isEnded = false;
+
+  constructor(store: ChannelStore<unknown>, options: { name: string; highWaterMark: number }) {
+    this.#store = store;
+    this.#name = options.name;
+    this.#highWaterMark = options.highWaterMark;
+    this.#onEnd = store.beforeClose(() => this.#fail(storeClosed(store.name)));
+    this.#link = new SenderLink(new ChannelPlace(store, options.name), {
+      isWanted: () => this.#waiting.size > 0,
+      opened: (highWaterMark) => this.#onOpened(highWaterMark),
+      taken: (count) => this.#onTaken(count),
+      closed: () => this.#onFailed(new MemdriftError('ERR_CLOSED', 'was closed')),
+      failed: (error) => this.#onFailed(error),
+    });
+  }
+
+  send(data: ChannelData, options: SendOptions): Promise<void> {
+    if (this.#failure !== null) {
+      this.#isFailureTold = true;
+      throw this.#failure.error;
+    }
+    if (this.#closing !== null) throw closedHere(this.#name);
+    const site = this.#store.withSites ? callSite(ownFiles) : '';
+    const request = this.#store.requestOf(data, { site, shape: options.shape });
+    const isPlain = options.signal === undefined && options.timeoutMs === undefined;
+    // Nothing to wait for: no more than a frame.
+    if (isPlain && this.#canSend && this.#waiting.size === 0) {
+      const held = this.#store.hold(data, request);
+      if (typeof held !== 'number') {
+        return this.#enqueue(this.#message(data, request, options), held);
+      }
+      this.#sendNow(held);
+      return Promise.resolve();
+    }
+    const message = this.#message(data, request, options);
+    try {
+      // What exists must not end while it waits, what is made now must not take room yet.
+      const exists = !this.#store.isNew(data);
+      return this.#enqueue(message, exists ? this.#store.holdExisting(idOf(data)) : null);
+    } catch (error) {
+      message.waiter.reject(error);
+      return message.waiter.promise;
+    }
+  }
+
+  /**
+   * Resolves when all that was sent was taken. @throws what ended the channel before, unless
+   * a send() has said so.
+   */
+  close(options: ChannelWaitOptions): Promise<void> {
+    if (this.#failure !== null && !this.#isFailureTold) {
+      this.#isFailureTold = true;
+      throw this.#failure.error;
+    }
+    if (this.#isEnded) return Promise.resolve();
+    if (this.#closing !== null) return this.#closing.promise;
+    const what = `what was sent to channel ${this.#name} was not taken`;
+    this.#closing = new ChannelWaiter<void>(options, what, () => this.#end());
+    const { promise } = this.#closing;
+    this.#afterChange();
+    return promise;
+  }
+
+  get #canSend(): boolean {
+    return this.#link.isOpen && !this.#isCopying && this.#inFlight.length < this.#window;
+  }
+
+  #message(data: ChannelData, request: Message['request'], options: ChannelWaitOptions): Message {
+    const what = `nobody took an earlier message of channel ${this.#name}, or received from it,`;
+    const waiter = new ChannelWaiter<void>(options, what, () => this.#giveUp(message));
+    const message: Message = { data, request, held: null, waiter };
+    return message;
+  }
+
+  #enqueue(message: Message, held: Message['held']): Promise<void> {
+    message.held = held;
+    this.#waiting.add(message);
+    this.#link.dial();
+    this.#pump();
+    return message.waiter.promise;
+  }
+
+  #giveUp(message: Message): void {
+    this.#waiting.delete(message);
+    if (typeof message.held === 'number') this.#store.letGo(message.held);
+    this.#afterChange();
+  }
+
+  #pump(): void {
+    for (const message of this.#waiting) {
+      if (!this.#canSend) break;
+      try {
+        const held = message.held ?? this.#store.hold(message.data, message.request);
+        if (typeof held !== 'number') {
+          this.#sendLater(message, held);
+          break;
+        }
+        this.#waiting.delete(message);
+        this.#sendNow(held);
+        message.waiter.resolve();
+      } catch (error) {
+        this.#waiting.delete(message);
+        message.waiter.reject(error);
+      }
+    }
+    this.#afterChange();
+  }
+
+  #sendNow(id: number): void {
+    this.#inFlight.push(id);
+    this.#link.send(frameKinds.object, id);
+  }
+
+  /** Sends what the pool copies; who was given up meanwhile is not waiting any more. */
+  #sendLater(message: Message, held: Promise<number>): void {
+    this.#isCopying = true;
+    const settled = held.then(
+      (id) => {
+        this.#isCopying = false;
+        if (this.#waiting.delete(message)) {
+          this.#sendNow(id);
+          message.waiter.resolve();
+        } else {
+          this.#store.letGo(id);
+        }
+      },
+      (error: unknown) => {
+        this.#isCopying = false;
+        if (this.#waiting.delete(message)) message.waiter.reject(error);
+      },
+    );
+    void settled.then(() => this.#pump());
+  }
+
+  #onOpened(highWaterMark: number): void {
+    this.#window = Math.min(this.#highWaterMark, highWaterMark);
+    this.#pump();
+  }
+
+  #onTaken(count: number): void {
+    if (count > this.#inFlight.length) {
+      throw malformed(`says that ${count} messages were taken of ${this.#inFlight.length}`, {
+        count,
+      });
+    }
+    for (const id of this.#inFlight.splice(0, count)) this.#store.letGo(id);
+    this.#pump();
+  }
+
+  #onFailed(error: unknown): void {
+    if (!isMemdriftError(error)) {
+      this.#fail(error);
+      return;
+    }
+    const lost = this.#inFlight.length;
+    this.#fail(
+      new MemdriftError(
+        error.code,
+        `the receiver of channel ${this.#name} ${error.message}; ${lost} messages that were sent ` +
+          'were not taken',
+        { channel: this.#name, lost, cause: error },
+      ),
+    );
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== null || this.#isEnded) return;
+    this.#failure = { error };
+    this.#isFailureTold = this.#inFlight.length === 0 || this.#waiting.size > 0;
+    this.#end();
+    if (this.#closing === null) return;
+    if (this.#isFailureTold) this.#closing.resolve();
+    else this.#closing.reject(error);
+    this.#isFailureTold = true;
+  }
+
+  #afterChange(): void {
+    if (this.#failure !== null || this.#isEnded) return;
+    const isAllSent = this.#waiting.size === 0 && !this.#isCopying;
+    if (this.#closing !== null && isAllSent) {
+      if (this.#link.isOpen && !this.#hasSaidClose) this.#link.send(frameKinds.close, 0);
+      this.#hasSaidClose = true;
+      if (this.#inFlight.length === 0) {
+        this.#end();
+        this.#closing.resolve();
+        return;
+      }
+    }
+    this.#link.keepAlive(!isAllSent || this.#closing !== null);
+  }
+
+  /** Ends the connection and everything that waits; may be called again. */
+  #end(): void {
+    this.#isEnded = true;
+    this.#link.end();
+    this.#onEnd();
+    for (const id of this.#inFlight.splice(0)) this.#store.letGo(id);
+    for (const { held, waiter } of this.#waiting) {
+      if (typeof held === 'number') this.#store.letGo(held);
+      waiter.reject(this.#failure?.error ?? closedHere(this.#name));
+    }
+    this.#waiting.clear();
+  }
+}
+
+function closedHere(channel: string): MemdriftError {
+  return new MemdriftError(
+    'ERR_CLOSED',
+    `channel ${channel} was closed here; make it again with store.channel`,
+    { channel },
+  );
+}
