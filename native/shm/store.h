@@ -144,6 +144,7 @@ class Store {
   // Throws ERR_GONE, ERR_STATE (not sealed yet).
   void remove(uint64_t id);
 
+  // Throws ERR_TOO_LARGE where objects are held a million times in all, ERR_CORRUPT.
   std::vector<ObjectInfo> list() const;
   StoreStats stats() const;
 

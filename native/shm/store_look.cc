@@ -2,13 +2,23 @@
 // What people and reports are told of a store.
 #include <algorithm>
 #include <optional>
+#include <string>
 
+#include "errors.h"
 #include "shm/store.h"
 
 namespace memdrift {
 
+namespace {
+
+// The table has room for 67 million, by whoever sets its bits: gigabytes of a list.
+constexpr size_t kMaxListedHolders = 1 << 20;
+
+}  // namespace
+
 std::vector<ObjectInfo> Store::list() const {
   std::vector<ObjectInfo> infos;
+  size_t holders = 0;
   Liveness alive = table_.liveness(client_);
   const uint32_t count = table_.objectsUsed();
   for (uint32_t index = 0; index < count; index++) {
@@ -20,6 +30,11 @@ std::vector<ObjectInfo> Store::list() const {
     const auto client = table_.client(object->creator);
     if (client && client->pid == object->creator_pid) info.creator.label = client->label;
     for (uint32_t holder : table_.holders(index, alive)) info.holders.push_back(holderOf(holder));
+    holders += info.holders.size();
+    if (holders > kMaxListedHolders)
+      throw Error(ErrorCode::ERR_TOO_LARGE,
+                  "the store's objects are held more than " + std::to_string(kMaxListedHolders) +
+                      " times in all, which is more than a list is made of; stats() sums them up");
     // A slot that was used again meanwhile: some of this is another object's.
     const std::optional<ObjectCopy> after = table_.read(index);
     if (after && after->id() == object->id()) infos.push_back(std::move(info));

@@ -66,6 +66,31 @@ TEST(StoreMeddled, IsNotOpenedWhereItsTableHasAHole) {
   EXPECT_EQ(codeOf([&] { Store::open(name, {}); }), ErrorCode::ERR_CORRUPT);
 }
 
+TEST(StoreMeddled, MakesNoListOfGigabytesForWhoSaysThatEverybodyHoldsEverything) {
+  auto store = makeStore();
+  // Another process that holds the lock of every client, so that all are alive.
+  const int other = open(store->segment().path().c_str(), O_RDWR | O_CLOEXEC);
+  struct flock clients{};
+  clients.l_type = F_WRLCK;
+  clients.l_whence = SEEK_SET;
+  clients.l_start = lockOffsetOfClient(1);
+  clients.l_len = kMaxClients - 1;
+  ASSERT_EQ(fcntl(other, F_OFD_SETLK, &clients), 0);
+  const OpenTable table(*store);
+  std::vector<Room> rooms;
+  for (int i = 0; i < 250; i++) rooms.push_back(store->create({1, "", kTimeoutUs, false}));
+  for (const Room& room : rooms)
+    for (auto& word : table.slot(room.id).references) word.store(UINT64_MAX);
+  EXPECT_EQ(store->list().at(0).holders.size(), size_t{kMaxClients});
+  // More slots of the same form than the arena has pages for; lists do not look for overlaps.
+  ASSERT_EQ(fallocate(other, 0, static_cast<off_t>(kObjectsOffset), 2000 * sizeof(ObjectSlot)), 0);
+  for (size_t i = 250; i < 2000; i++)
+    memcpy(static_cast<void*>(&table.slot(i)), &table.slot(rooms[0].id), sizeof(ObjectSlot));
+  table.header().objects_used.store(2000);
+  EXPECT_EQ(codeOf([&] { store->list(); }), ErrorCode::ERR_TOO_LARGE);
+  close(other);
+}
+
 namespace {
 
 // One value at one place of the table, written before one look of this process at it.

@@ -225,7 +225,10 @@ export class Store {
     return new Channel(this.#channels, name, options);
   }
 
-  /** The objects that take room, by slot. One system call per client that is asked after. */
+  /**
+   * The objects that take room, by slot. One system call per client that is asked after.
+   * @throws MemdriftError ERR_TOO_LARGE where they are held a million times in all, ERR_CORRUPT.
+   */
   list(): StoreObjectInfo[] {
     const now = Date.now();
     return binding()
