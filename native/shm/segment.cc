@@ -10,14 +10,13 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "errors.h"
 #include "shm/crash_point.h"
 #include "shm/free_space.h"
+#include "shm/open_segments.h"
 
 namespace memdrift {
 
@@ -209,39 +208,6 @@ Descriptor openByName(const std::string& path, int fd) {
                     flock(file.get(), LOCK_SH | LOCK_NB) == 0;
   return same ? std::move(file) : Descriptor(-1);
 }
-
-// The segments that this process is attached to. process.exit() ends Node without cleaning up its
-// environments, so that no destructor runs: what is left here then is left at exit().
-class OpenSegments {
- public:
-  static OpenSegments& instance() {
-    // Never destroyed: a worker's thread may end after the static destructors have run.
-    static OpenSegments* all = [] {
-      std::atexit([] { instance().leaveAll(); });
-      return new OpenSegments();
-    }();
-    return *all;
-  }
-
-  void add(Segment* segment) {
-    const std::lock_guard lock(mutex_);
-    segments_.insert(segment);
-  }
-
-  void remove(Segment* segment) {
-    const std::lock_guard lock(mutex_);
-    segments_.erase(segment);
-  }
-
- private:
-  void leaveAll() {
-    const std::lock_guard lock(mutex_);
-    for (Segment* segment : segments_) segment->leave();
-  }
-
-  std::mutex mutex_;
-  std::set<Segment*> segments_;
-};
 
 bool isSegmentName(const std::string& name) {
   const char* allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";

@@ -12,35 +12,11 @@
 #include <functional>
 
 #include "errors.h"
+#include "shm/byte_lock.h"
 
 namespace memdrift {
 
 namespace {
-
-bool setByteLock(int fd, short type, int64_t offset) {
-  crashPoint();
-  struct flock range{};
-  range.l_type = type;
-  range.l_whence = SEEK_SET;
-  range.l_start = offset;
-  range.l_len = 1;
-  int result;
-  do {
-    result = fcntl(fd, F_OFD_SETLK, &range);
-  } while (result != 0 && errno == EINTR);
-  return result == 0;
-}
-
-// True if another open file description holds the byte, or the kernel does not say: to take a
-// living client for a dead one would give its memory away.
-bool isByteLocked(int fd, int64_t offset) {
-  struct flock range{};
-  range.l_type = F_WRLCK;
-  range.l_whence = SEEK_SET;
-  range.l_start = offset;
-  range.l_len = 1;
-  return fcntl(fd, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
-}
 
 uint64_t nowNs() {
   timespec now{};
@@ -80,17 +56,6 @@ Error gone(uint64_t id) {
 }
 
 }  // namespace
-
-bool Liveness::alive(uint32_t client) {
-  if (client >= kMaxClients) return false;
-  if (client == self_) return true;
-  const uint64_t bit = uint64_t{1} << (client % 64);
-  if ((asked_[client / 64] & bit) == 0) {
-    asked_[client / 64] |= bit;
-    if (isByteLocked(fd_, lockOffsetOfClient(client))) alive_[client / 64] |= bit;
-  }
-  return (alive_[client / 64] & bit) != 0;
-}
 
 bool isShapeOf(const Elements& elements, uint64_t size_bytes) {
   const uint64_t element_bytes = elements.element_bytes;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "shm/byte_lock.h"
 #include "shm/mapping.h"
 #include "shm/placement.h"
 #include "shm/segment.h"
@@ -37,19 +38,6 @@ bool isShapeOf(const Elements& elements, uint64_t size_bytes);
 struct ClientCopy {
   uint32_t pid;
   std::string label;
-};
-
-// Which clients are alive, each asked of the kernel at most once.
-class Liveness {
- public:
-  Liveness(int fd, uint32_t self) : fd_(fd), self_(self) {}
-  bool alive(uint32_t client);
-
- private:
-  int fd_;
-  uint32_t self_;
-  uint64_t asked_[kReferenceWords] = {};
-  uint64_t alive_[kReferenceWords] = {};
 };
 
 inline constexpr uint32_t kNoClient = UINT32_MAX;
