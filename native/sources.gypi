@@ -137,6 +137,7 @@
       "native/test/store_crash_test.cc",
       "native/test/store_hostile_test.cc",
       "native/test/store_meddled_test.cc",
+      "native/test/store_messages_test.cc",
       "native/test/store_model.cc",
       "native/test/store_model_program.cc",
       "native/test/store_model_test.cc",

@@ -107,9 +107,11 @@ struct Scene {
 
 inline constexpr uint64_t kVictimBytes = 12'345;
 
-inline std::unique_ptr<Scene> makeScene(uint64_t capacity_bytes = kSceneBytes) {
+inline std::unique_ptr<Scene> makeScene(uint64_t capacity_bytes = kSceneBytes,
+                                        WhenFull when_full = WhenFull::kKeep) {
   auto scene = std::make_unique<Scene>();
-  scene->store = Store::create({scene->name, capacity_bytes}, {});
+  scene->store =
+      Store::create({scene->name, capacity_bytes, Placement::kLowest, false, when_full}, {});
   Store& store = *scene->store;
   scene->segment = Segment::open(scene->name, SegmentKind::kStore);
   scene->table = std::make_unique<StoreTable>(*scene->segment, false);

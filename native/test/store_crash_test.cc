@@ -111,6 +111,9 @@ const Operation kOperations[] = {
      }},
     {"fill", attachAndMake, fillInSteps},
     {"seal", attachAndFill, [](Actor& actor) { actor.store->seal(actor.made.id); }},
+    {"seal as a message", attachAndFill,
+     [](Actor& actor) { actor.store->sealHeld(actor.made.id); }},
+    {"take", attach, [](Actor& actor) { actor.store->take(actor.scene.victim, kTimeoutUs); }},
     {"put", attach, put},
     {"abort", attachAndMake, [](Actor& actor) { actor.store->abort(actor.made.id); }},
     {"get", attach, getVictim},
@@ -235,6 +238,34 @@ TEST_P(StoreCrash, IsAsGoodAsAPauseAtEveryStep) {
     if (!stopped) break;
     if (HasFailure()) FAIL() << operation.name << " was stopped at point " << point;
   }
+}
+
+// What goes is whole or gone; what is held stays; and there is room for as much again.
+TEST(StoreCrashOfEviction, IsSurvivedAtEveryStep) {
+  // More than what is free above the victim, so that all that nobody holds must go.
+  constexpr uint64_t kLargeBytes = 960'000;
+  uint64_t point = 1;
+  for (;; point++) {
+    auto scene = makeScene(kSceneBytes, WhenFull::kEvict);
+    Store& store = *scene->store;
+    std::shared_ptr<Store> other;
+    const CrashChild child = runUntilPoint(point, {[&] { other = Store::open(scene->name, {}); },
+                                                   [&] { makeSealed(*other, kLargeBytes); }});
+    EXPECT_NE(child.ending, Ending::kFailed);
+    for (const ObjectInfo& info : store.list()) expectWholeObject(*scene, info);
+    EXPECT_EQ(expectSoundTable(*scene), store.stats().arena_bytes);
+    const uint64_t id = makeSealed(store, kLargeBytes);
+    EXPECT_TRUE(isWhole(store.get(id)));
+    EXPECT_TRUE(isWhole(scene->held_view));
+    EXPECT_TRUE(isWhole(scene->deleted_view));
+    EXPECT_TRUE(isGone(store, scene->kept));
+    EXPECT_TRUE(isGone(store, scene->victim));
+    store.release(id);
+    endScene(std::move(scene));
+    if (child.ending != Ending::kKilled) break;
+    if (HasFailure()) FAIL() << "died at point " << point;
+  }
+  report("evict", point - 1);
 }
 
 TEST_P(StoreCrash, IsSurvivedBesideABusyProcess) {
