@@ -8,6 +8,9 @@ export async function open(name, { trim = false } = {}) {
     put: (bytes) => store.put(bytes),
     drop: (id) => store.delete(id),
     get: (id) => store.get(id),
+    /** For who reads all of it at once. */
+    getToRead: (id) => store.get(id, { populate: true }),
+    channel: (channelName) => store.channel(channelName),
     close: () => store.close(),
   };
 }

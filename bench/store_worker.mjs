@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const [, , module, name] = process.argv;
 const echo = fileURLToPath(new URL('./store_echo.mjs', import.meta.url));
+const channelEcho = fileURLToPath(new URL('./channel_echo.mjs', import.meta.url));
 const { open } = await import(new URL(module, import.meta.url).href);
 const store = await open(name);
 /** An attachment that keeps no page-table entries of what it has read. */
@@ -56,7 +57,7 @@ const operations = {
   },
   async first_read() {
     const start = performance.now();
-    const object = await fresh.get(key);
+    const object = await (fresh.getToRead ?? fresh.get)(key);
     const { buffer, byteOffset, byteLength } = object.bytes;
     // Buffer's search is memchr; that of Uint8Array looks at one byte after the other.
     const found = Buffer.from(buffer, byteOffset, byteLength).indexOf(9);
@@ -75,32 +76,55 @@ const operations = {
   async round_trip() {
     partner ??= await connectPartner();
     const start = performance.now();
-    await channelRoundTrip(partner);
+    await partner.roundTrip();
     return elapsedUs(start);
   },
 };
 
-/** Another process at the same store, that gets what it is sent a reference to. */
-async function connectPartner() {
+/** Another process at the same store, that gets what it is sent a reference to and answers. */
+function connectPartner() {
+  return store.channel === undefined ? connectBySocket() : connectByChannel();
+}
+
+async function connectByChannel() {
+  const ways = [`there-${process.pid}`, `back-${process.pid}`];
+  const child = spawn(process.execPath, [channelEcho, name, ...ways], { stdio: 'inherit' });
+  const [there, back] = ways.map((way) => store.channel(way));
+  return {
+    async roundTrip() {
+      await there.send(key);
+      (await back.receive()).release();
+    },
+    async end() {
+      await there.close();
+      await once(child, 'exit');
+    },
+  };
+}
+
+async function connectBySocket() {
   const folder = mkdtempSync(join(tmpdir(), 'memdrift-bench-'));
   const path = join(folder, 'echo.sock');
   const server = createServer().listen(path);
   await once(server, 'listening');
   const child = spawn(process.execPath, [echo, path, name, 'look', module], { stdio: 'inherit' });
   const [socket] = await once(server, 'connection');
-  const made = { socket, ended: once(child, 'exit'), answered: null };
-  socket.on('data', () => made.answered());
+  const ended = once(child, 'exit');
+  let answered = null;
+  socket.on('data', () => answered());
   server.close();
   rmSync(folder, { recursive: true });
-  return made;
-}
-
-/** A reference there, a get, a look at a byte and a release by the other, and its answer. */
-function channelRoundTrip({ socket }) {
-  return new Promise((resolve) => {
-    partner.answered = resolve;
-    socket.write(`${JSON.stringify({ id: key, round: 0 })}\n`);
-  });
+  return {
+    roundTrip: () =>
+      new Promise((resolve) => {
+        answered = resolve;
+        socket.write(`${JSON.stringify({ id: key, round: 0 })}\n`);
+      }),
+    end() {
+      socket.end();
+      return ended;
+    },
+  };
 }
 
 /** All processes begin at the same moment. */
@@ -135,8 +159,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(await requests[request.do](request))}\n`);
 }
 releaseSource();
-partner?.socket.end();
-await partner?.ended;
+await partner?.end();
 if (shared !== null) store.drop(shared);
 fresh.close();
 store.close();

@@ -250,6 +250,8 @@ export interface StoreBinding {
   storeAbort(store: StoreHandle, id: number): void;
   /** Counts: each call needs a storeRelease. */
   storeGet(store: StoreHandle, id: number): ArrayBuffer;
+  /** Page-table entries for all of an object that was got. */
+  storePopulate(store: StoreHandle, id: number): Promise<void>;
   /** What an object is that was got. */
   storeElements(store: StoreHandle, id: number): NativeElements;
   storeRelease(store: StoreHandle, id: number): void;

@@ -145,6 +145,7 @@ export type { RoomOptions } from './shm/room_wait.ts';
 export { Segment, type SegmentInfo } from './shm/segment.ts';
 export {
   type AttachOptions,
+  type GetOptions,
   type PutOptions,
   Store,
   type StoreHolder,

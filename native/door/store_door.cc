@@ -256,6 +256,21 @@ Napi::Value storeGet(const Napi::CallbackInfo& info) {
   return adoptReading(info.Env(), handle, {id, handle->open().get(id)});
 }
 
+// Page-table entries for all of an object that is held here, on the pool.
+Napi::Value storePopulate(const Napi::CallbackInfo& info) {
+  const SharedHandle& handle = storeHandleOf(info);
+  handle->open();
+  const uint64_t id = idArgument(info[1]);
+  auto held = std::make_shared<HeldReading>(handle->store, id);
+  return runOffThread(
+      info.Env(),
+      [store = handle->store, id, held = std::move(held)]() mutable {
+        store->populate(id);
+        held.reset();
+      },
+      [](Napi::Env env) { return env.Undefined(); });
+}
+
 // What the bytes of an object are that is held here.
 Napi::Value storeElements(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
@@ -362,6 +377,7 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeSeal", storeSeal);
   exportFunction(env, exports, "storeAbort", storeAbort);
   exportFunction(env, exports, "storeGet", storeGet);
+  exportFunction(env, exports, "storePopulate", storePopulate);
   exportFunction(env, exports, "storeElements", storeElements);
   exportFunction(env, exports, "storeRelease", storeRelease);
   exportFunction(env, exports, "storeDelete", storeDelete);

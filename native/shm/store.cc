@@ -291,6 +291,20 @@ void Store::hold(uint64_t id) {
   held->second.count++;
 }
 
+void Store::populate(uint64_t id) {
+  unsigned char* bytes = nullptr;
+  uint64_t size_bytes = 0;
+  {
+    const std::lock_guard lock(readings_mutex_);
+    const auto held = readings_.find(id);
+    if (held == readings_.end()) throw notHeld(id);
+    bytes = held->second.part.bytes;
+    size_bytes = held->second.part.size_bytes;
+  }
+  // Without the lock, which a release of whatever other object wants.
+  populateEntries(bytes, size_bytes);
+}
+
 void Store::release(uint64_t id) {
   // Held to the end, so that a get() of the same object finds all of this undone or none.
   const std::lock_guard lock(readings_mutex_);

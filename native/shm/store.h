@@ -139,6 +139,9 @@ class Store {
   void hold(uint64_t id);
   // The same, or a first one to what can be got. Throws as get().
   void holdOrGet(uint64_t id);
+  // Makes page-table entries for all of what is held, and is until this ends, so that reading it
+  // takes no faults. Throws ERR_STATE when it is not held.
+  void populate(uint64_t id);
   // Gives one up. The last one ends the view, and drops what was written to it. Throws ERR_STATE.
   void release(uint64_t id);
   // Throws ERR_GONE, ERR_STATE (not sealed yet).

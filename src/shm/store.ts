@@ -76,6 +76,14 @@ export interface PutOptions extends RoomOptions {
   readonly shape?: number | readonly number[];
 }
 
+export interface GetOptions {
+  /**
+   * Make the page-table entries for the whole object first, on the pool, so that reading all of it
+   * takes no page faults: for what is read as a whole. Default false: get() takes microseconds.
+   */
+  readonly populate?: boolean;
+}
+
 export type StoreHolder = NativeHolder;
 
 /** One object as `memdrift store ls` shows it. */
@@ -196,13 +204,15 @@ export class Store {
   /**
    * A reference to a sealed object and a view of its bytes, without a copy, whatever the size. A
    * write to the view is a copy of the page for this process alone. Done in microseconds: the
-   * promise is resolved already.
+   * promise is resolved already, unless `populate` is asked for.
    * @throws MemdriftError ERR_GONE, ERR_STATE (not sealed yet), ERR_CLOSED, ERR_CORRUPT.
    */
-  async get(id: number): Promise<StoreObject> {
+  async get(id: number, options: GetOptions = {}): Promise<StoreObject> {
     checkId(id);
     const handle = this.#open();
-    return this.#objectOf(handle, id, binding().storeGet(handle, id));
+    const object = this.#objectOf(handle, id, binding().storeGet(handle, id));
+    if (options.populate === true) await binding().storePopulate(handle, id);
+    return object;
   }
 
   /**

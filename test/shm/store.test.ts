@@ -122,6 +122,22 @@ describe('an object', () => {
     expect(store.list()).toMatchObject([{ id, state: 'deleted' }]);
   });
 
+  it('is there to be read without a page fault when it was asked for so', async () => {
+    using store = await makeStore();
+    const id = fill(store, 40 * megabyte, 4);
+    const faults = async (populate: boolean): Promise<number> => {
+      using reader = await Store.open(store.name, { trim: true });
+      using object = await reader.get(id, { populate });
+      const before = process.resourceUsage().minorPageFault;
+      expect(Buffer.from(object.bytes.buffer).indexOf(9)).toBe(-1);
+      return process.resourceUsage().minorPageFault - before;
+    };
+    // A fault brings 16 pages of the 9,766 at the most, where it is left to faults.
+    expect(await faults(false)).toBeGreaterThan(500);
+    expect(await faults(true)).toBeLessThan(100);
+    await expect(store.get(id + 1, { populate: true })).rejects.toThrow(errorWith('ERR_GONE'));
+  });
+
   it('has an id that never comes back', async () => {
     using store = await makeStore();
     const ids = new Set<number>();
