@@ -251,7 +251,7 @@ Segment::Segment(std::string name, int fd, uint64_t data_bytes)
 std::unique_ptr<Segment> Segment::create(const SegmentRequest& request) {
   checkSegmentName(request.name);
   const std::string path = pathOf(request.name);
-  checkFits(path, kSegmentHeaderBytes + request.data_bytes);
+  checkFits(path, kSegmentHeaderBytes + request.data_bytes - request.sparse_bytes);
   sweep();
   requireFreeName(path);
   Descriptor file = newFile(request.data_bytes, request.kind);

@@ -53,6 +53,8 @@ struct SegmentRequest {
   // Writes the first contents. Runs before the name appears, so that nobody opens what is half made
   // and a creator that dies in it leaves nothing.
   std::function<void(Segment&)> prepare;
+  // Of data_bytes, what has pages only where it is used: the rest must fit into /dev/shm.
+  uint64_t sparse_bytes = 0;
 };
 
 class Segment {

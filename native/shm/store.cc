@@ -66,11 +66,13 @@ void Leftover::giveUp() noexcept {
 std::shared_ptr<Store> Store::create(const StoreOptions& options, const AttachOptions& attach) {
   checkCapacity(options);
   const uint64_t capacity_bytes = wholePages(options.capacity_bytes);
-  auto segment = Segment::create(
-      {options.name, SegmentKind::kStore, kTableDataBytes + capacity_bytes, [&](Segment& made) {
-         StoreTable::format(made, capacity_bytes,
-                            {options.placement, options.with_sites, options.when_full});
-       }});
+  const auto format = [&](Segment& made) {
+    StoreTable::format(made, capacity_bytes,
+                       {options.placement, options.with_sites, options.when_full});
+  };
+  auto segment =
+      Segment::create({options.name, SegmentKind::kStore, kTableDataBytes + capacity_bytes, format,
+                       kArenaOffset - kObjectsOffset});
   return std::shared_ptr<Store>(new Store(std::move(segment), attach));
 }
 

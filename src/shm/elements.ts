@@ -2,6 +2,11 @@
 import type { NativeElements } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
 
+/** Node's Buffer to who has its types; this package's own types do not need them. */
+type NodeBuffer = typeof globalThis extends { Buffer: { alloc(size: number): infer Instance } }
+  ? Instance
+  : Uint8Array<ArrayBuffer>;
+
 /** What `StoreObject.array` is for each element type. */
 export interface ElementArrays {
   bytes: Uint8Array<ArrayBuffer>;
@@ -19,7 +24,7 @@ export interface ElementArrays {
   float32: Float32Array<ArrayBuffer>;
   float64: Float64Array<ArrayBuffer>;
   dataview: DataView<ArrayBuffer>;
-  buffer: Buffer<ArrayBuffer>;
+  buffer: NodeBuffer;
 }
 
 /** `bytes` is what nobody gave a type. The rest are JavaScript's arrays without "Array". */

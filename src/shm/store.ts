@@ -1,7 +1,6 @@
 // For consumers whose own `lib` does not have Symbol.dispose yet.
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Arrays in shared memory: made in place by one process, read by others without a copy. */
-import { inspect } from 'node:util';
 import { binding } from '../binding.ts';
 import type {
   NativeCreateRequest,
@@ -25,8 +24,8 @@ import {
   plainBytes,
 } from './elements.ts';
 import { FreeRoomWatch } from './free_room.ts';
+import { inspectCustom, sizeText } from './inspect_text.ts';
 import { checkRoomOptions, type RoomOptions, whenRoom } from './room_wait.ts';
-import { sizeText } from './size_text.ts';
 import { StoreObject, StoreProducer, sealHeld } from './store_object.ts';
 
 export interface AttachOptions {
@@ -282,7 +281,7 @@ export class Store {
     this.close();
   }
 
-  [inspect.custom](): string {
+  [inspectCustom](): string {
     const now = this.#statsOrNull();
     if (now === null) return `Store '${this.name}' { ${this.#handle ? 'damaged' : 'closed'} }`;
     const sizes =

@@ -1,7 +1,6 @@
 // For consumers whose own `lib` does not have Symbol.dispose yet.
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Objects of a store as one process has them: one that it fills, and one that it reads. */
-import { inspect } from 'node:util';
 import { binding } from '../binding.ts';
 import type { NativeElements, StoreHandle } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
@@ -13,7 +12,7 @@ import {
   elementsFrom,
   elementsText,
 } from './elements.ts';
-import { sizeText } from './size_text.ts';
+import { inspectCustom, sizeText } from './inspect_text.ts';
 
 /**
  * For a channel: seals what is to be a message alone. It is deleted from the start, and there for
@@ -86,7 +85,7 @@ export class StoreProducer {
     this.#bytes = null;
   }
 
-  [inspect.custom](): string {
+  [inspectCustom](): string {
     const what = elementsText({ type: this.elementType, shape: this.shape });
     const state = this.#bytes === null ? ', sealed or aborted' : '';
     return `StoreProducer ${this.id} { ${what}, ${sizeText(this.#sizeBytes)}${state} }`;
@@ -163,7 +162,7 @@ export class StoreObject {
     this.release();
   }
 
-  [inspect.custom](): string {
+  [inspectCustom](): string {
     const size = sizeText(this.#sizeBytes);
     if (this.#bytes === null || this.#bytes.length !== this.#sizeBytes)
       return `StoreObject ${this.id} { ${size}, released }`;
