@@ -177,6 +177,8 @@ class Store {
     uint64_t size_bytes;
     Elements elements;
     uint64_t count;
+    // Whether somebody had a view: without one nothing can have been written to it.
+    bool viewed;
   };
 
   Store(std::unique_ptr<Segment> segment, const AttachOptions& attach);
@@ -197,8 +199,9 @@ class Store {
   ObjectCopy findSealed(uint64_t id) const;
   Error notReadable(const ObjectCopy& object) const;
   // Both with readings_mutex_ held.
-  std::optional<View> readAgain(uint64_t id);
-  View addReading(const ObjectCopy& object);
+  std::optional<View> readAgain(uint64_t id, bool viewed);
+  View getBy(uint64_t id, bool viewed);
+  View addReading(const ObjectCopy& object, bool viewed);
   View takeOnce(uint64_t id, uint64_t lock_timeout_us);
   void requireClient() const;
   Holder holderOf(uint32_t client) const;

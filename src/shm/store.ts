@@ -78,7 +78,8 @@ export interface PutOptions extends RoomOptions {
 export interface GetOptions {
   /**
    * Make the page-table entries for the whole object first, on the pool, so that reading all of it
-   * takes no page faults: for what is read as a whole. Default false: get() takes microseconds.
+   * takes no page faults: for what is read as a whole. Below 4 MiB it is left to faults, which take
+   * less. Default false: get() takes microseconds.
    */
   readonly populate?: boolean;
 }
@@ -98,6 +99,8 @@ export type StoreStats = NativeStoreStats & {
 };
 
 const defaultKeepBytes = 64 * 2 ** 20;
+/** Below, the faults take less than the way to the pool and back. */
+const populateFromBytes = 4 * 2 ** 20;
 
 /**
  * An attachment to a store. A store lives as long as somebody is attached to it.
@@ -210,7 +213,8 @@ export class Store {
     checkId(id);
     const handle = this.#open();
     const object = this.#objectOf(handle, id, binding().storeGet(handle, id));
-    if (options.populate === true) await binding().storePopulate(handle, id);
+    const isWorthIt = object.bytes.length >= populateFromBytes;
+    if (options.populate === true && isWorthIt) await binding().storePopulate(handle, id);
     return object;
   }
 
