@@ -327,7 +327,7 @@ Napi::Value storeHold(const Napi::CallbackInfo& info) {
 Napi::Value storeLetGo(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
   // close() has released everything.
-  if (handle->store) handle->store->release(idArgument(info[1]));
+  if (handle->store) handle->store->letGo(idArgument(info[1]));
   return info.Env().Undefined();
 }
 

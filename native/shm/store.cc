@@ -250,52 +250,53 @@ Error Store::notReadable(const ObjectCopy& object) const {
   return Error(ErrorCode::ERR_STATE, name + " is not sealed yet; its creator still fills it");
 }
 
-View Store::get(uint64_t id) { return getBy(id, true); }
-
-View Store::getBy(uint64_t id, bool viewed) {
-  requireClient();
-  // From before the first look: another thread could else get a new object in the slot after it,
-  // and lose its reference to our giving up.
+View Store::get(uint64_t id) {
   const std::lock_guard lock(readings_mutex_);
+  return getReading(id).view();
+}
+
+Store::Reading& Store::getReading(uint64_t id) {
+  requireClient();
+  // With the readings locked from before the first look: another thread could else get a new object
+  // in the slot after it, and lose its reference to our giving up.
   ObjectCopy object = findSealed(id);
-  if (const auto again = readAgain(id, viewed)) return *again;
+  if (Reading* held = findReading(id)) return *held;
   // First the reference, then a second look: who deletes it after the look sees the reference,
   // because both are in one order with his own two steps, the state and then the references.
   table_.addReference(object.index, client_);
   try {
     object = findSealed(id);
-    const View view = addReading(object, viewed);
+    Reading& reading = addReading(object);
     table_.header().gets.add(1);
-    return view;
+    return reading;
   } catch (...) {
     table_.dropReference(object.index, client_);
     throw;
   }
 }
 
-std::optional<View> Store::readAgain(uint64_t id, bool viewed) {
+Store::Reading* Store::findReading(uint64_t id) {
   const auto held = readings_.find(id);
-  if (held == readings_.end()) return std::nullopt;
-  Reading& reading = held->second;
-  reading.count++;
-  reading.viewed |= viewed;
-  return View{reading.part.bytes, reading.size_bytes, reading.elements};
+  return held == readings_.end() ? nullptr : &held->second;
 }
 
-View Store::addReading(const ObjectCopy& object, bool viewed) {
-  ArenaPart part = consumer_.part(object.extent);
-  const View view{part.bytes, object.size_bytes, object.elements};
-  readings_.emplace(object.id(),
-                    Reading{std::move(part), object.size_bytes, object.elements, 1, viewed});
-  return view;
+Store::Reading& Store::addReading(const ObjectCopy& object) {
+  return readings_
+      .emplace(object.id(),
+               Reading{consumer_.part(object.extent), object.size_bytes, object.elements, 0, 0})
+      .first->second;
+}
+
+View Store::Reading::view() {
+  views++;
+  return {part.bytes, size_bytes, elements};
 }
 
 void Store::hold(uint64_t id) {
   const std::lock_guard lock(readings_mutex_);
-  const auto held = readings_.find(id);
-  if (held == readings_.end()) throw notHeld(id);
-  held->second.count++;
-  held->second.viewed = true;
+  Reading* held = findReading(id);
+  if (held == nullptr) throw notHeld(id);
+  held->views++;
 }
 
 void Store::populate(uint64_t id) {
@@ -303,10 +304,10 @@ void Store::populate(uint64_t id) {
   uint64_t size_bytes = 0;
   {
     const std::lock_guard lock(readings_mutex_);
-    const auto held = readings_.find(id);
-    if (held == readings_.end()) throw notHeld(id);
-    bytes = held->second.part.bytes;
-    size_bytes = held->second.part.size_bytes;
+    const Reading* held = findReading(id);
+    if (held == nullptr) throw notHeld(id);
+    bytes = held->part.bytes;
+    size_bytes = held->part.size_bytes;
   }
   // Without the lock, which a release of whatever other object wants.
   populateEntries(bytes, size_bytes);
@@ -315,16 +316,29 @@ void Store::populate(uint64_t id) {
 void Store::release(uint64_t id) {
   // Held to the end, so that a get() of the same object finds all of this undone or none.
   const std::lock_guard lock(readings_mutex_);
-  const auto held = readings_.find(id);
-  if (held == readings_.end()) throw notHeld(id);
-  if (--held->second.count > 0) return;
-  const ArenaPart& part = held->second.part;
-  // A copied page that stayed would be read as part of the next object at this place.
-  // To look for one takes 1.4 ms per 100 MB that are mapped.
-  const bool may_be_copied = held->second.viewed && !part.own;
-  if (may_be_copied && (trim_ || hasCopiedPages(part.bytes, part.size_bytes)))
+  Reading* held = findReading(id);
+  if (held == nullptr || held->views == 0) throw notHeld(id);
+  if (--held->views > 0) return;
+  const ArenaPart& part = held->part;
+  // A copied page that stayed would be read as part of the object when it is got again, or of the
+  // next one at this place. To look for one takes 1.4 ms per 100 MB that are mapped.
+  const bool stays_mapped = !part.own || held->holds > 0;
+  if (stays_mapped && (trim_ || hasCopiedPages(part.bytes, part.size_bytes)))
     dropEntries(part.bytes, part.size_bytes);
-  readings_.erase(held);
+  endIfUnused(id, *held);
+}
+
+void Store::letGo(uint64_t id) {
+  const std::lock_guard lock(readings_mutex_);
+  Reading* held = findReading(id);
+  if (held == nullptr || held->holds == 0) throw notHeld(id);
+  held->holds--;
+  endIfUnused(id, *held);
+}
+
+void Store::endIfUnused(uint64_t id, const Reading& reading) {
+  if (reading.views > 0 || reading.holds > 0) return;
+  readings_.erase(id);
   table_.dropReference(static_cast<uint32_t>(id % kMaxObjects), client_);
 }
 

@@ -137,12 +137,15 @@ class Store {
   View take(uint64_t id, uint64_t lock_timeout_us);
   // One more reference to what is held, deleted or not. Throws ERR_STATE when it is not held.
   void hold(uint64_t id);
-  // The same, or a first one to what can be got. Throws as get().
+  // A reference without a view, to what is held or can be got, until letGo(). Throws as get().
   void holdOrGet(uint64_t id);
+  // Gives one up that holdOrGet() or sealHeld() gave. Throws ERR_STATE.
+  void letGo(uint64_t id);
   // Makes page-table entries for all of what is held, and is until this ends, so that reading it
   // takes no faults. Throws ERR_STATE when it is not held.
   void populate(uint64_t id);
-  // Gives one up. The last one ends the view, and drops what was written to it. Throws ERR_STATE.
+  // Gives one up. The last one with a view ends the view, and drops what was written to it. Throws
+  // ERR_STATE.
   void release(uint64_t id);
   // Throws ERR_GONE, ERR_STATE (not sealed yet).
   void remove(uint64_t id);
@@ -176,9 +179,11 @@ class Store {
     ArenaPart part;
     uint64_t size_bytes;
     Elements elements;
-    uint64_t count;
-    // Whether somebody had a view: without one nothing can have been written to it.
-    bool viewed;
+    // References with a view, and without one, as a message has it that is on its way.
+    uint64_t views;
+    uint64_t holds;
+    // One more of the first kind.
+    View view();
   };
 
   Store(std::unique_ptr<Segment> segment, const AttachOptions& attach);
@@ -198,11 +203,12 @@ class Store {
   Leftover leftoverOf(Filling filling) const;
   ObjectCopy findSealed(uint64_t id) const;
   Error notReadable(const ObjectCopy& object) const;
-  // Both with readings_mutex_ held.
-  std::optional<View> readAgain(uint64_t id, bool viewed);
-  View getBy(uint64_t id, bool viewed);
-  View addReading(const ObjectCopy& object, bool viewed);
   View takeOnce(uint64_t id, uint64_t lock_timeout_us);
+  // These have readings_mutex_ held. A new reading has no reference of ours yet.
+  Reading* findReading(uint64_t id);
+  Reading& getReading(uint64_t id);
+  Reading& addReading(const ObjectCopy& object);
+  void endIfUnused(uint64_t id, const Reading& reading);
   void requireClient() const;
   Holder holderOf(uint32_t client) const;
   std::optional<ObjectCopy> claimFreePiece(uint64_t keep_bytes, uint64_t below_bytes,

@@ -27,7 +27,7 @@ Leftover Store::sealHeld(uint64_t id) {
     // it is unsealed, which a dead creator's objects are cleared of; after it, it is held by him
     // alone, which ends with him.
     table_.addReference(object.index, client_);
-    addReading(object, false);
+    addReading(object).holds = 1;
     if (!table_.transition(object, ObjectState::kCreated, ObjectState::kDeleted))
       throw Error(ErrorCode::ERR_CORRUPT,
                   "object " + std::to_string(id) +
@@ -64,7 +64,7 @@ View Store::take(uint64_t id, uint64_t lock_timeout_us) {
 // the word of the last other holder after that one had died.
 View Store::takeOnce(uint64_t id, uint64_t lock_timeout_us) {
   const std::lock_guard readings_lock(readings_mutex_);
-  if (const auto again = readAgain(id, true)) return *again;
+  if (Reading* held = findReading(id)) return held->view();
   std::optional<ObjectCopy> object;
   {
     const StoreTable::Lock lock(table_, lock_timeout_us);
@@ -74,7 +74,7 @@ View Store::takeOnce(uint64_t id, uint64_t lock_timeout_us) {
     table_.addReference(object->index, client_);
   }
   try {
-    const View view = addReading(*object, true);
+    const View view = addReading(*object).view();
     table_.header().gets.add(1);
     return view;
   } catch (...) {
@@ -85,11 +85,9 @@ View Store::takeOnce(uint64_t id, uint64_t lock_timeout_us) {
 
 // It need not be there for others any more where it is held here.
 void Store::holdOrGet(uint64_t id) {
-  {
-    const std::lock_guard lock(readings_mutex_);
-    if (readAgain(id, false)) return;
-  }
-  getBy(id, false);
+  const std::lock_guard lock(readings_mutex_);
+  Reading* held = findReading(id);
+  (held != nullptr ? *held : getReading(id)).holds++;
 }
 
 bool Store::claimChannel(uint64_t key) {

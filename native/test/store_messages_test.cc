@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "errors.h"
 #include "shm/store.h"
+#include "test/code_of.h"
 
 namespace memdrift {
 
@@ -21,11 +21,11 @@ namespace {
 
 constexpr uint64_t kTimeoutUs = 5'000'000;
 
-std::shared_ptr<Store> makeStore() {
+std::shared_ptr<Store> makeStore(const AttachOptions& attach = {}) {
   static std::atomic<int> count{0};
   const std::string name =
       "gtest-message-" + std::to_string(getpid()) + "-" + std::to_string(count++);
-  return Store::create({name, 1 << 20}, {});
+  return Store::create({name, 1 << 20}, attach);
 }
 
 uint64_t makeHeld(Store& store, uint64_t size_bytes, int value) {
@@ -33,15 +33,6 @@ uint64_t makeHeld(Store& store, uint64_t size_bytes, int value) {
   memset(room.bytes, value, size_bytes);
   store.sealHeld(room.id);
   return room.id;
-}
-
-ErrorCode codeOf(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::ERR_SYSTEM;
 }
 
 // An attachment of a process that is killed after it has made an object and said which.
@@ -72,7 +63,7 @@ TEST(StoreMessages, AreTakenByWhoKnowsTheIdAndGotByNobody) {
   const View view = receiver->take(id, kTimeoutUs);
   ASSERT_EQ(view.size_bytes, uint64_t{5000});
   EXPECT_EQ(view.bytes[4999], 7);
-  sender->release(id);
+  sender->letGo(id);
   EXPECT_EQ(receiver->stats().objects, uint32_t{1});
   // Its room is used again by nobody while the receiver has it.
   makeHeld(*sender, 5000, 9);
@@ -85,7 +76,7 @@ TEST(StoreMessages, AreGoneOnceTheirRoomWasUsedAgain) {
   const auto sender = makeStore();
   const auto receiver = Store::open(sender->segment().name(), {});
   const uint64_t id = makeHeld(*sender, 5000, 7);
-  sender->release(id);
+  sender->letGo(id);
   makeHeld(*sender, 5000, 8);
   EXPECT_EQ(codeOf([&] { receiver->take(id, kTimeoutUs); }), ErrorCode::ERR_GONE);
 }
@@ -122,13 +113,28 @@ TEST(StoreMessages, AreHeldAsOftenAsTheyAreTaken) {
   const uint64_t id = makeHeld(*store, 100, 5);
   const View view = store->take(id, kTimeoutUs);
   store->holdOrGet(id);
-  store->release(id);
-  store->release(id);
+  store->letGo(id);
+  store->letGo(id);
+  EXPECT_EQ(codeOf([&] { store->letGo(id); }), ErrorCode::ERR_STATE);
   EXPECT_EQ(store->stats().objects, uint32_t{1});
   EXPECT_EQ(view.bytes[99], 5);
   store->release(id);
   EXPECT_EQ(store->stats().objects, uint32_t{0});
   EXPECT_EQ(codeOf([&] { store->holdOrGet(id); }), ErrorCode::ERR_GONE);
+}
+
+TEST(StoreMessages, ShowNothingThatWasWrittenToAnEarlierView) {
+  for (const bool whole_arena : {true, false}) {
+    AttachOptions attach;
+    attach.whole_arena = whole_arena;
+    const auto store = makeStore(attach);
+    const uint64_t id = makeHeld(*store, 10'000, 5);
+    store->take(id, kTimeoutUs).bytes[9'999] = 6;
+    store->release(id);
+    EXPECT_EQ(codeOf([&] { store->release(id); }), ErrorCode::ERR_STATE);
+    // The message is still on its way.
+    EXPECT_EQ(store->take(id, kTimeoutUs).bytes[9'999], 5);
+  }
 }
 
 TEST(StoreMessages, SayThatTheLockIsBusy) {
@@ -162,7 +168,7 @@ TEST(StoreMessages, StayAsTheyAreWhileOthersWantTheRoom) {
     for (int i = 0; i < 3000; i++) {
       const uint64_t id = makeHeld(*sender, 40'000, i % 250 + 1);
       offered.store(id);
-      sender->release(id);
+      sender->letGo(id);
     }
     done.store(true);
   });

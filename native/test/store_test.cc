@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "errors.h"
+#include "test/code_of.h"
 
 namespace memdrift {
 
@@ -35,15 +35,6 @@ Room make(Store& store, uint64_t size_bytes, int value) {
   memset(room.bytes, value, size_bytes);
   store.seal(room.id);
   return room;
-}
-
-ErrorCode codeOf(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::ERR_SYSTEM;
 }
 
 // Runs `body` in a process of its own that is killed where it ends.
