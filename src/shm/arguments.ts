@@ -50,3 +50,14 @@ export function checkId(id: unknown): asserts id is number {
     { id },
   );
 }
+
+/** A timer takes no more, and it is as good as for ever: eleven days. */
+export const maxTimeoutMs = 1e9;
+
+/** @throws MemdriftError ERR_INVALID unless `timeoutMs` is 0 or more; Infinity is for ever. */
+export function checkTimeout(timeoutMs: unknown): asserts timeoutMs is number {
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return;
+  throw new MemdriftError('ERR_INVALID', `timeoutMs is ${timeoutMs}: 0 or more is needed`, {
+    timeoutMs,
+  });
+}

@@ -1,5 +1,6 @@
 /** A promise that its owner settles, or the caller's signal, or the caller's time. */
 import { MemdriftError } from '../errors.ts';
+import { checkTimeout, maxTimeoutMs } from './arguments.ts';
 
 export interface ChannelWaitOptions {
   /** Its `reason` is what the call rejects with when it is aborted. */
@@ -7,9 +8,6 @@ export interface ChannelWaitOptions {
   /** The call rejects with ERR_TIMEOUT after so long. */
   readonly timeoutMs?: number;
 }
-
-/** setTimeout takes no more. */
-const maxTimeoutMs = 2 ** 31 - 1;
 
 export class ChannelWaiter<Value> {
   readonly promise: Promise<Value>;
@@ -25,7 +23,7 @@ export class ChannelWaiter<Value> {
    */
   constructor(options: ChannelWaitOptions, what: string, giveUp: () => void) {
     const { signal, timeoutMs } = options;
-    checkTimeout(timeoutMs);
+    if (timeoutMs !== undefined) checkTimeout(timeoutMs);
     signal?.throwIfAborted();
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -60,13 +58,6 @@ export class ChannelWaiter<Value> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
-}
-
-function checkTimeout(timeoutMs: unknown): void {
-  if (timeoutMs === undefined || (typeof timeoutMs === 'number' && timeoutMs >= 0)) return;
-  throw new MemdriftError('ERR_INVALID', `timeoutMs is ${timeoutMs}: 0 or more is needed`, {
-    timeoutMs,
-  });
 }
 
 function late(what: string, timeoutMs: number): MemdriftError {

@@ -4,10 +4,7 @@
 import { binding } from '../binding.ts';
 import type { FlagHandle } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
-import { checkName } from './arguments.ts';
-
-/** A wait longer than this is as good as for ever: eleven days. */
-const maxTimeoutMs = 1e9;
+import { checkName, checkTimeout, maxTimeoutMs } from './arguments.ts';
 
 /**
  * An attachment to a flag, a segment of one page. `post` sets it, a wait that ends takes it: two
@@ -52,11 +49,7 @@ export class Flag {
    * @throws MemdriftError ERR_CLOSED, also when the flag is closed meanwhile; ERR_INVALID.
    */
   async wait(timeoutMs: number = maxTimeoutMs): Promise<boolean> {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new MemdriftError('ERR_INVALID', `timeoutMs is ${timeoutMs}: 0 or more is needed`, {
-        timeoutMs,
-      });
-    }
+    checkTimeout(timeoutMs);
     const handle = this.#open();
     return this.tryWait() || binding().flagWait(handle, Math.min(timeoutMs, maxTimeoutMs));
   }

@@ -4,14 +4,15 @@ import { isMemdriftError, MemdriftError } from '../errors.ts';
 
 /** For calls that need room in a store. */
 export interface RoomOptions {
-  /** How long to wait while the store, or /dev/shm, is full. Default 0: fail at once. */
+  /**
+   * How long to wait while the store, or /dev/shm, is full; with Infinity until it has room.
+   * Default 0: fail at once.
+   */
   readonly timeoutMs?: number;
   /** Ends the wait with its reason. */
   readonly signal?: AbortSignal;
 }
 
-/** A wait longer than this is as good as for ever: eleven days. */
-const maxTimeoutMs = 1e9;
 const shortestPauseMs = 1;
 const longestPauseMs = 20;
 
@@ -36,16 +37,6 @@ export async function whenRoom<T>(
       await pause(Math.min(pauseMs, leftMs), signal);
     }
   }
-}
-
-/** @throws MemdriftError ERR_INVALID */
-export function checkRoomOptions({ timeoutMs = 0 }: RoomOptions): void {
-  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= maxTimeoutMs) return;
-  throw new MemdriftError(
-    'ERR_INVALID',
-    `timeoutMs is ${String(timeoutMs)}: 0 to ${maxTimeoutMs} ms are needed`,
-    { timeoutMs },
-  );
 }
 
 /** @throws the signal's reason */

@@ -11,7 +11,7 @@ import type {
   StoreHandle,
 } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
-import { checkBufferSize, checkId, checkName, checkSize } from './arguments.ts';
+import { checkBufferSize, checkId, checkName, checkSize, checkTimeout } from './arguments.ts';
 import { callSite } from './call_site.ts';
 import { Channel, type ChannelOptions } from './channel.ts';
 import { ChannelStore } from './channel_store.ts';
@@ -25,7 +25,7 @@ import {
 } from './elements.ts';
 import { FreeRoomWatch } from './free_room.ts';
 import { inspectCustom, sizeText } from './inspect_text.ts';
-import { checkRoomOptions, type RoomOptions, whenRoom } from './room_wait.ts';
+import { type RoomOptions, whenRoom } from './room_wait.ts';
 import { StoreObject, StoreProducer, sealHeld } from './store_object.ts';
 
 export interface AttachOptions {
@@ -172,7 +172,8 @@ export class Store {
   /**
    * Room for an object of so many bytes, or for an array such as `{ type: 'float32', shape: [480,
    * 640] }`, to be filled in place and sealed. Synchronous: where the place has no pages yet they
-   * are allocated now, 0.3 ms per MB, and it never waits; createAsync does both elsewhere.
+   * are allocated now, 0.3 ms per MB, and who has the store's lock is waited for, 100 ms at the
+   * most; createAsync does both elsewhere. A full store is not waited for.
    * @throws MemdriftError ERR_INVALID, ERR_FULL, ERR_TOO_LARGE, ERR_BUSY, ERR_CLOSED.
    */
   create(what: number | ArraySpec): StoreProducer {
@@ -184,7 +185,7 @@ export class Store {
   /** As create(), with pages allocated and mapped by the pool, so that filling takes no faults. */
   async createAsync(what: number | ArraySpec, options: RoomOptions = {}): Promise<StoreProducer> {
     const request = this.#request(what);
-    checkRoomOptions(options);
+    checkTimeout(options.timeoutMs ?? 0);
     const handle = this.#open();
     const made = await whenRoom(() => binding().storeReserveAsync(this.#open(), request), options);
     return new StoreProducer(handle, { ...made, elements: request });
@@ -198,7 +199,7 @@ export class Store {
    */
   async put(view: ArrayBufferView, options: PutOptions = {}): Promise<number> {
     const request = this.#requestOf(view.byteLength, elementsOf(view, options.shape));
-    checkRoomOptions(options);
+    checkTimeout(options.timeoutMs ?? 0);
     const bytes = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
     return whenRoom(async () => binding().storePut(this.#open(), bytes, request), options);
   }

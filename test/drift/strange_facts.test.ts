@@ -1,11 +1,10 @@
 /** The process that is explained says itself what is in it: it may say anything. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { explain } from '../../src/drift/explain.ts';
 import { socketPathFor } from '../../src/socket_folder.ts';
+import { listenDuringTests } from '../listening.ts';
 
 const program = spawn('sleep', ['1000']);
 const pid = program.pid ?? 0;
@@ -14,13 +13,8 @@ let facts = '';
 const server = createServer((socket) => {
   socket.on('error', () => {}).end(`${JSON.stringify({ facts })}\n`);
 });
-beforeAll(async () => {
-  server.listen(path);
-  await once(server, 'listening');
-});
+listenDuringTests(server, path);
 afterAll(() => {
-  server.close();
-  rmSync(path, { force: true });
   program.kill();
 });
 

@@ -1,11 +1,10 @@
 /** Any process of this user may listen where a tracked program would, and answer anything. */
-import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { askTracked, decodeAnswer } from '../../src/entry/control_client.ts';
 import { isMemdriftError } from '../../src/errors.ts';
 import { socketPathFor } from '../../src/socket_folder.ts';
+import { listenDuringTests } from '../listening.ts';
 import { cut, mutated } from '../mutated_messages.ts';
 import { randomFrom } from '../random.ts';
 
@@ -24,14 +23,7 @@ const server = createServer((socket) => {
   socket.on('error', () => {});
   answer(socket);
 });
-beforeAll(async () => {
-  server.listen(path);
-  await once(server, 'listening');
-});
-afterAll(() => {
-  server.close();
-  rmSync(path, { force: true });
-});
+listenDuringTests(server, path);
 
 function expectAnswer({ path, facts, error }: Awaited<ReturnType<typeof decodeAnswer>>): void {
   expect(['string', 'undefined']).toContain(typeof facts);

@@ -1,13 +1,12 @@
 /** What a peer may send that is not one of ours: any process of this user can connect. */
-import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isMemdriftError } from '../../src/errors.ts';
 import { Connection } from '../../src/experiment/connection.ts';
 import { encodeMessage, MessageDecoder, type OnSocket } from '../../src/experiment/messages.ts';
 import { socketPathFor } from '../../src/socket_folder.ts';
+import { listenDuringTests } from '../listening.ts';
 import { cut, mutated } from '../mutated_messages.ts';
 import { randomFrom } from '../random.ts';
 
@@ -58,14 +57,7 @@ describe('a connection', () => {
   const path = socketPathFor(`test-connection-${process.pid}`);
   const arrivals: ((socket: Socket) => void)[] = [];
   const server: Server = createServer((socket) => arrivals.shift()?.(socket));
-  beforeAll(async () => {
-    server.listen(path);
-    await once(server, 'listening');
-  });
-  afterAll(() => {
-    server.close();
-    rmSync(path, { force: true });
-  });
+  listenDuringTests(server, path);
 
   async function connected(): Promise<{ peer: Socket; connection: Connection }> {
     const arrival = new Promise<Socket>((resolve) => arrivals.push(resolve));

@@ -29,7 +29,7 @@ describe('a store that is full', () => {
     using store = await makeStore();
     const first = await store.put(nineMegabytes);
     const held = await store.get(first);
-    const second = store.put(nineMegabytes, { timeoutMs: 60_000 });
+    const second = store.put(nineMegabytes, { timeoutMs: Number.POSITIVE_INFINITY });
     store.delete(first);
     await sleep(30);
     expect(store.stats().objects).toBe(1);
@@ -67,7 +67,7 @@ describe('a store that is full', () => {
     using store = await makeStore();
     const tooLarge = store.createAsync(11 * megabyte, { timeoutMs: 60_000 });
     await expect(tooLarge).rejects.toThrow(errorWith('ERR_TOO_LARGE'));
-    for (const timeoutMs of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5' as unknown as number]) {
+    for (const timeoutMs of [-1, Number.NaN, '5' as unknown as number]) {
       const put = store.put(nineMegabytes, { timeoutMs });
       await expect(put).rejects.toThrow(errorWith('ERR_INVALID'));
     }
