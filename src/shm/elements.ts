@@ -80,6 +80,12 @@ export function elementsOf(
   view: ArrayBufferView,
   shape: number | readonly number[] | undefined,
 ): NativeElements {
+  if (!ArrayBuffer.isView(view)) {
+    throw new MemdriftError(
+      'ERR_INVALID',
+      `${String(view)} cannot be put: a typed array, a DataView or a Buffer can`,
+    );
+  }
   const type = typeOf(view);
   const elementBytes = elementTypes[codeOf(type)]?.[1] ?? 1;
   const length = view.byteLength / elementBytes;
@@ -147,7 +153,7 @@ function codeOf(type: ElementType): number {
 
 function nativeElements({ type, shape }: ArraySpec): NativeElements {
   const elementType = codeOf(type);
-  const lengths = typeof shape === 'number' ? [shape] : [...shape];
+  const lengths = Array.isArray(shape) ? [...shape] : [shape];
   const isShape = lengths.every((along) => Number.isSafeInteger(along) && along >= 0);
   if (isShape && lengths.length <= maxDimensions) {
     return { elementType, elementBytes: elementTypes[elementType]?.[1] ?? 1, shape: lengths };

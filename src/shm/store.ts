@@ -198,7 +198,8 @@ export class Store {
    * @throws MemdriftError as create(), and what `signal` says.
    */
   async put(view: ArrayBufferView, options: PutOptions = {}): Promise<number> {
-    const request = this.#requestOf(view.byteLength, elementsOf(view, options.shape));
+    const elements = elementsOf(view, options.shape);
+    const request = this.#requestOf(view.byteLength, elements);
     checkTimeout(options.timeoutMs ?? 0);
     const bytes = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
     return whenRoom(async () => binding().storePut(this.#open(), bytes, request), options);
@@ -293,7 +294,9 @@ export class Store {
       `${sizeText(now.liveBytes)} live of ${sizeText(now.capacityBytes)}, ` +
       `${sizeText(now.residentBytes)} resident`;
     const { objects, clients } = now;
-    return `Store '${this.name}' { ${objects} objects, ${sizes}, ${clients} clients }`;
+    const who = `${clients} ${clients === 1 ? 'client' : 'clients'}`;
+    const what = `${objects} ${objects === 1 ? 'object' : 'objects'}`;
+    return `Store '${this.name}' { ${what}, ${sizes}, ${who} }`;
   }
 
   #open(): StoreHandle {

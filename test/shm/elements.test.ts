@@ -74,6 +74,15 @@ describe('what is put', () => {
     expect(empty.shape).toEqual([0]);
   });
 
+  it('is refused when it is no view', async () => {
+    using store = await makeStore();
+    for (const view of [null, undefined, 'text', 7, {}, new ArrayBuffer(4)]) {
+      const put = store.put(view as unknown as Uint8Array);
+      await expect(put).rejects.toThrow(errorWith('ERR_INVALID'));
+    }
+    expect(store.stats().objects).toBe(0);
+  });
+
   it('is not given as another type', async () => {
     using store = await makeStore();
     using object = await store.get(await store.put(Int32Array.of(1)));
@@ -104,7 +113,7 @@ describe('an array that is made in place', () => {
     const make = (type: string, shape: unknown) => () =>
       store.create({ type: type as 'int8', shape: shape as number[] });
     expect(make('float31', 4)).toThrow(/float31 is no element type: bytes, int8, /);
-    for (const shape of [[], [-1], ['4'], [2 ** 40, 2 ** 40]]) {
+    for (const shape of [[], [-1], ['4'], [2 ** 40, 2 ** 40], undefined, null, 'abc', {}]) {
       expect(make('float64', shape)).toThrow(errorWith('ERR_INVALID'));
     }
     expect(make('float64', [2 ** 20])).toThrow(errorWith('ERR_TOO_LARGE'));
@@ -153,7 +162,7 @@ describe('inspect', () => {
     expect(inspect(object)).toBe(`StoreObject ${id} { float32 [3, 4], 48 bytes }`);
     expect(inspect(room)).toBe(`StoreProducer ${room.id} { bytes, 5 bytes }`);
     expect(inspect({ deep: [store] })).toMatch(
-      /Store 'test-\S+' { 2 objects, 53 bytes live of 1.00 MB, \d+ bytes resident, 1 clients }/,
+      /Store 'test-\S+' { 2 objects, 53 bytes live of 1.00 MB, \d+ bytes resident, 1 client }/,
     );
     object.release();
     room.abort();
