@@ -11,20 +11,28 @@ import {
 
 /** Rows with their stacks, the largest first; at most `most` of those that hold something. */
 export function tableRows(report: CaptureReport, most = Number.POSITIVE_INFINITY): TableRow[] {
+  return Array.from(eachRow(report, most));
+}
+
+/** The same one by one: deep stacks of many rows together are more than the memory holds. */
+export function* eachRow(
+  report: CaptureReport,
+  most = Number.POSITIVE_INFINITY,
+): Generator<TableRow> {
   const { rows, kinds, threads } = report;
-  const made: TableRow[] = [];
-  for (let i = 0; i < rows.bytes.length && made.length < most; i++) {
+  let made = 0;
+  for (let i = 0; i < rows.bytes.length && made < most; i++) {
     const count = rows.count[i] as number;
     if (rows.bytes[i] === 0 && count === 0) continue;
-    made.push({
+    made++;
+    yield {
       bytes: rows.bytes[i] as number,
       count: Number.isNaN(count) ? null : count,
       kind: kinds[rows.kind[i] as number] as AllocationKind,
       thread: threads[rows.thread[i] as number] as string,
       stack: stackAt(report, rows.node[i] as number),
-    });
+    };
   }
-  return made;
 }
 
 /** The largest rows, and how many more hold something. */

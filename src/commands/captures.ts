@@ -47,7 +47,7 @@ async function stats(file: string, { numLargest, json }: StatsFlags): Promise<vo
     byBytes: functions.slice(0, numLargest),
     byCount: functions.toSorted((a, b) => b.count - a.count).slice(0, numLargest),
   };
-  if (json) writeJson({ options: { file, numLargest }, ...report.stats, largest });
+  if (json) await writeJson({ options: { file, numLargest }, ...report.stats, largest });
   else process.stdout.write(statsText(report.stats) + allocatedText(report.stats, largest));
   tellDamage(file, report.stats.damage);
 }

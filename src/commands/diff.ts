@@ -18,7 +18,8 @@ import {
   titleText,
   withChoice,
 } from './choice.ts';
-import { writeJson } from './program.ts';
+import { batches } from './output.ts';
+import { writeJson, writePieces } from './program.ts';
 
 interface DiffFlags extends ChoiceFlags {
   readonly from?: string;
@@ -65,10 +66,10 @@ async function compare(file: string, other: string | undefined, flags: DiffFlags
   if (flags.json) {
     const { json: _, rows: __, ...options } = flags;
     const files = other === undefined ? { file } : { file, other };
-    writeJson({ options: { ...files, ...options }, ...difference });
+    await writeJson({ options: { ...files, ...options }, ...difference });
     return;
   }
-  process.stdout.write(differenceText(difference, { ...head, most: flags.rows }));
+  await writePieces(batches(differenceText(difference, { ...head, most: flags.rows })));
 }
 
 async function compareCaptures(file: string, other: string, flags: DiffFlags): Promise<Compared> {

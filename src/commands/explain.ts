@@ -46,10 +46,10 @@ async function run(what: string, flags: ExplainFlags): Promise<void> {
   const explanation = isFile ? readExplanation(what) : await explainPid(pidOf(what), flags);
   if (flags.output !== undefined) save(flags.output, explanation);
   if (before === null) {
-    print(explanation, flags, explainText);
+    await print(explanation, flags, explainText);
     return;
   }
-  print(growthBetween(before, explanation), flags, growthText);
+  await print(growthBetween(before, explanation), flags, growthText);
 }
 
 async function explainPid(pid: number, flags: ExplainFlags): Promise<Explanation> {
@@ -65,12 +65,12 @@ async function explainPid(pid: number, flags: ExplainFlags): Promise<Explanation
   return explanation;
 }
 
-function print<Model extends object>(
+async function print<Model extends object>(
   model: Model,
   { json }: ExplainFlags,
   toText: (model: Model) => string,
-): void {
-  if (json) writeJson(model);
+): Promise<void> {
+  if (json) await writeJson(model);
   else process.stdout.write(toText(model));
 }
 

@@ -47,10 +47,12 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
     const runs = stats.damage !== null && isRunning(stats.pid);
     const shown = flags.hideInternals ? joinedRows(withoutInternals(report)) : report;
     const { rows, left } = largestRows(shown, flags.rows);
-    const body = tableText(
-      { totalBytes, rows },
-      { what: `live now${sampledText(stats)}`, left, options: '--rows' },
-    );
+    const body = Array.from(
+      tableText(
+        { totalBytes, rows },
+        { what: `live now${sampledText(stats)}`, left, options: '--rows' },
+      ),
+    ).join('');
     const text = `${headOf(stats, runs)}\n${body}`;
     process.stdout.write(isOnce ? text : clearScreen + topOf(text));
     if (isOnce || !runs) return;

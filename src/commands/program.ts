@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
 import { isMemdriftError } from '../errors.ts';
 import { printable } from '../report/printable.ts';
+import { batches } from './output.ts';
 
 /** What a command line ended with; the numbers are a contract with scripts. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
@@ -63,10 +64,44 @@ export function writeError(message: string): void {
   process.stderr.write(`memdrift: ${message.split('\n').map(printable).join('\n')}\n`);
 }
 
-/** What `--json` prints: one object on stdout, with the version of its form. */
-export function writeJson(content: object): void {
-  const text = JSON.stringify({ schemaVersion, ...content }, null, 2);
-  process.stdout.write(`${text.replace(/[\x7f-\x9f]/g, escaped)}\n`);
+/**
+ * Writes what `--json` prints: one object on stdout, with the version of its form. Lists, which
+ * may be generators, are written one element at a time: together they may exceed a string.
+ */
+export async function writeJson(content: object): Promise<void> {
+  await writePieces(batches(jsonPieces({ schemaVersion, ...content })));
+}
+
+/** The text of JSON.stringify(content, null, 2), and a newline. */
+export function* jsonPieces(content: object): Generator<string> {
+  let before = '{\n  ';
+  for (const [name, value] of Object.entries(content)) {
+    if (value === undefined) continue;
+    yield `${before}${JSON.stringify(name)}: `;
+    if (isList(value)) yield* listPieces(value);
+    else yield jsonText(value, '  ');
+    before = ',\n  ';
+  }
+  yield '\n}\n';
+}
+
+function* listPieces(list: Iterable<unknown>): Generator<string> {
+  let before = '[\n    ';
+  for (const element of list) {
+    yield before + jsonText(element ?? null, '    ');
+    before = ',\n    ';
+  }
+  yield before.startsWith('[') ? '[]' : '\n  ]';
+}
+
+function isList(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
+}
+
+/** No string in JSON has a newline, so that all of them are between lines. */
+function jsonText(value: unknown, indent: string): string {
+  const text = JSON.stringify(value, null, 2).replaceAll('\n', `\n${indent}`);
+  return text.replace(/[\x7f-\x9f]/g, escaped);
 }
 
 /** JSON leaves these control characters as they are, and a terminal obeys them. */

@@ -54,7 +54,7 @@ async function show(name: string | undefined, flags: JsonFlag, render: Render): 
   using store = await openForLooking(name);
   const { path } = store;
   const view = { name: store.name, path, stats: store.stats(), objects: store.list() };
-  if (flags.json) writeJson({ options: { name: name ?? null }, ...view });
+  if (flags.json) await writeJson({ options: { name: name ?? null }, ...view });
   else process.stdout.write(render(view, { color: wantsColor() }));
 }
 
@@ -80,7 +80,7 @@ async function remove(words: readonly string[], flags: RemoveFlags): Promise<voi
     deleted.push(id);
   }
   if (flags.json) {
-    writeJson({ options: { all: flags.all === true }, name: store.name, deleted });
+    await writeJson({ options: { all: flags.all === true }, name: store.name, deleted });
     return;
   }
   const what = deleted.length === 0 ? 'nothing' : deleted.join(', ');

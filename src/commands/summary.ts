@@ -45,7 +45,7 @@ async function summary(file: string, flags: SummaryFlags): Promise<void> {
   const { totalBytes, stats } = report;
   if (flags.json) {
     const { json: _, maxRows: __, ...options } = flags;
-    writeJson({ options: { file, ...options }, totalBytes, functions, stats });
+    await writeJson({ options: { file, ...options }, totalBytes, functions, stats });
     return;
   }
   const rows = functions.slice(0, flags.maxRows);

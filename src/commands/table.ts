@@ -1,11 +1,11 @@
 /** `memdrift table`: the stacks that held the most. */
 import type { Command } from 'commander';
 import { joinedRows, withoutInternals } from '../analysis/internals.ts';
-import { largestRows } from '../analysis/report_rows.ts';
-import { tableOf } from '../capture/capture.ts';
+import { eachRow, largestRows } from '../analysis/report_rows.ts';
 import { tableText } from '../report/table_text.ts';
 import { type ChoiceFlags, numberFrom1, readChosen, titleText, withChoice } from './choice.ts';
-import { writeJson } from './program.ts';
+import { batches } from './output.ts';
+import { writeJson, writePieces } from './program.ts';
 
 interface TableFlags extends ChoiceFlags {
   readonly rows: number;
@@ -29,13 +29,13 @@ async function table(file: string, flags: TableFlags): Promise<void> {
   const report = flags.hideInternals ? joinedRows(withoutInternals(chosen)) : chosen;
   if (flags.json) {
     const { json: _, rows: __, ...options } = flags;
-    writeJson({ options: { file, ...options }, ...tableOf(report) });
+    const { totalBytes, stats } = report;
+    await writeJson({ options: { file, ...options }, totalBytes, rows: eachRow(report), stats });
     return;
   }
   const { rows, left } = largestRows(report, flags.rows);
   const what = titleText(flags, report.stats);
   const { totalBytes } = report;
-  process.stdout.write(
-    tableText({ totalBytes, rows }, { what, left, options: '--rows, or --json for all' }),
-  );
+  const head = { what, left, options: '--rows, or --json for all' };
+  await writePieces(batches(tableText({ totalBytes, rows }, head)));
 }

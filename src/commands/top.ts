@@ -64,17 +64,17 @@ async function top(pids: string[], flags: TopFlags): Promise<void> {
     filter: flags.filter,
   };
   try {
-    if (isOnce) printOnce(await group.lookOnce(), view, flags);
+    if (isOnce) await printOnce(await group.lookOnce(), view, flags);
     else await showLive(group, view);
   } finally {
     await group.close();
   }
 }
 
-function printOnce(model: TopModel, view: TopView, flags: TopFlags): void {
+async function printOnce(model: TopModel, view: TopView, flags: TopFlags): Promise<void> {
   const { history: _, group: __, pids, ...look } = model;
   const options = { pids, segments: flags.segment ?? null };
-  if (flags.json) writeJson({ options, ...look });
+  if (flags.json) await writeJson({ options, ...look });
   else process.stdout.write(topText(model, view, process.stdout.columns));
 }
 

@@ -6,7 +6,8 @@ import type { CaptureReport } from '../capture/capture_model.ts';
 import { frameText } from '../report/frame_text.ts';
 import { treeScreen, treeText } from '../report/tree_text.ts';
 import { type ChoiceFlags, numberFrom1, readCounted, titleText, withChoice } from './choice.ts';
-import { wantsColor } from './program.ts';
+import { batches } from './output.ts';
+import { wantsColor, writePieces } from './program.ts';
 import { hasScreen, type Pressed, useScreen } from './screen.ts';
 
 interface TreeFlags extends ChoiceFlags {
@@ -38,7 +39,7 @@ async function tree(file: string, flags: TreeFlags): Promise<void> {
   };
   if (!hasScreen()) {
     const { maxDepth = Number.POSITIVE_INFINITY } = flags;
-    process.stdout.write(treeText(callTree(report, options), { what, maxDepth }));
+    await writePieces(batches(treeText(callTree(report, options), { what, maxDepth })));
     return;
   }
   const keys = new TreeKeys(report, options);

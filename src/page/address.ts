@@ -38,10 +38,13 @@ export function placeOf(fragment: string): Place {
   };
 }
 
+/** Browsers refuse an address of two million characters: a deeper zoom is linked to this far in. */
+const deepestLinked = 2_000;
+
 /** The reverse of `placeOf`; what is as it was at first is left out. */
 export function fragmentOf(place: Place): string {
   const parameters = new URLSearchParams();
-  if (place.zoom.length > 0) parameters.set('zoom', place.zoom.join('.'));
+  if (place.zoom.length > 0) parameters.set('zoom', place.zoom.slice(0, deepestLinked).join('.'));
   if (place.search !== '') parameters.set('search', place.search);
   if (place.kinds !== null) parameters.set('kinds', place.kinds.join('.'));
   if (place.thread !== '') parameters.set('thread', place.thread);

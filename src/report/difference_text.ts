@@ -16,32 +16,30 @@ export interface DifferenceHead {
 /** In megabytes with two digits it is not nothing. */
 const leastBytes = 5_000;
 
-/** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
-export function differenceText(difference: Difference, head: DifferenceHead): string {
+/** The text in pieces, since stacks can be deep; sizes in MB of 10^6 bytes. */
+export function* differenceText(difference: Difference, head: DifferenceHead): Generator<string> {
   const { fromBytes, toBytes, rows } = difference;
   const sizes = [
     `${megabytesWithUnit(fromBytes)} ${head.from}`,
     `${megabytesWithUnit(toBytes)} ${head.to}`,
   ];
-  const title = `${signedMegabytes(toBytes - fromBytes)} MB ${head.what}: ${sizes.join(', ')}\n`;
+  yield `${signedMegabytes(toBytes - fromBytes)} MB ${head.what}: ${sizes.join(', ')}\n`;
   const grown = rows.filter(({ bytes }) => bytes > 0);
   const shrunk = rows.filter(({ bytes }) => bytes < 0).toReversed();
-  const parts = [partText('grew', grown, head.most), partText('shrank', shrunk, head.most)];
-  const text = parts.filter((part) => part !== '').join('\n');
-  return `${title}\n${text === '' ? 'no stack holds more or less\n' : text}`;
+  if (grown.length + shrunk.length === 0) yield '\nno stack holds more or less\n';
+  yield* partText('grew', grown, head.most);
+  yield* partText('shrank', shrunk, head.most);
 }
 
-function partText(name: string, rows: readonly DifferenceRow[], most: number): string {
-  if (rows.length === 0) return '';
+function* partText(name: string, rows: readonly DifferenceRow[], most: number): Generator<string> {
+  if (rows.length === 0) return;
   const sum = rows.reduce((all, { bytes }) => all + bytes, 0);
   // What is told as 0.00 MB says nothing, at the length of a stack each.
   const told = rows.filter(({ bytes }) => Math.abs(bytes) >= leastBytes).slice(0, most);
   const left = rows.length - told.length;
-  const more =
-    left > 0 ? [`${left.toLocaleString('en-US')} more: --rows, or --json for all\n`] : [];
-  return [`${name} by ${megabytesWithUnit(Math.abs(sum))}\n`, ...told.map(rowText), ...more].join(
-    '\n',
-  );
+  yield `\n${name} by ${megabytesWithUnit(Math.abs(sum))}\n`;
+  for (const row of told) yield `\n${rowText(row)}`;
+  if (left > 0) yield `\n${left.toLocaleString('en-US')} more: --rows, or --json for all\n`;
 }
 
 function rowText(row: DifferenceRow): string {

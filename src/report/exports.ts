@@ -9,7 +9,7 @@ import {
   StringTable,
   ValueType,
 } from 'pprof-format';
-import { stackAt, tableRows } from '../analysis/report_rows.ts';
+import { eachRow, stackAt } from '../analysis/report_rows.ts';
 import type { CaptureReport, Frame, TableRow } from '../capture/capture_model.ts';
 import { lineOf, nameOf, placeOf } from './frame_text.ts';
 
@@ -105,11 +105,15 @@ function samplesOf(report: CaptureReport, functions: Functions, strings: StringT
  */
 export function speedscopeOf(report: CaptureReport, name: string): object {
   const functions = new Functions();
-  const rows = tableRows(report).filter((row) => row.bytes > 0);
   const kinds = new Map<string, Frame>(report.kinds.map((kind) => [kind, kindFrame(kind)]));
-  const samples = rows.map(({ kind, stack }) =>
-    [kinds.get(kind) as Frame, ...stack.toReversed()].map((frame) => functions.of(frame)),
-  );
+  const samples: number[][] = [];
+  const weights: number[] = [];
+  for (const { kind, stack, bytes } of eachRow(report)) {
+    if (bytes === 0) continue;
+    const outermost = functions.of(kinds.get(kind) as Frame);
+    samples.push([outermost, ...stack.toReversed().map((frame) => functions.of(frame))]);
+    weights.push(bytes);
+  }
   return {
     $schema: 'https://www.speedscope.app/file-format-schema.json',
     exporter: 'memdrift',
@@ -128,9 +132,9 @@ export function speedscopeOf(report: CaptureReport, name: string): object {
         name,
         unit: 'bytes',
         startValue: 0,
-        endValue: rows.reduce((sum, row) => sum + row.bytes, 0),
+        endValue: weights.reduce((sum, bytes) => sum + bytes, 0),
         samples,
-        weights: rows.map((row) => row.bytes),
+        weights,
       },
     ],
   };
@@ -138,7 +142,7 @@ export function speedscopeOf(report: CaptureReport, name: string): object {
 
 /** A line per stack, outermost first, and its bytes: what flamegraph.pl and its kin read. */
 export function* collapsedOf(report: CaptureReport): Generator<string> {
-  for (const row of tableRows(report)) {
+  for (const row of eachRow(report)) {
     if (row.bytes === 0) continue;
     // What separates may not be part of a name.
     const names = row.stack.toReversed().map((frame) => nameOf(frame).replaceAll(';', ','));
@@ -149,7 +153,7 @@ export function* collapsedOf(report: CaptureReport): Generator<string> {
 /** RFC 4180, with a header; the stack innermost first, its functions by "|". */
 export function* csvOf(report: CaptureReport): Generator<string> {
   yield 'bytes,count,kind,thread,function,place,stack\r\n';
-  for (const row of tableRows(report)) if (row.bytes > 0) yield csvLine(row);
+  for (const row of eachRow(report)) if (row.bytes > 0) yield csvLine(row);
 }
 
 function csvLine(row: TableRow): string {

@@ -12,14 +12,14 @@ export interface AllocationsHead {
   readonly options: string;
 }
 
-/** Rows, each with its stack; innermost function first. */
-export function tableText(
+/** Rows, each with its stack, innermost function first; in pieces, since stacks can be deep. */
+export function* tableText(
   { totalBytes, rows }: Pick<CaptureTable, 'totalBytes' | 'rows'>,
   { what, left, options }: AllocationsHead,
-): string {
-  const parts = [`${megabytesWithUnit(totalBytes)} ${what}\n`, ...rows.map(rowText)];
-  if (left > 0) parts.push(`${left.toLocaleString('en-US')} more rows: ${options}\n`);
-  return parts.join('\n');
+): Generator<string> {
+  yield `${megabytesWithUnit(totalBytes)} ${what}\n`;
+  for (const row of rows) yield `\n${rowText(row)}`;
+  if (left > 0) yield `\n${left.toLocaleString('en-US')} more rows: ${options}\n`;
 }
 
 function rowText(row: TableRow): string {

@@ -13,15 +13,18 @@ export interface TreeTextOptions {
   readonly maxDepth: number;
 }
 
-/** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
-export function treeText(tree: CallTree, { what, maxDepth }: TreeTextOptions): string {
-  const lines = treeLines(tree, (_, depth) => depth + 1 < maxDepth);
-  return `${[
-    titleOf(tree, what),
-    '',
-    heads,
-    ...lines.map((line) => `${numbersOf(tree, line)}  ${indented(tree, line, ' ')}`),
-  ].join('\n')}\n`;
+/** Functions further in are indented no further: their lines begin with their depth. */
+const deepestIndent = 100;
+
+/** The text line by line, since deep trees are longer than a string; sizes in MB of 10^6 bytes. */
+export function* treeText(tree: CallTree, { what, maxDepth }: TreeTextOptions): Generator<string> {
+  yield `${titleOf(tree, what)}\n\n${heads}\n`;
+  for (const line of treeLines(tree, (_, depth) => depth + 1 < maxDepth)) {
+    const isDeep = line.depth > deepestIndent;
+    const mark = isDeep ? `[${line.depth.toLocaleString('en-US')}]` : ' ';
+    const indent = isDeep ? deepestIndent : line.depth;
+    yield `${numbersOf(tree, line)}  ${indented(tree, line, { mark, indent })}\n`;
+  }
 }
 
 export interface ScreenOptions {
@@ -48,7 +51,8 @@ export function treeScreen(browser: TreeBrowser, options: ScreenOptions): readon
   const hidden = Math.max(0, (lines[selected]?.depth ?? 0) - Math.floor(columns / 8));
   const body = lines.slice(top, top + height).map((line, i) => {
     const mark = line.part !== 'function' ? ' ' : markOf(browser, line.node);
-    const text = indented(tree, line, mark).slice(Math.min(hidden * 2, line.depth * 2));
+    const indent = Math.min(line.depth - hidden, columns);
+    const text = indented(tree, line, { mark, indent });
     const cut = fitted(`${numbersOf(tree, line)}  ${text}`, columns);
     return top + i === selected ? `\x1b[7m${cut.padEnd(columns)}\x1b[27m` : cut;
   });
@@ -96,8 +100,12 @@ function numberColumn(text: string, i: number): string {
   return text.padStart([10, 7, 10][i] as number);
 }
 
-function indented(tree: CallTree, { node, depth, part }: TreeLine, mark: string): string {
-  return `${'  '.repeat(depth)}${mark} ${textOf(tree, node, part)}`;
+function indented(
+  tree: CallTree,
+  { node, part }: TreeLine,
+  { mark, indent }: { readonly mark: string; readonly indent: number },
+): string {
+  return `${'  '.repeat(Math.max(0, indent))}${mark} ${textOf(tree, node, part)}`;
 }
 
 function textOf({ nodes, isInverted }: CallTree, node: number, part: TreeLine['part']): string {

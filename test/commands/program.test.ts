@@ -1,6 +1,7 @@
 /** Output that commands make piece by piece. */
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
+import { jsonPieces } from '../../src/commands/program.ts';
 
 const program = new URL('../../dist/commands/program.js', import.meta.url);
 /** Says on stderr how it ended. */
@@ -19,3 +20,16 @@ test('what nobody takes any more is not made', () => {
   });
   expect([stdout.trim(), stderr]).toEqual([`${'x'.repeat(99)}\n0`, 'taken: false\n']);
 });
+
+test('writes JSON as JSON.stringify does, lists of generators too', () => {
+  function* rows(): Generator<unknown> {
+    yield { stack: [{ name: 'a\nb' }], none: null, left: undefined };
+    yield [];
+  }
+  const others = { text: 'x', empty: [], nested: { list: [1, [2]], no: {} }, not: undefined };
+  const pieces = jsonPieces({ ...others, rows: rows(), none: none() });
+  const whole = { ...others, rows: [...rows()], none: [] };
+  expect(Array.from(pieces).join('')).toBe(`${JSON.stringify(whole, null, 2)}\n`);
+});
+
+function* none(): Generator<never> {}

@@ -13,7 +13,7 @@ test('what would be told as 0.00 MB is counted and in the sums, without lines of
   const rows = [rowOf('large', 2_000_000), rowOf('tiny', 4_999), rowOf('tinier', 3)];
   const difference = { fromBytes: 30_000_000, toBytes: 32_005_002, rows };
   const head = { what: 'live at the peak', from: 'in a', to: 'in b', most: 10 };
-  const text = differenceText(difference, head);
+  const text = Array.from(differenceText(difference, head)).join('');
   expect(text).toContain('grew by 2.01 MB');
   expect(text).toContain('large');
   expect(text).not.toContain('tiny');

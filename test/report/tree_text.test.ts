@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { callTree } from '../../src/analysis/call_tree.ts';
 import { TreeBrowser } from '../../src/analysis/tree_browser.ts';
+import type { CaptureReport } from '../../src/capture/capture_model.ts';
 import { treeScreen, treeText } from '../../src/report/tree_text.ts';
 import { frameOf as madeFrame, reportOf } from '../made_reports.ts';
 
@@ -18,9 +19,17 @@ const report = reportOf([
 const options = { isInverted: false, hidesInternals: false, biggest: 3 };
 const what = 'live at the peak';
 
+function textOf(
+  of: CaptureReport,
+  { maxDepth = Number.POSITIVE_INFINITY, isInverted = false },
+): string {
+  const tree = callTree(of, { ...options, isInverted });
+  return Array.from(treeText(tree, { what, maxDepth })).join('');
+}
+
 describe('the text', () => {
   test('has every shown function, what is its own, and the rest', () => {
-    const text = treeText(callTree(report, options), { what, maxDepth: 9 });
+    const text = textOf(report, { maxDepth: 9 });
     expect(text).toBe(
       [
         '5.00 MB live at the peak, outermost functions first',
@@ -37,10 +46,7 @@ describe('the text', () => {
   });
 
   test('ends at a depth', () => {
-    const text = treeText(callTree(report, { ...options, isInverted: true }), {
-      what,
-      maxDepth: 1,
-    });
+    const text = textOf(report, { maxDepth: 1, isInverted: true });
     expect(text.split('\n').slice(3)).toEqual([
       '      3.50   70.0     1,201    load  /app.js:7',
       '      1.00   20.0         1    o?[2Jd  /app.js:1',
@@ -48,6 +54,13 @@ describe('the text', () => {
       '',
     ]);
   });
+});
+
+test('says the depth instead of indenting further when a stack is deep', () => {
+  const stack = Array.from({ length: 1_500 }, (_, i) => frameOf(`f${i}`));
+  const lines = textOf(reportOf([{ stack, bytes: 10 }]), {}).split('\n');
+  expect(lines.find((line) => line.includes('f100 '))).toMatch(/^.{29} {200} {2}f100 {2}/);
+  expect(lines.find((line) => line.includes('f1234 '))).toMatch(/^.{29} {200}\[1,234\] f1234 {2}/);
 });
 
 describe('a screen', () => {
