@@ -2,6 +2,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { MemdriftError } from '../errors.ts';
+import { ConnectionLimit } from './connection_limit.ts';
+import { HostCheck } from './host_check.ts';
 
 /** What is served: prom-client's Registry is one. */
 export interface MetricsSource {
@@ -16,8 +18,17 @@ export interface MetricsAddress {
 }
 
 const loopback = '127.0.0.1';
-/** One that scrapes has one connection. */
-const mostConnections = 32;
+/** A scraper has one connection; the rest is room for slow ones until they are dropped. */
+const mostConnections = 64;
+/** Scrapers send their few lines at once. Sockets on which nothing moves are closed as well. */
+const limits = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 2_500,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 8 << 10,
+} as const;
+const stillSocketMs = 10_000;
 
 /** `:9400`, `9400`, `HOST:9400`, `[::1]:9400`. @throws MemdriftError ERR_INVALID */
 export function metricsAddress(text: string): MetricsAddress {
@@ -33,20 +44,28 @@ export function metricsAddress(text: string): MetricsAddress {
 
 export class MetricsServer {
   readonly #server: Server;
+  readonly #hosts: HostCheck;
   #source: MetricsSource | null = null;
+  /** The text that is being made: all who ask meanwhile get it. */
+  #pending: Promise<string> | null = null;
 
-  private constructor() {
-    this.#server = createServer((request, response) => {
+  private constructor(host: string) {
+    this.#hosts = new HostCheck(host);
+    const connections = new ConnectionLimit(mostConnections);
+    this.#server = createServer(limits, (request, response) => {
+      connections.begin(request.socket);
+      response.once('close', () => connections.end(request.socket));
       this.#answer(request, response).catch((error: Error) => {
         end(response, 500, `${error.message}\n`);
       });
     });
-    this.#server.maxConnections = mostConnections;
+    this.#server.timeout = stillSocketMs;
+    this.#server.on('connection', (socket) => connections.add(socket));
   }
 
   /** Listens at once, so that a port that is taken is known before anything else begins. */
   static async listen({ host, port }: MetricsAddress): Promise<MetricsServer> {
-    const made = new MetricsServer();
+    const made = new MetricsServer(host);
     const server = made.#server;
     await new Promise<void>((resolve, reject) => {
       const fail = (cause: NodeJS.ErrnoException): void => reject(cannotListen(cause, host, port));
@@ -81,17 +100,31 @@ export class MetricsServer {
     this.#server.closeAllConnections();
   }
 
-  async #answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method, url, headers, socket } = request;
+    // A body is not read: the connection ends with the answer.
+    const isPlain = method === 'GET' || method === 'HEAD';
+    if (!isPlain || 'content-length' in headers || 'transfer-encoding' in headers)
+      response.shouldKeepAlive = false;
     const [path] = (url ?? '').split('?');
-    if (method !== 'GET' && method !== 'HEAD') end(response, 405, 'GET only\n');
+    if (!this.#hosts.allows(headers.host, socket.localAddress))
+      end(response, 421, this.#hosts.refusal);
+    else if (!isPlain) end(response, 405, 'GET only\n');
     else if (path === '/') end(response, 200, 'memdrift watch: the figures are at /metrics\n');
     else if (path !== '/metrics') end(response, 404, 'the figures are at /metrics\n');
     else if (this.#source === null) end(response, 503, 'nothing is watched yet\n');
     else {
-      const text = await this.#source.metrics();
+      const text = await this.#text(this.#source);
       response.setHeader('Content-Type', this.#source.contentType);
       end(response, 200, text);
     }
+  }
+
+  #text(source: MetricsSource): Promise<string> {
+    this.#pending ??= source.metrics().finally(() => {
+      this.#pending = null;
+    });
+    return this.#pending;
   }
 }
 
