@@ -13,6 +13,7 @@ import {
 } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { momentTexts } from '../report/page_model.ts';
+import { exists } from './output.ts';
 import { exitCodes, writeError } from './program.ts';
 
 /** Options that choose what of a capture is shown. */
@@ -127,7 +128,7 @@ export interface OutputFlags {
 /** @throws MemdriftError ERR_EXISTS for a file that is there and shall not be replaced. */
 export function checkFree(to: string, flags: OutputFlags): void {
   if (flags.force || !existsSync(to)) return;
-  throw new MemdriftError('ERR_EXISTS', `${to} exists; replace it with --force, or name another`);
+  throw exists(to);
 }
 
 /** The capture's path with another ending. */

@@ -1,5 +1,4 @@
 /** The experiment as a command: flags in, one run, its report as text and JSON out. */
-import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import {
@@ -17,6 +16,7 @@ import {
 import type { ExperimentReport } from '../experiment/report_model.ts';
 import { runExperiment } from '../experiment/run.ts';
 import { experimentText, progressText } from '../report/experiment_text.ts';
+import { writeOutput } from './output.ts';
 import { exitCodes, wantsColor } from './program.ts';
 import { ProgressLine } from './progress.ts';
 
@@ -116,7 +116,7 @@ function unstartedReport(options: ExperimentOptions, error: unknown): object {
 function writeJson(path: string | null, report: object): void {
   if (path === null) return;
   try {
-    writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
+    writeOutput(path, [`${JSON.stringify(report, null, 2)}\n`], { madeFrom: [], replaces: true });
   } catch (cause) {
     throw new MemdriftError(
       'ERR_SYSTEM',

@@ -1,32 +1,157 @@
-/** Files that commands make. */
-import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
-import { MemdriftError } from '../errors.ts';
+/** Files that commands make: for their user alone, and whole or not at all. */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
 
 /** Of texts so much is written at once: many are a line. */
 const batchCharacters = 1 << 20;
 
+const privateMode = 0o600;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
+
+export interface OutputPlan {
+  /** Captures and logs whose content is in it: the file is for no more users than they are. */
+  readonly madeFrom: readonly string[];
+  /** Whether a file that exists is replaced. */
+  readonly replaces: boolean;
+}
+
+type Pieces = Iterable<string | Uint8Array>;
+
 /**
  * Writes the pieces one after another, which together may be more than a string holds. A new file
- * that cannot be written as a whole is taken away again.
- * @throws MemdriftError ERR_SYSTEM.
+ * has mode 0600. An existing one is replaced once the new content is whole, and keeps its mode as
+ * far as the files that the content is from allow.
+ * @throws MemdriftError ERR_EXISTS, ERR_DENIED (a symbolic link of another user), ERR_SYSTEM.
  */
-export function writeOutput(to: string, pieces: Iterable<string | Uint8Array>): void {
-  const isNew = !existsSync(to);
-  let fd: number | null = null;
+export function writeOutput(to: string, pieces: Pieces, plan: OutputPlan): void {
   try {
-    fd = openSync(to, 'w');
-    for (const batch of batches(pieces)) writeFileSync(fd, batch);
+    write(to, pieces, plan);
   } catch (cause) {
-    if (isNew && fd !== null) unlinkSync(to);
-    if (!isSystemError(cause)) throw cause;
+    if (isMemdriftError(cause) || !isSystemError(cause)) throw cause;
+    if (cause.code === 'EEXIST') throw exists(to);
     throw new MemdriftError('ERR_SYSTEM', `cannot write ${to}: ${cause.message}`, { cause });
-  } finally {
-    if (fd !== null) closeSync(fd);
   }
 }
 
+/** The error of a file that exists and is not to be replaced. */
+export function exists(to: string): MemdriftError {
+  return new MemdriftError('ERR_EXISTS', `${to} exists; replace it with --force, or name another`);
+}
+
+function write(to: string, pieces: Pieces, { madeFrom, replaces }: OutputPlan): void {
+  const status = lstatSync(to, { throwIfNoEntry: false });
+  if (isDevice(to)) writeThrough(to, pieces);
+  else if (status === undefined || !replaces) fill(openNew(to), pieces, () => {});
+  else {
+    const file = status.isSymbolicLink() ? followed(to, status) : to;
+    writeInstead(file, pieces, statSync(file).mode & allowedMode(madeFrom));
+  }
+}
+
+/** A terminal, a pipe or a null device: nothing to replace, and no file of ours to be private. */
+function isDevice(to: string): boolean {
+  const path = resolve(to);
+  if (/^\/(dev\/(?!shm\/)|proc\/)/.test(path)) return true;
+  const status = statSync(path, { throwIfNoEntry: false });
+  return status !== undefined && !status.isFile() && !status.isDirectory();
+}
+
+function writeThrough(to: string, pieces: Pieces): void {
+  const fd = openSync(to, O_WRONLY | O_TRUNC);
+  try {
+    for (const batch of batches(pieces)) writeFileSync(fd, batch);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Beside it, then renamed to it; where no file can be made there, into the file itself. */
+function writeInstead(file: string, pieces: Pieces, mode: number): void {
+  const beside = join(dirname(file), `.${basename(file)}.${randomBytes(8).toString('hex')}`);
+  let made: NewFile;
+  try {
+    made = openNew(beside);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(code)) throw error;
+    writeInto(file, pieces, mode);
+    return;
+  }
+  fill(made, pieces, (fd) => {
+    fchmodSync(fd, mode);
+    renameSync(beside, file);
+  });
+}
+
+interface NewFile {
+  readonly path: string;
+  readonly fd: number;
+}
+
+/** Makes the file, which must not exist. */
+function openNew(path: string): NewFile {
+  return { path, fd: openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, privateMode) };
+}
+
+/** Writes all, then does the rest; a file that cannot be written as a whole is removed. */
+function fill({ path, fd }: NewFile, pieces: Pieces, finish: (fd: number) => void): void {
+  try {
+    for (const batch of batches(pieces)) writeFileSync(fd, batch);
+    finish(fd);
+  } catch (error) {
+    unlinkSync(path);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeInto(file: string, pieces: Pieces, mode: number): void {
+  const fd = openSync(file, O_WRONLY | O_NOFOLLOW);
+  try {
+    if ((fstatSync(fd).mode & 0o7777) !== mode) fchmodSync(fd, mode);
+    ftruncateSync(fd);
+    for (const batch of batches(pieces)) writeFileSync(fd, batch);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * The file that a link of this user, or of the system, leads to. In a folder that all users can
+ * write, another user's link makes us overwrite what that user may not.
+ */
+function followed(link: string, status: Stats): string {
+  if (status.uid !== process.geteuid?.() && status.uid !== 0) {
+    const what = `${link} is a symbolic link of another user (uid ${status.uid})`;
+    throw new MemdriftError('ERR_DENIED', `${what}; name another file`, { path: link });
+  }
+  return realpathSync(link);
+}
+
+function allowedMode(sources: readonly string[]): number {
+  const modes = sources.map((source) => statSync(source, { throwIfNoEntry: false })?.mode ?? 0);
+  return privateMode | modes.reduce((all, mode) => all & mode, 0o666);
+}
+
 /** Small texts together. */
-export function* batches(pieces: Iterable<string | Uint8Array>): Generator<string | Uint8Array> {
+export function* batches(pieces: Pieces): Generator<string | Uint8Array> {
   let texts: string[] = [];
   let characters = 0;
   const taken = (): string => {

@@ -73,7 +73,7 @@ async function writeCapturePage(
     splitThreads: flags.splitThreads === true,
     isInverted: flags.inverted === true,
   });
-  writePage(to, 'capture', data);
+  writePage({ to, page: 'capture', madeFrom: [file], flags }, data);
   return report;
 }
 
@@ -94,7 +94,8 @@ async function reportLog(file: string, flags: PageFlags): Promise<void> {
         'flamegraph makes the page of one capture',
     );
   tellDamage(file, damageOf(log));
-  writePage(to, 'watch', watchPage(basename(file), [{ file: basename(file), log }]));
+  const data = watchPage(basename(file), [{ file: basename(file), log }]);
+  writePage({ to, page: 'watch', madeFrom: [file], flags }, data);
   process.stdout.write(`${to}\n`);
 }
 
@@ -102,7 +103,7 @@ async function reportFolder(folder: string, flags: PageFlags): Promise<void> {
   const names = capturesIn(folder);
   const files = existsSync(folder) ? logsIn(folder) : [];
   const output = flags.output ?? folder;
-  if (names.length + files.length > 0) mkdirSync(output, { recursive: true });
+  if (names.length + files.length > 0) mkdirSync(output, { recursive: true, mode: 0o700 });
   // Before the work of all captures, not after.
   if (names.length > 0) checkFree(join(output, 'index.html'), flags);
   const logs = await pageOfLogs(folder, { files, output, flags });
@@ -139,7 +140,9 @@ async function pagesOfCaptures(folder: string, captures: Captures): Promise<void
   processes.sort((a, b) => (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0));
   const group = groupIn(folder);
   const title = basename(resolve(folder));
-  writePage(index, 'index', { title, processes, group, ...(logs !== null && { logs }) });
+  const madeFrom = names.map((name) => join(folder, name));
+  const data = { title, processes, group, ...(logs !== null && { logs }) };
+  writePage({ to: index, page: 'index', madeFrom, flags }, data);
   process.stdout.write(`${index}\n`);
 }
 
@@ -159,7 +162,9 @@ async function pageOfLogs(
   if (logs.length === 0) return null;
   const to = join(output, name);
   checkFree(to, flags);
-  writePage(to, 'watch', watchPage(basename(resolve(folder)), logs));
+  const madeFrom = logs.map(({ file }) => join(folder, file));
+  const data = watchPage(basename(resolve(folder)), logs);
+  writePage({ to, page: 'watch', madeFrom, flags }, data);
   process.stdout.write(`${to}\n`);
   return name;
 }
@@ -206,9 +211,17 @@ function groupIn(folder: string): IndexData['group'] {
 
 type PageKind = 'capture' | 'index' | 'watch';
 
-function writePage(to: string, page: PageKind, data: PageData | IndexData | WatchData): void {
+interface PagePlan {
+  readonly to: string;
+  readonly page: PageKind;
+  readonly madeFrom: readonly string[];
+  readonly flags: PageFlags;
+}
+
+function writePage(plan: PagePlan, data: PageData | IndexData | WatchData): void {
+  const { to, page, madeFrom, flags } = plan;
   const template = readFileSync(new URL(`../../dist/page/${page}.html`, import.meta.url), 'utf8');
-  writeOutput(to, [pageHtml(template, data)]);
+  writeOutput(to, [pageHtml(template, data)], { madeFrom, replaces: flags.force === true });
 }
 
 /** One line on a terminal, over the one before. */

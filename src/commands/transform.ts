@@ -58,6 +58,6 @@ async function transform(
     await writePieces(batches(content));
     return;
   }
-  writeOutput(to, content);
+  writeOutput(to, content, { madeFrom: [file], replaces: flags.force === true });
   process.stdout.write(`${to}\n`);
 }

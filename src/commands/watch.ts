@@ -1,6 +1,6 @@
 /** `memdrift watch`: what a command and its tree have used, and what schedulers will say of it. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, unlinkSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -18,6 +18,7 @@ import { Watch, type WatchHooks } from '../watch/watch.ts';
 import { openLog, WatchLog } from '../watch/watch_log.ts';
 import type { Proctrack, WatchOptions, WatchReport } from '../watch/watch_model.ts';
 import { listen, serve } from './metrics.ts';
+import { writeOutput } from './output.ts';
 import { exitCodes, writeError } from './program.ts';
 import { ProgressLine } from './progress.ts';
 import { bytesOf, numberOf, pidOf } from './values.ts';
@@ -233,5 +234,5 @@ function dropLog(log: Run['log']): void {
 
 function writeReport(file: string, report: WatchReport): void {
   const text = JSON.stringify({ schemaVersion: 1, ...report }, null, 2);
-  writeFileSync(file, `${text}\n`, { mode: 0o600 });
+  writeOutput(file, [`${text}\n`], { madeFrom: [], replaces: true });
 }

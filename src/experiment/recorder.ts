@@ -94,7 +94,7 @@ class LineFile {
 
   constructor(path: string) {
     this.#path = path;
-    this.#stream = createWriteStream(path);
+    this.#stream = createWriteStream(path, { mode: 0o600 });
     this.#stream.on('error', (error) => {
       if (!this.#failed) process.stderr.write(`memdrift: ${path} is cut short: ${error.message}\n`);
       this.#failed = true;

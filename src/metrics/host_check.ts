@@ -1,4 +1,4 @@
-/** Which names a client may call a server by: a page that has its own name point here is refused. */
+/** Which names a client may call a server by: a page whose own name points here is refused. */
 import { isIP } from 'node:net';
 
 const localNames: readonly string[] = ['localhost', '127.0.0.1', '::1'];
