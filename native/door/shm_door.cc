@@ -38,9 +38,9 @@ struct SegmentHandle {
     segment.reset();
   }
 
-  // Who has moved the buffer's memory elsewhere keeps it mapped.
+  // The memory stays mapped for a buffer that it was moved to, and for work on a pool.
   void leaveView() {
-    if (view && view->mayOutliveDetach()) view->keep(mapping);
+    if (view) view->keep(mapping);
     view.reset();
   }
 
@@ -87,11 +87,9 @@ Napi::Value segmentBuffer(const Napi::CallbackInfo& info) {
     if (!buffer.IsEmpty() && !handle.view->isMoved()) return buffer;
     handle.leaveView();
   }
-  handle.view =
-      std::make_unique<SharedView>(info.Env(),
-                                   SharedMemory{handle.mapping->data(), segment.dataBytes(),
-                                                [mapping = handle.mapping] { return mapping; }},
-                                   std::function<void()>());
+  handle.view = std::make_unique<SharedView>(
+      info.Env(), SharedMemory{handle.mapping->data(), segment.dataBytes()},
+      std::function<void()>());
   return handle.view->buffer();
 }
 

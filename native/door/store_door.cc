@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Stores as JavaScript sees them: a handle per attachment, an ArrayBuffer per (object, access).
-#include <cstring>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "door/doors.h"
 #include "door/store_handle.h"
+#include "door/store_room.h"
 #include "door/translate.h"
 #include "door/views.h"
 #include "shm/store.h"
@@ -16,17 +15,10 @@ namespace memdrift::door {
 
 namespace {
 
-// A sync call runs on the event loop, where nobody should wait: a holder needs microseconds. But
-// one that an overloaded machine has put aside in the middle is back in some tens of milliseconds,
-// and to wait so long once is better than an error that nobody expects. One on the pool may wait.
-constexpr uint64_t kLoopTimeoutUs = 100'000;
-constexpr uint64_t kPoolTimeoutUs = 5'000'000;
 // Who receives asks the pool instead.
 constexpr uint64_t kTakeHereUs = 1'000;
 // Somebody else will give pages back if we do not.
 constexpr uint64_t kGiveBackTimeoutUs = 200'000;
-// Up to here a put is over before a thread of the pool would have begun with it.
-constexpr uint64_t kPutHereBytes = 64 * 1024;
 
 uint64_t idArgument(const Napi::Value& value) {
   const int64_t id = integerArgument(value, "id");
@@ -75,19 +67,11 @@ Napi::Value storeOpen(const Napi::CallbackInfo& info) {
   });
 }
 
-// Kept mapped, past a seal() or abort() too.
-SharedMemory fillingMemory(const std::shared_ptr<Store>& store, const Room& room) {
-  return {room.bytes, room.size_bytes, [store, own = room.own] {
-            return std::make_shared<std::pair<std::shared_ptr<Store>, std::shared_ptr<Mapping>>>(
-                store, own);
-          }};
-}
-
 // Puts a created object under the handle and gives {id, buffer} to JavaScript.
 Napi::Value adopt(Napi::Env env, const SharedHandle& handle, const Room& room) {
   std::unique_ptr<SharedView> view;
   try {
-    view = std::make_unique<SharedView>(env, fillingMemory(handle->store, room),
+    view = std::make_unique<SharedView>(env, SharedMemory{room.bytes, room.size_bytes},
                                         [weak = std::weak_ptr<StoreHandle>(handle), id = room.id] {
                                           if (const SharedHandle alive = weak.lock())
                                             alive->forgetFilling(id);
@@ -99,31 +83,9 @@ Napi::Value adopt(Napi::Env env, const SharedHandle& handle, const Room& room) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("id", fromBytes(env, room.id));
   result.Set("buffer", view->buffer());
-  handle->fillings[room.id] = {std::move(view)};
+  using Mapped = std::pair<std::shared_ptr<Store>, std::shared_ptr<Mapping>>;
+  handle->fillings[room.id] = {std::move(view), std::make_shared<Mapped>(handle->store, room.own)};
   return result;
-}
-
-Elements elementsArgument(const Napi::Object& options) {
-  const auto shape = options.Get("shape").As<Napi::Array>();
-  Elements elements;
-  elements.type = options.Get("elementType").As<Napi::Number>().Uint32Value();
-  elements.element_bytes = options.Get("elementBytes").As<Napi::Number>().Uint32Value();
-  elements.dimensions = shape.Length();
-  if (elements.dimensions > kMaxDimensions)
-    throw Error(ErrorCode::ERR_INVALID, "a shape has " + std::to_string(elements.dimensions) +
-                                            " dimensions, " + std::to_string(kMaxDimensions) +
-                                            " at the most are kept");
-  for (uint32_t i = 0; i < elements.dimensions; i++)
-    elements.shape[i] = static_cast<uint64_t>(integerArgument(shape.Get(i), "shape"));
-  return elements;
-}
-
-Store::CreateRequest createRequest(const Napi::Value& argument) {
-  const auto options = argument.As<Napi::Object>();
-  const int64_t size_bytes = integerArgument(options.Get("sizeBytes"), "sizeBytes");
-  if (size_bytes < 0) throw Error(ErrorCode::ERR_INVALID, "sizeBytes is negative");
-  return {static_cast<uint64_t>(size_bytes), stringArgument(options.Get("site"), "site"),
-          kLoopTimeoutUs, false, elementsArgument(options)};
 }
 
 Napi::Value storeReserve(const Napi::CallbackInfo& info) {
@@ -135,8 +97,7 @@ Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
   const SharedHandle handle = storeHandleOf(info);
   handle->open();
   Store::CreateRequest request = createRequest(info[1]);
-  request.lock_timeout_us = kPoolTimeoutUs;
-  request.populate = true;
+  forPool(request);
   auto room = std::make_shared<Room>();
   return runOffThread(
       info.Env(), [store = handle->store, request, room] { *room = store->create(request); },
@@ -147,72 +108,10 @@ Napi::Value storeReserveAsync(const Napi::CallbackInfo& info) {
       });
 }
 
-using Seal = Leftover (Store::*)(uint64_t);
-
-struct Put {
-  Store& store;
-  Store::CreateRequest request;
-  const uint8_t* from;
-  Seal seal;
-};
-
-uint64_t putCopy(const Put& put) {
-  const Room room = put.store.create(put.request);
-  if (room.size_bytes > 0) memcpy(room.bytes, put.from, room.size_bytes);
-  (put.store.*put.seal)(room.id).giveUp();
-  return room.id;
-}
-
-// A small put, on the event loop. What stands in its way, such as somebody who has the store's
-// lock, is met again on the pool: it may wait there, and who tries until there is room lets others
-// run.
-std::optional<uint64_t> putHere(Put put) {
-  if (put.request.size_bytes > kPutHereBytes) return std::nullopt;
-  put.request.lock_timeout_us = 0;
-  try {
-    return putCopy(put);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-Napi::Value putBy(const Napi::CallbackInfo& info, Seal seal) {
-  const SharedHandle& handle = storeHandleOf(info);
-  handle->open();
-  auto source = info[1].As<Napi::Uint8Array>();
-  Store::CreateRequest request = createRequest(info[2]);
-  // While it waited for room: nothing is better than an object that is not what was put.
-  if (request.size_bytes != source.ByteLength())
-    throw Error(ErrorCode::ERR_STATE,
-                "the view that is put had " + std::to_string(request.size_bytes) +
-                    " bytes and has " + std::to_string(source.ByteLength()) +
-                    " now: what it shows was released, transferred or resized");
-  if (const auto made = putHere({*handle->store, request, source.Data(), seal}))
-    return fromBytes(info.Env(), *made);
-  request.lock_timeout_us = kPoolTimeoutUs;
-  request.populate = true;
-  auto kept = std::make_shared<Napi::Reference<Napi::Uint8Array>>(
-      Napi::Reference<Napi::Uint8Array>::New(source, 1));
-  auto id = std::make_shared<uint64_t>(0);
-  return runOffThread(
-      info.Env(),
-      [store = handle->store, request, id, seal, from = source.Data(),
-       // It may be in a view, of this store or another, that ends before it is read.
-       held = SharedView::holdAt(source.Data())]() mutable {
-        *id = putCopy({*store, request, from, seal});
-        held.reset();
-      },
-      [kept, id](Napi::Env env) { return fromBytes(env, *id); });
-}
-
-Napi::Value storePut(const Napi::CallbackInfo& info) { return putBy(info, &Store::seal); }
-
-Napi::Value storePutHeld(const Napi::CallbackInfo& info) { return putBy(info, &Store::sealHeld); }
-
-SharedView& fillingViewOf(const StoreHandle& handle, uint64_t id) {
+const Filling& fillingOf(const StoreHandle& handle, uint64_t id) {
   handle.open();
   const auto found = handle.fillings.find(id);
-  if (found != handle.fillings.end()) return *found->second.view;
+  if (found != handle.fillings.end()) return found->second;
   throw Error(ErrorCode::ERR_STATE,
               "object " + std::to_string(id) + " is sealed or aborted already");
 }
@@ -220,21 +119,18 @@ SharedView& fillingViewOf(const StoreHandle& handle, uint64_t id) {
 Napi::Value sealBy(const Napi::CallbackInfo& info, Seal seal) {
   const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
-  SharedView& view = fillingViewOf(*handle, id);
+  const Filling& filling = fillingOf(*handle, id);
+  SharedView& view = *filling.view;
   if (view.isMoved())
     throw Error(ErrorCode::ERR_STATE,
                 "the bytes of object " + std::to_string(id) +
                     " were moved to another buffer or thread, which could still write to them: it "
                     "cannot be sealed; abort it, and make an object of a copy");
   // Detached first: from the moment of the seal on, nobody can write through it.
+  view.keep(filling.mapping);
   view.detach();
   handle->fillings.erase(id);
-  auto leftover = std::make_shared<Leftover>((*handle->store.*seal)(id));
-  // On the pool: 8 ms per 100 MB are too long for an event loop.
-  if (leftover->any())
-    runOffThread(
-        info.Env(), [store = handle->store, leftover] { leftover->giveUp(); },
-        [](Napi::Env env) { return env.Undefined(); });
+  giveUpOnPool(info.Env(), handle->store, (*handle->store.*seal)(id));
   return info.Env().Undefined();
 }
 
@@ -245,7 +141,7 @@ Napi::Value storeSealHeld(const Napi::CallbackInfo& info) { return sealBy(info, 
 Napi::Value storeAbort(const Napi::CallbackInfo& info) {
   const SharedHandle& handle = storeHandleOf(info);
   const uint64_t id = idArgument(info[1]);
-  fillingViewOf(*handle, id);
+  fillingOf(*handle, id);
   handle->forgetFilling(id);
   return info.Env().Undefined();
 }
@@ -373,7 +269,6 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeOpen", storeOpen);
   exportFunction(env, exports, "storeReserve", storeReserve);
   exportFunction(env, exports, "storeReserveAsync", storeReserveAsync);
-  exportFunction(env, exports, "storePut", storePut);
   exportFunction(env, exports, "storeSeal", storeSeal);
   exportFunction(env, exports, "storeAbort", storeAbort);
   exportFunction(env, exports, "storeGet", storeGet);
@@ -381,7 +276,6 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeElements", storeElements);
   exportFunction(env, exports, "storeRelease", storeRelease);
   exportFunction(env, exports, "storeDelete", storeDelete);
-  exportFunction(env, exports, "storePutHeld", storePutHeld);
   exportFunction(env, exports, "storeSealHeld", storeSealHeld);
   exportFunction(env, exports, "storeTake", storeTake);
   exportFunction(env, exports, "storeTakeAsync", storeTakeAsync);
@@ -391,6 +285,7 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeDropChannel", storeDropChannel);
   exportFunction(env, exports, "storeGiveBack", storeGiveBack);
   exportFunction(env, exports, "storeClose", storeClose);
+  exportStorePut(env, exports);
   exportStoreLook(env, exports);
 }
 

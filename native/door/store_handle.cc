@@ -12,12 +12,12 @@ namespace {
 
 constexpr napi_type_tag kStoreTag = {0x6d656d6472696674, 0x73746f7265303032};
 
-// An unsealed object whose buffer a script has moved: its room is free once nobody can write to it.
-class MovedFilling {
+// An unsealed object that is given up: its room becomes free once nothing can write to it.
+class AbortedFilling {
  public:
-  MovedFilling(std::shared_ptr<Store> store, uint64_t id) : store_(std::move(store)), id_(id) {}
-  ~MovedFilling() { store_->abort(id_); }
-  MovedFilling(const MovedFilling&) = delete;
+  AbortedFilling(std::shared_ptr<Store> store, uint64_t id) : store_(std::move(store)), id_(id) {}
+  ~AbortedFilling() { store_->abort(id_); }
+  AbortedFilling(const AbortedFilling&) = delete;
 
  private:
   std::shared_ptr<Store> store_;
@@ -25,28 +25,19 @@ class MovedFilling {
 };
 
 void endReading(const std::shared_ptr<Store>& store, uint64_t id, Reading& reading) {
-  if (reading.view->mayOutliveDetach())
-    reading.view->keep(std::make_shared<HeldReading>(store, id));
+  reading.view->keep(std::make_shared<HeldReading>(store, id));
   // Before the memory goes, and before anybody else may be given its place.
   reading.view->detach();
   for (uint64_t i = 0; i < reading.count; i++) store->release(id);
 }
 
 void endFilling(const std::shared_ptr<Store>& store, uint64_t id, Filling& filling) {
-  if (filling.view->mayOutliveDetach()) {
-    auto moved = std::make_shared<MovedFilling>(store, id);
-    filling.view->keep(std::move(moved));
-    filling.view->detach();
-    return;
-  }
+  filling.view->keep(std::make_shared<AbortedFilling>(store, id));
   filling.view->detach();
-  store->abort(id);
 }
 
 std::unique_ptr<SharedView> readingView(Napi::Env env, const SharedHandle& handle, const Got& got) {
-  const SharedMemory memory{
-      got.memory.bytes, got.memory.size_bytes,
-      [store = handle->store, id = got.id] { return std::make_shared<HeldReading>(store, id); }};
+  const SharedMemory memory{got.memory.bytes, got.memory.size_bytes};
   return std::make_unique<SharedView>(env, memory,
                                       [weak = std::weak_ptr<StoreHandle>(handle), id = got.id] {
                                         if (const SharedHandle alive = weak.lock())

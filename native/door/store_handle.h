@@ -17,6 +17,8 @@ namespace memdrift::door {
 // An object that this environment fills.
 struct Filling {
   std::unique_ptr<SharedView> view;
+  // Keeps its bytes mapped past the seal.
+  std::shared_ptr<void> mapping;
 };
 
 // An object that this environment reads: one buffer, however often it was got.

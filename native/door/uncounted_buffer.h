@@ -6,16 +6,12 @@
 
 #include <cstddef>
 #include <functional>
-#include <memory>
 
 namespace memdrift::door {
 
 struct SharedMemory {
   void* bytes;
   size_t size;
-  // Makes what keeps the bytes where they are for as long as it lives, on whatever thread; called
-  // on the environment's. Nothing where nobody can take them away.
-  std::function<std::shared_ptr<void>()> hold;
 };
 
 // An ArrayBuffer over `bytes`, which must outlive it, that adds nothing to V8's external memory.

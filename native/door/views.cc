@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "door/views.h"
 
-#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -44,12 +43,6 @@ uint64_t maxBufferBytes(Napi::Env env) {
   return small ? uint64_t{1} << 32 : uint64_t{1} << 53;
 }
 
-// The views of this thread that can be detached, by their first byte.
-std::map<const uint8_t*, const SharedView*>& viewsHere() {
-  thread_local std::map<const uint8_t*, const SharedView*> views;
-  return views;
-}
-
 // Runs once JavaScript can reach the buffer no more, also after detach(), which has taken the
 // callback away.
 void collected(HeldWatch* held) {
@@ -80,7 +73,6 @@ SharedView::SharedView(Napi::Env env, const SharedMemory& memory, std::function<
     made.As<Napi::Object>().AddFinalizer([](Napi::Env, HeldWatch* data) { collected(data); }, held);
   }
   buffer_ = Napi::Reference<Napi::ArrayBuffer>::New(made.As<Napi::ArrayBuffer>(), 0);
-  viewsHere()[static_cast<const uint8_t*>(memory.bytes)] = this;
 }
 
 SharedView::~SharedView() { detach(); }
@@ -98,27 +90,6 @@ bool SharedView::isMoved() const {
   return detached;
 }
 
-bool SharedView::mayOutliveDetach() const {
-  if (watch_ == nullptr) return false;
-  bool collected = true;
-  napi_handle_scope scope = nullptr;
-  if (napi_open_handle_scope(env_, &scope) == napi_ok) {
-    napi_value buffer = nullptr;
-    collected = napi_get_reference_value(env_, buffer_, &buffer) != napi_ok || buffer == nullptr;
-    napi_close_handle_scope(env_, scope);
-  }
-  return collected || isMoved();
-}
-
-std::shared_ptr<void> SharedView::holdAt(const void* bytes) {
-  const auto* wanted = static_cast<const uint8_t*>(bytes);
-  const auto after = viewsHere().upper_bound(wanted);
-  if (after == viewsHere().begin()) return nullptr;
-  const auto& [start, view] = *std::prev(after);
-  const bool inside = static_cast<size_t>(wanted - start) < view->memory_.size;
-  return inside && view->memory_.hold ? view->memory_.hold() : nullptr;
-}
-
 void SharedView::keep(std::shared_ptr<void> what) {
   if (keeper_) keeper_->keep(std::move(what));
 }
@@ -129,8 +100,6 @@ void SharedView::detach() {
   if (watch_ == nullptr) return;
   watch_->on_collected = nullptr;
   watch_ = nullptr;
-  const auto here = viewsHere().find(static_cast<const uint8_t*>(memory_.bytes));
-  if (here != viewsHere().end() && here->second == this) viewsHere().erase(here);
   napi_handle_scope scope = nullptr;
   if (napi_open_handle_scope(env_, &scope) == napi_ok) {
     napi_value buffer = nullptr;

@@ -33,15 +33,10 @@ class SharedView {
   // True if a script has moved the memory to another buffer, maybe another thread's, which detach()
   // cannot reach.
   bool isMoved() const;
-  // True if detach() may leave somebody with the memory: it was moved, or the buffer was collected,
-  // and nobody knows whether it had been moved before.
-  bool mayOutliveDetach() const;
-  // Keeps `what` as long as any buffer has the memory; it may end on any thread.
+  // Keeps `what` as long as anything uses the memory: this buffer, one that a script has moved it
+  // to, or work on a pool that holds the BackingStore. It may end on any thread, within detach()
+  // where nothing else uses the memory.
   void keep(std::shared_ptr<void> what);
-
-  // What keeps the memory at `bytes` where it is, if that is in a view of this thread: for work on
-  // the pool, which may not have ended when the view does.
-  static std::shared_ptr<void> holdAt(const void* bytes);
 
   struct Watch;
   class Keeper;

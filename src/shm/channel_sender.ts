@@ -1,11 +1,16 @@
 /** The sending end of a channel. */
-import type { NativeCreateRequest } from '../door.ts';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { callSite } from './call_site.ts';
 import { frameKinds, malformed } from './channel_frames.ts';
 import { SenderLink } from './channel_link.ts';
 import { ChannelPlace } from './channel_place.ts';
-import { type ChannelData, type ChannelStore, idOf, storeClosed } from './channel_store.ts';
+import {
+  type ChannelData,
+  type ChannelStore,
+  idOf,
+  type NewContent,
+  storeClosed,
+} from './channel_store.ts';
 import { ChannelWaiter, type ChannelWaitOptions } from './channel_waiter.ts';
 
 export interface SendOptions extends ChannelWaitOptions {
@@ -19,8 +24,8 @@ const ownFiles = new URL('./channel', import.meta.url).href;
 /** A send() that has to wait for the receiver. */
 interface Message {
   readonly data: ChannelData;
-  /** How an object is made of it, where it is a view. */
-  readonly request: NativeCreateRequest | null;
+  /** What an object is made of, where it is a view. */
+  readonly content: NewContent | null;
   /** The object, where there is a reference to it already. */
   held: number | Promise<number> | null;
   readonly waiter: ChannelWaiter<void>;
@@ -70,18 +75,18 @@ export class ChannelSender {
     }
     if (this.#closing !== null) throw closedHere(this.#name);
     const site = this.#store.withSites ? callSite(ownFiles) : '';
-    const request = this.#store.requestOf(data, { site, shape: options.shape });
+    const content = this.#store.contentOf(data, { site, shape: options.shape });
     const isPlain = options.signal === undefined && options.timeoutMs === undefined;
     // Nothing to wait for: no more than a frame.
     if (isPlain && this.#canSend && this.#waiting.size === 0) {
-      const held = this.#store.hold(data, request);
+      const held = this.#store.hold(data, content);
       if (typeof held !== 'number') {
-        return this.#enqueue(this.#message(data, request, options), held);
+        return this.#enqueue(this.#message(data, content, options), held);
       }
       this.#sendNow(held);
       return Promise.resolve();
     }
-    const message = this.#message(data, request, options);
+    const message = this.#message(data, content, options);
     try {
       // What exists must not end while it waits, what is made now must not take room yet.
       const exists = !this.#store.isNew(data);
@@ -114,10 +119,10 @@ export class ChannelSender {
     return this.#link.isOpen && !this.#isCopying && this.#inFlight.length < this.#window;
   }
 
-  #message(data: ChannelData, request: Message['request'], options: ChannelWaitOptions): Message {
+  #message(data: ChannelData, content: Message['content'], options: ChannelWaitOptions): Message {
     const what = `nobody took an earlier message of channel ${this.#name}, or received from it,`;
     const waiter = new ChannelWaiter<void>(options, what, () => this.#giveUp(message));
-    const message: Message = { data, request, held: null, waiter };
+    const message: Message = { data, content, held: null, waiter };
     return message;
   }
 
@@ -139,7 +144,7 @@ export class ChannelSender {
     for (const message of this.#waiting) {
       if (!this.#canSend) break;
       try {
-        const held = message.held ?? this.#store.hold(message.data, message.request);
+        const held = message.held ?? this.#store.hold(message.data, message.content);
         if (typeof held !== 'number') {
           this.#sendLater(message, held);
           break;

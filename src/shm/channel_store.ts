@@ -2,7 +2,7 @@
 import { binding } from '../binding.ts';
 import type { NativeCreateRequest, StoreHandle } from '../door.ts';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
-import { elementsOf } from './elements.ts';
+import { contentOf } from './elements.ts';
 
 /**
  * What can be sent. Bytes are copied into an object that is the message's alone; a StoreProducer is
@@ -10,6 +10,12 @@ import { elementsOf } from './elements.ts';
  * gave, stays what it is.
  */
 export type ChannelData = ArrayBufferView | number | { readonly id: number };
+
+/** Bytes that become an object when they are sent. */
+export interface NewContent {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly request: NativeCreateRequest;
+}
 
 /** Of a send(): what put() would be told, too. */
 export interface SendDetails {
@@ -77,10 +83,9 @@ export class ChannelStore<Received> {
    * The id of `data` with a reference to it, which needs a letGo(): a promise where bytes are
    * copied that take long.
    */
-  hold(data: ChannelData, request: NativeCreateRequest | null): number | Promise<number> {
-    if (ArrayBuffer.isView(data) && request !== null) {
-      const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-      return binding().storePutHeld(this.#handle, bytes, request);
+  hold(data: ChannelData, content: NewContent | null): number | Promise<number> {
+    if (content !== null) {
+      return binding().storePutHeld(this.#handle, content.bytes, content.request);
     }
     const id = idOf(data);
     if (!this.#hooks.isProducer(data)) return this.holdExisting(id);
@@ -88,10 +93,14 @@ export class ChannelStore<Received> {
     return id;
   }
 
-  /** What hold() is to make of `data`; null where it is an object. @throws ERR_INVALID (shape). */
-  requestOf(data: ChannelData, { site, shape }: SendDetails): NativeCreateRequest | null {
+  /**
+   * What hold() makes an object of; null where `data` is one.
+   * @throws MemdriftError ERR_INVALID (shape), ERR_STATE (its buffer was transferred).
+   */
+  contentOf(data: ChannelData, { site, shape }: SendDetails): NewContent | null {
     if (!ArrayBuffer.isView(data)) return null;
-    return { ...elementsOf(data, shape), sizeBytes: data.byteLength, site };
+    const { bytes, sizeBytes, elements } = contentOf(data, shape);
+    return { bytes, request: { ...elements, sizeBytes, site } };
   }
 
   /** Whether hold() makes an object of it. */

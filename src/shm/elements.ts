@@ -1,6 +1,7 @@
 /** What the bytes of an object are: one list of element types, and the arrays that show them. */
 import type { NativeElements } from '../door.ts';
 import { MemdriftError } from '../errors.ts';
+import { bytesOf, typedArrayName } from './view_bytes.ts';
 
 /** Node's Buffer to who has its types; this package's own types do not need them. */
 type NodeBuffer = typeof globalThis extends { Buffer: { alloc(size: number): infer Instance } }
@@ -69,17 +70,22 @@ export const plainBytes: NativeElements = { elementType: 0, elementBytes: 1, sha
 
 type ArrayMaker = (buffer: ArrayBuffer) => ArrayBufferView;
 
-// TypedArrays say their name whatever realm or subclass they are of.
-const typeTag = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  Symbol.toStringTag,
-)?.get as (this: unknown) => string | undefined;
+/** What a view shows at a call. */
+export interface ViewContent {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Their number now: a later transfer makes `bytes` empty. */
+  readonly sizeBytes: number;
+  readonly elements: NativeElements;
+}
 
-/** The elements of a view. `shape`, where given, must have as many. @throws ERR_INVALID */
-export function elementsOf(
+/**
+ * The bytes and elements of a view. `shape`, where given, must have as many elements.
+ * @throws MemdriftError ERR_INVALID; ERR_STATE when its buffer was transferred.
+ */
+export function contentOf(
   view: ArrayBufferView,
   shape: number | readonly number[] | undefined,
-): NativeElements {
+): ViewContent {
   if (!ArrayBuffer.isView(view)) {
     throw new MemdriftError(
       'ERR_INVALID',
@@ -88,12 +94,14 @@ export function elementsOf(
   }
   const type = typeOf(view);
   const elementBytes = elementTypes[codeOf(type)]?.[1] ?? 1;
-  const length = view.byteLength / elementBytes;
+  const bytes = bytesOf(view);
+  const sizeBytes = bytes.length;
+  const length = sizeBytes / elementBytes;
   const isPlain = type === 'dataview' || type === 'buffer';
   const given = shape ?? (isPlain ? [] : length);
   const elements = nativeElements({ type, shape: given });
   const wanted = elements.shape.reduce((product, along) => product * along, 1);
-  if (elements.shape.length === 0 || wanted === length) return elements;
+  if (elements.shape.length === 0 || wanted === length) return { bytes, sizeBytes, elements };
   throw new MemdriftError(
     'ERR_INVALID',
     `a shape of [${elements.shape.join(', ')}] has ${wanted} elements, the ${type} array has ` +
@@ -135,7 +143,7 @@ export function elementsText({ type, shape }: Elements): string {
 
 function typeOf(view: ArrayBufferView): ElementType {
   if (Buffer.isBuffer(view)) return 'buffer';
-  const name = typeTag.call(view) ?? 'DataView';
+  const name = typedArrayName(view) ?? 'DataView';
   const type = name.replace(/Array$/, '').toLowerCase() as ElementType;
   // An array that a later JavaScript brings is its bytes.
   return codes.has(type) ? type : 'bytes';

@@ -17,9 +17,9 @@ import { Channel, type ChannelOptions } from './channel.ts';
 import { ChannelStore } from './channel_store.ts';
 import {
   type ArraySpec,
+  contentOf,
   type ElementType,
   elementsFrom,
-  elementsOf,
   elementsOfSpec,
   plainBytes,
 } from './elements.ts';
@@ -193,15 +193,20 @@ export class Store {
 
   /**
    * Copies `view` into a new sealed object, on the pool at the speed of memcpy; resolves with its
-   * id. `view` must not change until then; one of a store or segment may end. Its element type is
-   * kept, and its shape. Up to 64 KiB are copied at once, unless somebody has the store's lock.
-   * @throws MemdriftError as create(), and what `signal` says.
+   * id. Keeps its element type and shape. Up to 64 KiB are copied within the call, unless another
+   * process has the store's lock.
+   *
+   * The program may go on with the buffer meanwhile. The object gets the bytes of the call also
+   * when the buffer is transferred or dropped, or its store or segment closed. Bytes that are
+   * written before the promise resolves may be in the object or not. A buffer that is resized to
+   * less than the view is ERR_STATE, as is one that was transferred while put() waited for room; no
+   * object is made then. A view of a resizable buffer takes 1.6 times as long.
+   * @throws MemdriftError as create(), ERR_STATE, and the reason of `signal`.
    */
   async put(view: ArrayBufferView, options: PutOptions = {}): Promise<number> {
-    const elements = elementsOf(view, options.shape);
-    const request = this.#requestOf(view.byteLength, elements);
+    const { bytes, sizeBytes, elements } = contentOf(view, options.shape);
+    const request = this.#requestOf(sizeBytes, elements);
     checkTimeout(options.timeoutMs ?? 0);
-    const bytes = new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
     return whenRoom(async () => binding().storePut(this.#open(), bytes, request), options);
   }
 

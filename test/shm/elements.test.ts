@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { arrayOver, elementsFrom, elementsOf, elementsOfSpec } from '../../src/shm/elements.ts';
+import { arrayOver, contentOf, elementsFrom, elementsOfSpec } from '../../src/shm/elements.ts';
 import { Store } from '../../src/shm/store.ts';
 import { answering, freshName, OtherProcess } from './processes.ts';
 
@@ -148,7 +148,7 @@ describe('what a table says', () => {
   it('has the same code for a type whatever way it was given', () => {
     const { sizeBytes, ...made } = elementsOfSpec({ type: 'int16', shape: 3 });
     expect(sizeBytes).toBe(6);
-    expect(elementsOf(new Int16Array(3), undefined)).toEqual(made);
+    expect(contentOf(new Int16Array(3), undefined).elements).toEqual(made);
     expect(arrayOver('int16', new ArrayBuffer(6))).toStrictEqual(new Int16Array(3));
   });
 });

@@ -63,6 +63,25 @@ describe('two copies of the package in one process', () => {
     expect(leftOf(name)).toEqual([]);
   });
 
+  it('put bytes of a store that the other copy closes meanwhile', async () => {
+    const name = freshName('copies');
+    const other = run(
+      name,
+      `
+      const c = await m.Store.create({ name: '${name}-c', capacityBytes: 1e8 });
+      const o = await c.get(await c.put(new Uint8Array(9e7).fill(7)));
+      const d = await other.Store.create({ name: '${name}-d', capacityBytes: 1e8 });
+      const put = d.put(o.bytes);
+      c.close();
+      const { bytes } = await d.get(await put);
+      say([copies, bytes.length, bytes.every((x) => x === 7)]);
+      for (const one of [a, b, d]) one.close();`,
+    );
+    expect(JSON.parse(await other.line())).toEqual([2, 9e7, true]);
+    expect(await other.ended()).toBe(0);
+    expect(leftOf(name)).toEqual([]);
+  });
+
   it('do not lose their locks when the other closes its descriptor', async () => {
     const name = freshName('copies');
     const other = run(

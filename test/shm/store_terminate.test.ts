@@ -20,6 +20,10 @@ const calls: Readonly<Record<string, string>> = {
       s.delete(made);`,
   'put of a view': `const o = await s.get(id); const puts = [s.put(o.bytes), s.put(o.bytes)];
     o.release(); for (const made of await Promise.all(puts)) s.delete(made);`,
+  'put of a resizable view': `const b = new ArrayBuffer(size(), { maxByteLength: 300_000 });
+    const puts = [s.put(new Uint8Array(b)), s.put(new Uint8Array(b))].map((p) => p.catch(() => 0));
+    if (random() < 0.5) b.resize(0);
+    for (const made of await Promise.all(puts)) if (made) s.delete(made);`,
   seal: `const made = s.create(size()); made.bytes.fill(9); made.seal(); s.delete(made.id);`,
   abort: `const made = s.create(size()); made.bytes.fill(9); made.abort();`,
   get: `kept.push(await s.get(id)); if (kept.length > 200) kept.splice(0).map((o) => o.release());`,
