@@ -16,6 +16,7 @@ export interface Binding
     ShmBinding,
     StoreBinding,
     ExperimentBinding,
+    EntryBinding,
     DriftBinding,
     TrackerBinding,
     CaptureBinding {
@@ -297,4 +298,12 @@ export interface ExperimentBinding {
   patternCheck(bytes: Uint8Array, key: bigint): Promise<number>;
   /** Who connected the Unix socket `fd` (SO_PEERCRED). */
   socketPeer(fd: number): { pid: number; uid: number };
+}
+
+/** native/door/entry_door.cc */
+export interface EntryBinding {
+  /** A pidfd, to be closed as any descriptor; -1: this kernel, or its filter, has none. */
+  processOpen(pid: number): number;
+  /** @throws MemdriftError ERR_GONE, ERR_DENIED */
+  processSignal(handle: number, signal: number): void;
 }

@@ -90,9 +90,37 @@ describe('rooms', () => {
   });
 });
 
+describe('one door', () => {
+  test('only src/entry/debug_signal.ts sends SIGUSR1', () => {
+    const door = 'src/entry/debug_signal.ts';
+    const sends = /\bkill\([^)]*SIGUSR1|\bprocessSignal\(|\b_debugProcess\b/g;
+    const shipped = [...typescript, ...filesUnder(['src'], ['.cts', '.cjs'])];
+    const found = shipped
+      .filter(({ path }) => path !== door && path !== 'src/door.ts')
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(sends)].map(({ index }) => `${path}:${lineAt(text, index)}`),
+      );
+    expect(found, 'a process that is not proven to wait for it may end').toEqual([]);
+    const callers = imports.filter(({ target }) => target === door).map(({ from }) => from);
+    expect(callers, 'the guard outlives whoever asked, and closes what it opened').toEqual([
+      'src/entry/guard.ts',
+    ]);
+  });
+
+  test('only native/entry sends signals that JavaScript chooses', () => {
+    const found = cpp
+      .filter(({ path }) => !/^native\/(?:test|fuzz|bench)\//.test(path))
+      .filter(({ text }) => /\bSIGUSR1\b|SYS_pidfd_send_signal,/.test(text))
+      .map(({ path }) => path);
+    expect(found).toEqual(['native/entry/process_handle.cc']);
+  });
+});
+
 describe('nothing is dead', () => {
   test('every file of src/ is reached from an entry point', () => {
-    const processes = ['index', 'cli', 'main', 'experiment/server', 'experiment/client'];
+    const processes = [
+      ...['index', 'cli', 'main', 'experiment/server', 'experiment/client', 'entry/guard'],
+    ];
     const names = [...processes, 'page/capture', 'page/index', 'page/watch', 'page/first_theme'];
     const entries = names.map((name) => `src/${name}.ts`);
     const live = reachable(edgesOf(typescript, imports), entries);

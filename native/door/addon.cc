@@ -35,6 +35,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   exportBufferRanges(env, exports);
   exportDrift(env, exports);
   exportTracker(env, exports);
+  exportEntry(env, exports);
   return exports;
 }
 

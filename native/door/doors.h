@@ -15,6 +15,7 @@ void exportCapture(Napi::Env env, Napi::Object exports);
 void exportBufferRanges(Napi::Env env, Napi::Object exports);
 void exportDrift(Napi::Env env, Napi::Object exports);
 void exportTracker(Napi::Env env, Napi::Object exports);
+void exportEntry(Napi::Env env, Napi::Object exports);
 
 // Exports `function` under `name`; whatever it throws reaches JavaScript as a MemdriftError.
 void exportFunction(Napi::Env env, Napi::Object exports, const char* name,

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { isRunning } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { attach, detach } from '../tracker/attach.ts';
+import { addEntryOptions, entryOptions } from './entry_options.ts';
 
 interface AttachFlags {
   readonly output?: string;
@@ -13,13 +14,12 @@ interface AttachFlags {
   readonly lines?: true;
   readonly jsHeap?: true;
   readonly yesOpenInspector?: true;
+  readonly signal?: true;
 }
-
-const openInspector = 'although other users of this machine could use the open inspector';
 
 /** Adds both commands. */
 export function registerAttach(program: Command): void {
-  program
+  const begin = program
     .command('attach')
     .description('record the allocations of a Node process that runs, from now on')
     .argument('<pid>', 'the process')
@@ -28,17 +28,17 @@ export function registerAttach(program: Command): void {
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 524288)')
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
-    .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
-    .option('--yes-open-inspector', openInspector)
-    .action(async (pid: string, flags: AttachFlags) => attachTo(pidOf(pid), flags));
-  program
+    .option('--js-heap', 'also the objects of the JavaScript heap, by samples');
+  addEntryOptions(begin).action(async (pid: string, flags: AttachFlags) =>
+    attachTo(pidOf(pid), flags),
+  );
+  const end = program
     .command('detach')
     .description('end what attach began')
-    .argument('<pid>', 'the process')
-    .option('--yes-open-inspector', openInspector)
-    .action(async (pid: string, flags: AttachFlags) => {
-      process.stdout.write(`${await detach(pidOf(pid), flags)}\n`);
-    });
+    .argument('<pid>', 'the process');
+  addEntryOptions(end).action(async (pid: string, flags: AttachFlags) => {
+    process.stdout.write(`${await detach(pidOf(pid), entryOptions(flags))}\n`);
+  });
 }
 
 async function attachTo(pid: number, flags: AttachFlags): Promise<void> {
@@ -49,7 +49,7 @@ async function attachTo(pid: number, flags: AttachFlags): Promise<void> {
   const path = flags.output ?? `attached-${pid}-${Date.now()}.mdc`;
   const { nativeStacks } = flags;
   const sampleBytes = flags.sampleBytes === undefined ? {} : { sampleBytes: +flags.sampleBytes };
-  const allowed = { yesOpenInspector: flags.yesOpenInspector === true };
+  const allowed = entryOptions(flags);
   const more = { lines: flags.lines === true, jsHeap: flags.jsHeap === true };
   await attach(pid, { path, nativeStacks, ...more, ...sampleBytes, ...allowed });
   process.stdout.write(`${path}\n`);

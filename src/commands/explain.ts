@@ -7,6 +7,7 @@ import { growthBetween } from '../drift/growth.ts';
 import { MemdriftError } from '../errors.ts';
 import { explainText } from '../report/explain_text.ts';
 import { growthText } from '../report/growth_text.ts';
+import { addEntryOptions, entryOptions } from './entry_options.ts';
 import { writeJson } from './program.ts';
 import { isPid, pidOf } from './values.ts';
 
@@ -17,11 +18,12 @@ interface ExplainFlags {
   readonly output?: string;
   readonly since?: string;
   readonly yesOpenInspector?: true;
+  readonly signal?: true;
 }
 
 /** Adds `memdrift explain PID` and `memdrift explain --since A B`. */
 export function registerExplain(program: Command): void {
-  program
+  const command = program
     .command('explain')
     .description('why the resident memory of a process is what it is: each byte under one cause')
     .argument('<pid>', 'the process; with --since also a file that -o made')
@@ -32,12 +34,8 @@ export function registerExplain(program: Command): void {
     )
     .option('--outside', 'by its mappings alone, without entering it: an estimate')
     .option('-o, --output <file>', 'write it as JSON, for a later --since')
-    .option('--json', 'one JSON object on stdout; sizes in bytes, null: not known')
-    .option(
-      '--yes-open-inspector',
-      'although other users of this machine could use the open inspector',
-    )
-    .action(run);
+    .option('--json', 'one JSON object on stdout; sizes in bytes, null: not known');
+  addEntryOptions(command).action(run);
 }
 
 async function run(what: string, flags: ExplainFlags): Promise<void> {
@@ -56,7 +54,7 @@ async function explainPid(pid: number, flags: ExplainFlags): Promise<Explanation
   const explanation = await explain(pid, {
     deep: flags.deep === true,
     outside: flags.outside === true,
-    yesOpenInspector: flags.yesOpenInspector === true,
+    ...entryOptions(flags),
   });
   const { options, source, sourceReason } = explanation;
   if (source === 'outside' && !options.outside) {

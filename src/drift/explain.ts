@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { binding, bindingFile } from '../binding.ts';
 import { askTracked } from '../entry/control_client.ts';
 import { evaluateIn } from '../entry/inspector.ts';
-import { checkInspector, checkTarget, getBuiltin } from '../entry/target.ts';
+import { checkSame, identify, type ProcessIdentity } from '../entry/process_identity.ts';
+import { checkTarget, type EntryOptions, getBuiltin } from '../entry/target.ts';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { nativePid, type Pid } from '../proc/arguments.ts';
 import { readCounters } from '../proc/counters.ts';
@@ -15,9 +16,8 @@ import { explainInside } from './inside.ts';
 import type { InsideFactsModule } from './inside_facts.cts';
 import { explainOutside } from './outside.ts';
 import type { PagesContext } from './pages.ts';
-import { checkSame, identify, type ProcessIdentity } from './process_identity.ts';
 
-export interface ExplainOptions {
+export interface ExplainOptions extends EntryOptions {
   /**
    * Also what Buffers hold against what is referenced of them: collects all garbage, lets the event
    * loop wait for 0.3 s, and 2.5 s more per million of Buffers, and takes a few turns of it.
@@ -25,8 +25,6 @@ export interface ExplainOptions {
   readonly deep?: boolean;
   /** By the mappings alone, without entering the process: an estimate. */
   readonly outside?: boolean;
-  /** The inspector is open for a moment to all users of this machine: do it all the same. */
-  readonly yesOpenInspector?: boolean;
 }
 
 const asked = 'an estimate from outside was asked for';
@@ -84,20 +82,18 @@ async function fromInside(
     checkSame(identity);
     return fromFacts(identity, 'socket', { text: answer.facts, takenAtMs });
   }
-  checkTarget(pid);
-  checkInspector(options.yesOpenInspector === true);
-  const file = JSON.stringify(options.deep ? deepFactsFile : insideFactsFile);
+  const module = options.deep ? deepFactsFile : insideFactsFile;
+  checkTarget(pid, [bindingFile(), module]);
+  const file = JSON.stringify(module);
   const gather = options.deep ? 'gatherDeepAsText' : 'gatherInsideAsText';
-  const text = await evaluateIn(
-    pid,
-    `(() => {
-      const addon = { exports: {} };
-      process.dlopen(addon, ${JSON.stringify(bindingFile())});
-      const { createRequire } = (${getBuiltin})('module');
-      return createRequire(${file})(${file}).${gather}(addon.exports);
-    })()`,
-    { awaitPromise: options.deep === true },
-  );
+  const expression = `(() => {
+    const addon = { exports: {} };
+    process.dlopen(addon, ${JSON.stringify(bindingFile())});
+    const { createRequire } = (${getBuiltin})('module');
+    return createRequire(${file})(${file}).${gather}(addon.exports);
+  })()`;
+  const question = { expression, awaitPromise: options.deep === true };
+  const text = await evaluateIn(pid, question, options);
   checkSame(identity);
   return fromFacts(identity, 'inspector', { text: String(text), takenAtMs: Date.now() });
 }

@@ -1,145 +1,199 @@
-/** A running Node's inspector, opened by SIGUSR1 and closed again, for one piece of JavaScript. */
-import { once } from 'node:events';
+/** JavaScript in a running Node: by its inspector, which SIGUSR1 opens and we close again. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WebSocket } from 'ws';
-import { MemdriftError } from '../errors.ts';
-import { portsOf } from './target.ts';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
+import { closingOf } from './closing.ts';
+import { Guard } from './guard_client.ts';
+import { inspectorAddress, newInspector, openInspector } from './inspector_finder.ts';
+import { type Inspector, InspectorSession } from './inspector_session.ts';
+import { hasDebugger, listenersOf, portHolder } from './listeners.ts';
+import type { DebugTarget } from './node_proof.ts';
+import { turnAt } from './port_turn.ts';
+import { type EntryOptions, provenTarget } from './target.ts';
 
 /** How long a process may take to open its inspector: its main thread may be in a native call. */
 const openMs = 5000;
-/** How long to wait for a new inspector before looking for one that was open already. */
-const openAlreadyMs = 1000;
+/** How long to wait for others of us who ask at the same port, and for others who have it. */
+const turnMs = 10_000;
+const portMs = 5000;
+/** How long to wait for the main thread to begin, and for the answer after it. */
+const beginMs = 20_000;
 const answerMs = 20_000;
 /** How long it may take to close it: its loop must turn once. */
 const closeMs = 5000;
+/** For so long the port must be another's before the signal is taken to have been in vain. */
+const takenMs = 500;
+/** How often to signal: the port may be taken between the look at it and the signal. */
+const mostSignals = 3;
+
+export interface Question {
+  readonly expression: string;
+  readonly awaitPromise?: boolean;
+}
 
 /**
- * Evaluates `expression` in the process and gives its value, which must be JSON; with
- * `awaitPromise` what its promise comes to. Only then: the promise that V8 makes of a plain value
- * may be collected before it is answered. The inspector that was not open before is closed after.
- * @throws MemdriftError ERR_TIMEOUT (it did not open or answer), ERR_SYSTEM (what it threw).
+ * Evaluates the expression in the process; its value must be JSON. An inspector that was open is
+ * used and stays; otherwise one is opened by a signal, and closed whatever becomes of us.
+ * @throws MemdriftError ERR_UNSUPPORTED, ERR_DENIED (it is not to be signalled), ERR_BUSY (the port
+ * is taken), ERR_TIMEOUT (its main thread is blocked), ERR_SYSTEM (what the expression threw).
  */
 export async function evaluateIn(
   pid: number,
-  expression: string,
-  { awaitPromise = false } = {},
+  question: Question,
+  options: EntryOptions,
 ): Promise<unknown> {
-  const before = portsOf(pid);
-  process.kill(pid, 'SIGUSR1');
-  const { url, isOurs } = await findInspector(pid, before);
-  const socket = new WebSocket(url, { perMessageDeflate: false, handshakeTimeout: openMs });
+  const open = await openInspector(pid);
+  if (open !== null) {
+    const session = await sessionOf(open);
+    if (session !== null) return ask(session, question).finally(() => session.end());
+  }
+  const target = provenTarget(pid, options);
+  const { port } = inspectorAddress(pid);
+  const endTurn = port === 0 ? () => {} : await turnAt(port, turnMs);
   try {
-    await once(socket, 'open', { signal: AbortSignal.timeout(openMs) });
-    return await send(socket, 1, { expression, awaitPromise });
-  } catch (cause) {
-    if (!['AbortError', 'TimeoutError'].includes((cause as Error).name)) throw cause;
-    throw noAnswer(pid, 'its inspector did not answer', cause);
+    return await evaluateBySignal(target, question, options);
   } finally {
-    if (isOurs) await closeInspector(socket);
-    socket.terminate();
-    // The next one who asks must not meet an inspector that is about to close.
-    const deadline = performance.now() + closeMs;
-    while (isOurs && performance.now() < deadline && !isClosed(pid, before)) await sleep(20);
+    endTurn();
   }
 }
 
-function isClosed(pid: number, before: readonly number[]): boolean {
-  try {
-    return portsOf(pid).every((port) => before.includes(port));
-  } catch {
-    return true; // with the process
-  }
-}
-
-/**
- * Closes the inspector once this connection is gone; from within it would wait for itself. Not
- * before the loop has polled once: where the signal met a busy main thread Node has opened the
- * inspector by an interrupt, and would open it again when the loop tells of the signal.
- */
-const closing = `(() => {
-  const get = process.getBuiltinModule ?? process.mainModule?.require.bind(process.mainModule);
-  setTimeout(() => setImmediate(() => get?.('inspector').close()), 100);
-})()`;
-
-/** The process goes on with an open inspector only if it does not answer any more. */
-async function closeInspector(socket: WebSocket): Promise<void> {
-  if (socket.readyState !== WebSocket.OPEN) return;
-  await send(socket, 2, { expression: closing }).catch(() => {});
-}
-
-async function send(
-  socket: WebSocket,
-  id: number,
-  evaluation: { readonly expression: string; readonly awaitPromise?: boolean },
+async function evaluateBySignal(
+  target: DebugTarget,
+  question: Question,
+  options: EntryOptions,
 ): Promise<unknown> {
-  const params = { ...evaluation, returnByValue: true };
-  socket.send(JSON.stringify({ id, method: 'Runtime.evaluate', params }));
-  for (;;) {
-    const [data] = await once(socket, 'message', { signal: AbortSignal.timeout(answerMs) });
-    const message = JSON.parse(String(data)) as Answer;
-    if (message.id !== id) continue;
-    if (message.result === undefined) {
-      const why = message.error?.message ?? 'no reason was given';
-      throw new MemdriftError('ERR_SYSTEM', `the inspector refused: ${why}`);
-    }
-    const { exceptionDetails, result } = message.result;
-    if (exceptionDetails === undefined) return result?.value;
-    const text = exceptionDetails.exception?.description ?? exceptionDetails.text;
-    throw new MemdriftError('ERR_SYSTEM', text.split('\n')[0] ?? text);
-  }
-}
-
-interface Answer {
-  readonly error?: { readonly message?: string };
-  readonly id?: number;
-  readonly result?: {
-    readonly result?: { readonly value?: unknown };
-    readonly exceptionDetails?: {
-      readonly text: string;
-      readonly exception?: { readonly description?: string };
-    };
-  };
-}
-
-/**
- * The listener must be the process's own: somebody else may have the usual port. Those that it had
- * before are asked only when no new one comes, for most are the program's own servers.
- */
-async function findInspector(
-  pid: number,
-  before: readonly number[],
-): Promise<{ url: string; isOurs: boolean }> {
-  const deadline = performance.now() + openMs;
-  let unasked = before;
-  while (performance.now() < deadline) {
-    const fresh = portsOf(pid).filter((port) => !before.includes(port));
-    const isLate = deadline - performance.now() < openMs - openAlreadyMs;
-    for (const port of isLate ? [...fresh, ...unasked] : fresh) {
-      const url = await inspectorAt(port);
-      if (url !== null) return { url, isOurs: fresh.includes(port) };
-    }
-    if (isLate) unasked = [];
-    await sleep(20);
-  }
-  throw noAnswer(pid, 'no inspector opened', null);
-}
-
-async function inspectorAt(port: number): Promise<string | null> {
+  await portIsFree(target.identity.pid);
+  const guard = await Guard.start();
+  let isClosed = false;
   try {
-    const signal = AbortSignal.timeout(1000);
-    const response = await fetch(`http://127.0.0.1:${port}/json/list`, { signal });
-    const [target] = (await response.json()) as { webSocketDebuggerUrl?: string }[];
-    return target?.webSocketDebuggerUrl ?? null;
+    const inspector = await opened(target, guard, options);
+    guard.tell({ do: 'opened', inspector });
+    const session = await InspectorSession.open(inspector);
+    try {
+      return await ask(session, question);
+    } finally {
+      isClosed = await closed(session, inspector, guard);
+    }
+  } catch (error) {
+    throw isMemdriftError(error, 'ERR_TIMEOUT') ? blocked(error, guard) : error;
+  } finally {
+    if (isClosed) await guard.finish();
+    else guard.leave();
+  }
+}
+
+/** Null: another one of us closed it meanwhile. */
+async function sessionOf(inspector: Inspector): Promise<InspectorSession | null> {
+  try {
+    return await InspectorSession.open(inspector);
   } catch {
     return null;
   }
 }
 
-function noAnswer(pid: number, what: string, cause: unknown): MemdriftError {
-  return new MemdriftError(
-    'ERR_TIMEOUT',
-    `process ${pid} did not answer SIGUSR1 (${what}): its main thread is blocked, or it handles ` +
-      'the signal itself; try again, or start it with memdrift run',
-    { pid, cause },
+/** What begins only after we have given up must not begin: nobody would hear its answer. */
+function ask(session: InspectorSession, { expression, awaitPromise }: Question): Promise<unknown> {
+  const latest = Date.now() + beginMs;
+  return session.evaluate({
+    expression: `(() => {
+      if (Date.now() > ${latest}) throw new Error('asked too long ago');
+      return (${expression});
+    })()`,
+    awaitPromise: awaitPromise === true,
+    timeoutMs: beginMs + answerMs,
+  });
+}
+
+async function opened(
+  target: DebugTarget,
+  guard: Guard,
+  { onNotice }: EntryOptions,
+): Promise<Inspector> {
+  const { pid, name } = target.identity;
+  onNotice?.(
+    `sends SIGUSR1 to process ${pid} (${JSON.stringify(name)}): Node opens its inspector on ` +
+      'loopback for about a second, and says so on its stderr ("Debugger listening on …"); ' +
+      `waits ${openMs / 1000} s for it, and ${beginMs / 1000} s for its main thread`,
   );
+  const known = listenersOf(pid).map(({ inode }) => inode);
+  for (let signals = 0; signals < mostSignals; signals++) {
+    await portIsFree(pid);
+    await guard.signal({ do: 'signal', target, known });
+    const inspector = await appeared(pid, known);
+    if (inspector !== null) return inspector;
+    if (holderOf(pid) === null) break;
+  }
+  const what = `process ${pid} opened no inspector within ${openMs / 1000} s of SIGUSR1`;
+  throw new MemdriftError('ERR_TIMEOUT', `${what}: its main thread is blocked`, { pid });
+}
+
+/** Null: it did not open, or another process took its port right before. */
+async function appeared(pid: number, known: readonly string[]): Promise<Inspector | null> {
+  const deadline = performance.now() + openMs;
+  let taken = Number.POSITIVE_INFINITY;
+  while (performance.now() < Math.min(deadline, taken + takenMs)) {
+    const inspector = await newInspector(pid, known);
+    if (inspector !== null) return inspector;
+    if (holderOf(pid) === null) taken = Number.POSITIVE_INFINITY;
+    else taken = Math.min(taken, performance.now());
+    await sleep(20);
+  }
+  return null;
+}
+
+/** Who listens where the process would open its inspector; null: nobody, or it takes any port. */
+function holderOf(pid: number): string | null {
+  const { port } = inspectorAddress(pid);
+  return port === 0 ? null : portHolder(pid, port);
+}
+
+/**
+ * Waits until nobody listens where the process would open its inspector: Node would say on its
+ * stderr that it failed, and open none.
+ * @throws MemdriftError ERR_BUSY.
+ */
+async function portIsFree(pid: number): Promise<void> {
+  const deadline = performance.now() + portMs;
+  for (let holder = holderOf(pid); holder !== null; holder = holderOf(pid)) {
+    if (performance.now() > deadline) {
+      throw new MemdriftError(
+        'ERR_BUSY',
+        `process ${pid} cannot open its inspector: ${holder} listens on its port, ` +
+          `${inspectorAddress(pid).port}; end that, or start process ${pid} with ` +
+          '--inspect-port=0 or with memdrift run',
+        { pid },
+      );
+    }
+    await sleep(50);
+  }
+}
+
+/** True: it is closed. Otherwise the process closes it when its loop turns, or a debugger left. */
+async function closed(
+  session: InspectorSession,
+  { pid, listener }: Inspector,
+  guard: Guard,
+): Promise<boolean> {
+  try {
+    await session.evaluate(closingOf(listener));
+    guard.tell({ do: 'scheduled' });
+  } catch {
+    return false;
+  } finally {
+    session.end();
+  }
+  // The next one who asks must not meet an inspector that is about to close.
+  const deadline = performance.now() + closeMs;
+  while (performance.now() < deadline) {
+    if (!listenersOf(pid).some(({ inode }) => inode === listener.inode)) return true;
+    if (hasDebugger(pid, listener, session.ourPort)) return false;
+    await sleep(20);
+  }
+  return false;
+}
+
+function blocked(error: MemdriftError, guard: Guard): MemdriftError {
+  const message =
+    `${error.message}; a guard (process ${guard.pid}) closes the inspector as soon as the main ` +
+    'thread runs again. Try again then, or start it with memdrift run';
+  return new MemdriftError(error.code, message, { ...error.details, cause: error });
 }

@@ -1,9 +1,18 @@
-/** Whether a running process can be attached to, looked up before anything is sent to it. */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+/** Whether a running process can be entered, looked up before anything is sent to it. */
+import { readFileSync, statSync } from 'node:fs';
 import { MemdriftError } from '../errors.ts';
+import { inspectorAddress } from './inspector_finder.ts';
+import { type DebugTarget, lookAtTarget } from './node_proof.ts';
+import { linkOf, namesIn, nodeOptionsOf } from './process_text.ts';
 
-/** The bit of SIGUSR1 in the masks of /proc/PID/status. */
-const signalBit = 1n << 9n;
+export interface EntryOptions {
+  /** The inspector is open for a moment to all users of this machine: do it all the same. */
+  readonly yesOpenInspector?: boolean;
+  /** Signals a Node that may have a listener of its own for SIGUSR1. */
+  readonly signal?: boolean;
+  /** Hears what is about to happen to the process, right before. */
+  readonly onNotice?: (text: string) => void;
+}
 
 /** JavaScript that gives a module of Node's, in a program of either kind. */
 export const getBuiltin =
@@ -15,38 +24,58 @@ export function checkExists(pid: number): void {
 }
 
 /**
- * Checks that `pid` is a process of this user that catches SIGUSR1, which ends one that does not.
+ * Checks that code of ours can run in `pid`: it is this user's, of this network, and sees `files`.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, with what to do instead.
  */
-export function checkTarget(pid: number): void {
-  const status = statusOf(pid);
-  const uid = Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]);
+export function checkTarget(pid: number, files: readonly string[]): void {
+  const uid = Number(/^Uid:\t\d+\t(\d+)/m.exec(statusOf(pid))?.[1]);
   const own = process.geteuid?.();
   if (own !== 0 && uid !== own) {
     throw new MemdriftError('ERR_DENIED', `process ${pid} is of user ${uid}; attach as that user`);
   }
-  const caught = BigInt(`0x${/^SigCgt:\t([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
-  if ((caught & signalBit) === 0n) {
-    throw new MemdriftError(
-      'ERR_UNSUPPORTED',
-      `process ${pid} does not catch SIGUSR1, which would end it: it is not Node, it has only ` +
-        'just started, or it runs with --disable-sigusr1; start it with memdrift run instead',
-    );
-  }
-  const options = `${textOf(`/proc/${pid}/cmdline`)}\0${optionsVariable(pid)}`;
-  if (/--(experimental-)?permission\b/.test(options)) {
+  if (nodeOptionsOf(pid).some((option) => /^--(experimental-)?permission\b/.test(option))) {
     throw new MemdriftError(
       'ERR_UNSUPPORTED',
       `process ${pid} runs with --permission, which lets no addon in; start it with memdrift run ` +
         'and --allow-addons',
     );
   }
+  const inside = 'run memdrift where the process runs, such as in its container';
+  if (linkOf(`/proc/${pid}/ns/net`) !== linkOf('/proc/self/ns/net')) {
+    const what = `process ${pid} is in another network namespace, or may not be looked at`;
+    throw new MemdriftError('ERR_UNSUPPORTED', `${what}; ${inside}`, { pid });
+  }
+  const missing = files.find((file) => !isSame(`/proc/${pid}/root${file}`, file));
+  if (missing === undefined) return;
+  const what = `process ${pid} does not see ${missing} (it has another root)`;
+  throw new MemdriftError('ERR_UNSUPPORTED', `${what}; ${inside}`, { pid });
+}
+
+/**
+ * The process as one that may be signalled.
+ * @throws MemdriftError ERR_GONE, ERR_UNSUPPORTED, ERR_DENIED (others could use its inspector).
+ */
+export function provenTarget(
+  pid: number,
+  { signal = false, yesOpenInspector = false }: EntryOptions,
+): DebugTarget {
+  const { target, doubt } = lookAtTarget(pid);
+  if (doubt !== null && !signal) {
+    throw new MemdriftError(
+      'ERR_UNSUPPORTED',
+      `process ${pid} (${JSON.stringify(target.identity.name)}) is Node and catches SIGUSR1, but ` +
+        `is not sent it: ${doubt}; --signal sends it all the same, memdrift run needs no signal`,
+      { pid },
+    );
+  }
+  checkInspector(pid, yesOpenInspector);
+  return target;
 }
 
 /** Users other than root and us who have processes here: the inspector is open to them too. */
 export function otherUsers(): readonly number[] {
   const users = new Set<number>();
-  for (const name of readdirSync('/proc')) {
+  for (const name of namesIn('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
       users.add(statSync(`/proc/${name}`).uid);
@@ -59,46 +88,39 @@ export function otherUsers(): readonly number[] {
   return [...users];
 }
 
-/** Ports on loopback that the process listens at. */
-export function portsOf(pid: number): readonly number[] {
-  const sockets = new Set(socketsOf(pid));
-  const rows = textOf(`/proc/${pid}/net/tcp`).split('\n').slice(1);
-  return rows
-    .map((row) => row.trim().split(/\s+/))
-    .filter(([, address, , state, , , , , , inode]) => {
-      const isListening = state === '0A' && address?.startsWith('0100007F:') === true;
-      return isListening && sockets.has(inode ?? '');
-    })
-    .map(([, address]) => Number.parseInt(address?.split(':')[1] ?? '', 16));
-}
-
 /**
  * That nobody else can use the inspector while it is open, or that this is allowed.
- * @throws MemdriftError ERR_DENIED.
+ * @throws MemdriftError ERR_DENIED, ERR_UNSUPPORTED (it would not be open to us).
  */
-export function checkInspector(isAllowed: boolean): void {
-  const users = isAllowed ? [] : otherUsers();
-  if (users.length === 0) return;
+function checkInspector(pid: number, isAllowed: boolean): void {
+  const { host } = inspectorAddress(pid);
+  const isLoopback = /^(127\.0\.0\.1|localhost|::1)$/.test(host);
+  const isAny = /^(0\.0\.0\.0|::)$/.test(host);
+  if (!isLoopback && !isAny) {
+    const what = `process ${pid} would open its inspector on ${host}, which is not loopback`;
+    throw new MemdriftError('ERR_UNSUPPORTED', `${what}; start it with memdrift run`, { pid });
+  }
+  if (isAllowed) return;
+  const users = otherUsers().slice(0, 5).join(', ');
+  if (isLoopback && users === '') return;
+  const who = isAny
+    ? `process ${pid} would open its inspector on ${host}, and all who reach this machine could`
+    : `other users have processes on this machine (${users}), and for about a second each could`;
   throw new MemdriftError(
     'ERR_DENIED',
-    `other users have processes on this machine (${users.slice(0, 5).join(', ')}), and for about ` +
-      'a second each of them could run code in the process through its inspector; ' +
-      '--yes-open-inspector does it all the same, memdrift run needs no inspector',
+    `${who} run code in the process through it; --yes-open-inspector does it all the same, ` +
+      'memdrift run needs no inspector',
+    { pid },
   );
 }
 
-function socketsOf(pid: number): readonly string[] {
-  const folder = `/proc/${pid}/fd`;
-  const inodes: string[] = [];
-  for (const fd of readdirSync(folder)) {
-    try {
-      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`${folder}/${fd}`))?.[1];
-      if (inode !== undefined) inodes.push(inode);
-    } catch {
-      // Closed meanwhile.
-    }
+function isSame(path: string, file: string): boolean {
+  try {
+    const [one, other] = [statSync(path), statSync(file)];
+    return one.ino === other.ino && one.dev === other.dev;
+  } catch {
+    return false;
   }
-  return inodes;
 }
 
 function statusOf(pid: number): string {
@@ -106,18 +128,5 @@ function statusOf(pid: number): string {
     return readFileSync(`/proc/${pid}/status`, 'utf8');
   } catch (cause) {
     throw new MemdriftError('ERR_GONE', `there is no process ${pid}`, { pid, cause });
-  }
-}
-
-function optionsVariable(pid: number): string {
-  return /(?:^|\0)NODE_OPTIONS=([^\0]*)/.exec(textOf(`/proc/${pid}/environ`))?.[1] ?? '';
-}
-
-/** A file of the process; empty when it cannot be read. */
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
   }
 }

@@ -4,18 +4,19 @@ import { resolve } from 'node:path';
 import { bindingFile } from '../binding.ts';
 import { askTracked } from '../entry/control_client.ts';
 import { evaluateIn } from '../entry/inspector.ts';
-import { checkExists, checkInspector, checkTarget, getBuiltin } from '../entry/target.ts';
+import { checkExists, checkTarget, type EntryOptions, getBuiltin } from '../entry/target.ts';
 import { MemdriftError } from '../errors.ts';
 import { jsHeapModule } from './launch.ts';
 import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
 
 export interface AttachOptions
-  extends Pick<TrackerOptions, 'jsHeap' | 'lines' | 'nativeStacks' | 'sampleBytes'> {
+  extends EntryOptions,
+    Pick<TrackerOptions, 'jsHeap' | 'lines' | 'nativeStacks' | 'sampleBytes'> {
   /** Where the process writes its capture; must not exist. */
   readonly path: string;
-  /** The inspector is open for a moment to all users of this machine: do it all the same. */
-  readonly yesOpenInspector?: boolean;
 }
+
+export type DetachOptions = EntryOptions;
 
 /** Where the process keeps what detach needs. */
 const place = "globalThis[Symbol.for('memdrift.attached')]";
@@ -26,10 +27,11 @@ const markPlace = "globalThis[Symbol.for('memdrift.mark')]";
 /**
  * Begins to track the process, by its own socket where `memdrift run` started it and otherwise
  * through its inspector, with samples of 512 KiB unless told otherwise.
- * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE, ERR_EXISTS, ERR_TIMEOUT.
+ * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE, ERR_EXISTS, ERR_TIMEOUT,
+ * ERR_BUSY (another process has the inspector's port).
  */
 export async function attach(pid: number, options: AttachOptions): Promise<void> {
-  const { path, yesOpenInspector = false, ...rest } = options;
+  const { path, yesOpenInspector: _open, signal: _signal, onNotice: _onNotice, ...rest } = options;
   const all = checkedTrackerOptions({ sampleBytes: 512 << 10, ...rest });
   const { role: _role, children: _children, ...asked } = all;
   const file = resolve(path);
@@ -38,10 +40,9 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
   }
   checkExists(pid);
   if (await askTracked(pid, { do: 'start', path: file, options: asked })) return;
-  checkTarget(pid);
-  checkInspector(yesOpenInspector);
   const { jsHeap, ...known } = asked;
   const heapModule = jsHeap ? jsHeapModule : null;
+  checkTarget(pid, [bindingFile(), ...(heapModule === null ? [] : [heapModule])]);
   const order = { ...known, path: file, checkEvery: 0 };
   const expression = `(() => {
     if (${place}) throw new Error('process ${pid} is being tracked already');
@@ -59,23 +60,19 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
     ${markPlace} = (label) => addon.exports.trackerMark(tracker, label);
     return true;
   })()`;
-  await evaluateIn(pid, expression);
+  await evaluateIn(pid, { expression }, options);
 }
 
 /**
  * Ends what attach() or `memdrift run` began; the capture's path.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE (not attached to).
  */
-export async function detach(
-  pid: number,
-  options: Pick<AttachOptions, 'yesOpenInspector'> = {},
-): Promise<string> {
+export async function detach(pid: number, options: DetachOptions = {}): Promise<string> {
   checkExists(pid);
   const answer = await askTracked(pid, { do: 'stop' });
   if (typeof answer?.path === 'string') return answer.path;
   if (answer !== null) throw notTracked(pid);
-  checkTarget(pid);
-  checkInspector(options.yesOpenInspector === true);
+  checkTarget(pid, []);
   const expression = `(() => {
     const attached = ${place};
     if (!attached) return null;
@@ -84,7 +81,7 @@ export async function detach(
     attached.addon.exports.trackerStop(attached.tracker);
     return attached.path;
   })()`;
-  const path = await evaluateIn(pid, expression);
+  const path = await evaluateIn(pid, { expression }, options);
   if (typeof path === 'string') return path;
   throw notTracked(pid);
 }

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { explain } from '../../src/drift/explain.ts';
 import type { Explanation } from '../../src/drift/explain_model.ts';
-import { checkSame, identify } from '../../src/drift/process_identity.ts';
-import { portsOf } from '../../src/entry/target.ts';
+import { listenersOf } from '../../src/entry/listeners.ts';
+import { checkSame, identify } from '../../src/entry/process_identity.ts';
 import { Children } from '../children.ts';
 import { root } from '../tidy/files.ts';
 import { Addons } from './addons.ts';
@@ -45,7 +45,7 @@ describe('a Node process', () => {
     expectSums(explanation);
     const bytes = bytesOf(explanation, 'array-buffers') ?? 0;
     expect(Math.abs(bytes - heldBytes)).toBeLessThan(0.03 * heldBytes);
-    expect(portsOf(pid)).toEqual([]);
+    expect(listenersOf(pid)).toEqual([]);
   });
 
   test('is asked at its socket, where memdrift run started it', async () => {

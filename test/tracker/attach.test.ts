@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { readCaptureTable } from '../../src/capture/capture.ts';
-import { portsOf } from '../../src/entry/target.ts';
+import { listenersOf } from '../../src/entry/listeners.ts';
 import { attach, detach } from '../../src/tracker/attach.ts';
 import { GroundTruth, heldUnder } from '../ground_truth.ts';
 
@@ -59,8 +59,8 @@ describe('a process that was not prepared', () => {
     const pid = await start(process.execPath, ...flags, '-e', program);
     const path = newFile();
     await attach(pid, { path, sampleBytes: 0, ...allowed });
-    await until(() => portsOf(pid).length === 0);
-    expect(portsOf(pid)).toEqual([]);
+    await until(() => listenersOf(pid).length === 0);
+    expect(listenersOf(pid)).toEqual([]);
     await expect(attach(pid, { path: newFile(), ...allowed })).rejects.toThrow('tracked already');
     await until(async () => (await heldAfterAttach(path)) >= 400_000);
     expect(await detach(pid, allowed)).toBe(path);
@@ -72,11 +72,11 @@ describe('a process that was not prepared', () => {
 
   test('whose inspector is open already, and stays so', async () => {
     const pid = await start(process.execPath, '--inspect=0', '-e', programs.idle);
-    const ports = portsOf(pid);
+    const ports = listenersOf(pid);
     expect(ports).toHaveLength(1);
     await attach(pid, { path: newFile(), ...allowed });
     await detach(pid, allowed);
-    expect(portsOf(pid)).toEqual(ports);
+    expect(listenersOf(pid)).toEqual(ports);
   });
 
   test('by the command, for so many seconds', async () => {
@@ -104,7 +104,7 @@ describe('what cannot be attached to is said, and goes on', () => {
   test('one that handles SIGUSR1 itself', { timeout: 20_000 }, async () => {
     const code = "process.on('SIGUSR1', () => {}); console.log('x'); setInterval(() => {}, 1000)";
     const pid = await start(process.execPath, '-e', code);
-    await expect(refusal(pid)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+    await expect(refusal(pid)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' });
   });
 
   test('no process', async () => {

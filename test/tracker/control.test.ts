@@ -10,7 +10,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { readCaptureTable } from '../../src/capture/capture.ts';
 import type { CaptureTable } from '../../src/capture/capture_model.ts';
 import { isRunning } from '../../src/capture/running.ts';
-import { portsOf } from '../../src/entry/target.ts';
+import { listenersOf } from '../../src/entry/listeners.ts';
 import { socketFolder, sweepSockets } from '../../src/socket_folder.ts';
 import { attach, detach } from '../../src/tracker/attach.ts';
 import { Tracker } from '../../src/tracker/tracker.ts';
@@ -63,7 +63,7 @@ describe('a program that memdrift run started', () => {
 
     const path = join(truth.folder, `again-${runs}.mdc`);
     await attach(pid, { path, sampleBytes: 0 });
-    expect(portsOf(pid)).toEqual([]);
+    expect(listenersOf(pid)).toEqual([]);
     process.kill(pid, 'SIGUSR2');
     await sleep(200);
     expect(await detach(pid)).toBe(path);

@@ -1,0 +1,103 @@
+/** Starts the guard and talks to it; see guard.ts. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { MemdriftError } from '../errors.ts';
+import type { GuardAnswer, GuardOrder } from './guard_model.ts';
+
+/** As it is compiled: the same seen from here and from where this is compiled to. */
+const guardFile = fileURLToPath(new URL('../../dist/entry/guard.js', import.meta.url));
+
+/** A loaded machine takes seconds to start a Node. */
+const startMs = 20_000;
+const endMs = 5000;
+
+export class Guard {
+  readonly #child: ChildProcess;
+  readonly #answers: AsyncIterator<string>;
+
+  private constructor(child: ChildProcess, output: NodeJS.ReadableStream) {
+    this.#child = child;
+    this.#answers = createInterface({ input: output })[Symbol.asyncIterator]();
+  }
+
+  /** @throws MemdriftError ERR_SYSTEM, ERR_TIMEOUT: without a guard nothing is signalled. */
+  static async start(): Promise<Guard> {
+    const child = spawn(process.execPath, [guardFile], {
+      // A session of its own: what ends us from a terminal or by our process group spares it.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'ignore'],
+      cwd: '/',
+      env: ownEnvironment(),
+    });
+    const { stdin, stdout } = child;
+    // It ends when it cannot start; its answers' end tells.
+    child.on('error', () => stdout?.destroy());
+    stdin?.on('error', () => {});
+    const guard = new Guard(child, stdout as NodeJS.ReadableStream);
+    try {
+      await guard.#expect('ready');
+      return guard;
+    } catch (error) {
+      guard.leave();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  /** Has it signal the process. @throws MemdriftError as sendDebugSignal(). */
+  async signal(order: Extract<GuardOrder, { do: 'signal' }>): Promise<void> {
+    this.tell(order);
+    await this.#expect('signalled');
+  }
+
+  tell(order: GuardOrder): void {
+    this.#child.stdin?.write(`${JSON.stringify(order)}\n`);
+  }
+
+  /** Ends it: the inspector is closed. */
+  async finish(): Promise<void> {
+    const ended = once(this.#child, 'exit', { signal: AbortSignal.timeout(endMs) });
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.tell({ do: 'closed' });
+    this.#child.stdin?.end();
+    await ended.catch(() => {});
+    this.leave();
+  }
+
+  /** Leaves the rest to it: it goes on without us. */
+  leave(): void {
+    this.#child.stdin?.end();
+    this.#child.stdout?.destroy();
+    this.#child.unref();
+  }
+
+  async #expect(what: 'ready' | 'signalled'): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new MemdriftError('ERR_TIMEOUT', `the guard process did not start`);
+      timer = setTimeout(() => reject(error), startMs);
+    });
+    try {
+      const { value, done } = await Promise.race([this.#answers.next(), late]);
+      if (done) throw new MemdriftError('ERR_SYSTEM', 'the guard process ended: see ulimit -u');
+      const answer = JSON.parse(value) as GuardAnswer;
+      if (answer.is === 'refused') throw new MemdriftError(answer.code, answer.message);
+      if (answer.is !== what) throw new MemdriftError('ERR_SYSTEM', 'the guard is out of step');
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Without what would load other code into it, or connect it to our own parent. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(
+    ([name]) => !/^(NODE_|MEMDRIFT_TRACK$|VITEST)/.test(name),
+  );
+  return Object.fromEntries(others);
+}

@@ -1,0 +1,150 @@
+/** What proves that a process waits for SIGUSR1 as Node's inspector does, and what casts doubt. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { sendDebugSignal } from '../../src/entry/debug_signal.ts';
+import { newInspector } from '../../src/entry/inspector_finder.ts';
+import { isIdle } from '../../src/entry/main_thread.ts';
+import { type DebugTarget, lookAtTarget } from '../../src/entry/node_proof.ts';
+import { openMemory, type ProcessMemory } from '../../src/entry/process_memory.ts';
+import { Children, idleScript } from '../children.ts';
+
+const children = new Children();
+const folder = mkdtempSync(join(tmpdir(), 'memdrift-proof-'));
+afterEach(() => children.endAll());
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** As the kernel answers when ptrace may not attach. */
+const denied = (): ProcessMemory => {
+  throw Object.assign(new Error('permission denied'), { code: 'EACCES' });
+};
+
+describe('a Node that waits for the signal', () => {
+  test('is proven under another name, with listeners for other signals', async () => {
+    const link = join(folder, 'server');
+    symlinkSync(process.execPath, link);
+    const listening = `process.title = 'bash';
+      for (const name of ['SIGHUP', 'SIGINT', 'SIGUSR2', 'SIGTERM', 'SIGCONT', 'SIGWINCH'])
+        process.on(name, () => {}); ${idleScript}`;
+    const { pid } = await children.run(link, ['-e', listening]);
+    const { target, doubt } = lookAtTarget(pid);
+    expect(doubt).toBeNull();
+    expect(target).toMatchObject({ isForced: false, addresses: { semaphore: expect.any(Number) } });
+  });
+
+  test('is proven with workers, a thread pool at work and a child process', async () => {
+    const busy = `const { Worker } = require('node:worker_threads');
+      new Worker('setInterval(() => {}, 10)', { eval: true });
+      const child = require('node:child_process').spawn('cat');
+      setInterval(() => require('node:fs').readFile('/proc/self/status', () => {}), 5);
+      process.on('exit', () => child.kill()); ${idleScript}`;
+    const { pid } = await children.node(busy);
+    expect(lookAtTarget(pid).doubt).toBeNull();
+  });
+
+  test('is idle in its loop, and not in the loop of execSync()', async () => {
+    const idle = await children.node(idleScript);
+    const { addresses } = lookAtTarget(idle.pid).target;
+    await expect.poll(() => isIdle(idle.pid, addresses)).toBe(true);
+    const waits = "console.log('ready'); require('node:child_process').execSync('sleep 60')";
+    const blocked = await children.node(waits);
+    const { target } = lookAtTarget(blocked.pid);
+    for (let i = 0; i < 20; i++) expect(isIdle(blocked.pid, target.addresses)).toBe(false);
+  });
+});
+
+describe('doubt, and no signal, where', () => {
+  test('its memory may not be read', async () => {
+    const { pid } = await children.node(idleScript);
+    const { target, doubt } = lookAtTarget(pid, denied);
+    expect(doubt).toMatch(/its memory, .* cannot be read \(EACCES; see kernel.yama.ptrace_scope\)/);
+    expect(target.isForced).toBe(true);
+  });
+
+  test.each([
+    ['type', 16],
+    ['signal', 104],
+    ['parent', 128],
+    ['color', 136],
+  ])('a signal watcher has a %s that libuv never writes', async (_field, offset) => {
+    const { pid } = await children.node(`process.on('SIGHUP', () => {}); ${idleScript}`);
+    const damaged = lookAtTarget(pid, (of) => {
+      const memory = openMemory(of);
+      const read = (address: number, length: number): Buffer => {
+        const bytes = memory.read(address, length);
+        if (length > 8) bytes.writeInt32LE(0x7fff, offset);
+        return bytes;
+      };
+      return { read, close: () => memory.close() };
+    });
+    expect(damaged.doubt).toContain('does not hold signal watchers as libuv has them');
+  });
+
+  test('signal watchers point to each other for ever', async () => {
+    const { pid } = await children.node(`process.on('SIGHUP', () => {}); ${idleScript}`);
+    const endless = lookAtTarget(pid, (of) => {
+      const memory = openMemory(of);
+      const read = (address: number, length: number): Buffer => {
+        if (length === 8) return memory.read(address, length);
+        const bytes = Buffer.alloc(length);
+        bytes.writeInt32LE(16, 16);
+        bytes.writeInt32LE(1, 104);
+        bytes.writeBigUInt64LE(BigInt(address), 112);
+        bytes.writeBigUInt64LE(address === first ? 0n : BigInt(first), 128);
+        first ||= address;
+        return bytes;
+      };
+      let first = 0;
+      return { read, close: () => memory.close() };
+    });
+    expect(endless.doubt).toMatch(/has no end|does not hold signal watchers/);
+  });
+});
+
+test('a listener that is added after the look is found before the signal', async () => {
+  const child = await children.node(`process.stdin.once('data', () => {
+    process.on('SIGUSR1', () => {}); console.log('listens'); }); ${idleScript}`);
+  const { target } = lookAtTarget(child.pid);
+  expect(await child.ask('listen')).toBe('listens');
+  expect(() => sendDebugSignal(target)).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
+});
+
+test('a process that ended, or runs another program, is not signalled', async () => {
+  const { pid } = await children.node(idleScript);
+  const { target } = lookAtTarget(pid);
+  const other: DebugTarget = { ...target, identity: { ...target.identity, startTimeTicks: 1 } };
+  expect(() => sendDebugSignal(other)).toThrow(expect.objectContaining({ code: 'ERR_GONE' }));
+  const exec: DebugTarget = { ...target, identity: { ...target.identity, program: '1' } };
+  expect(() => sendDebugSignal(exec)).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
+});
+
+test('a Node that starts is signalled only when it survives that', {
+  timeout: 60_000,
+}, async () => {
+  let refused = 0;
+  for (let round = 0; round < 12; round++) {
+    const script = 'setInterval(() => {}, 1000)';
+    const args = ['--inspect-port=0', '-e', script];
+    const child = spawn(process.execPath, args, { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    const pid = child.pid as number;
+    let target: DebugTarget | null = null;
+    while (target === null) {
+      try {
+        const look = lookAtTarget(pid);
+        if (look.doubt === null) target = look.target;
+        else refused++;
+      } catch {
+        refused++;
+      }
+    }
+    sendDebugSignal(target);
+    await expect.poll(() => newInspector(pid, []), { timeout: 20_000 }).not.toBeNull();
+    child.kill('SIGKILL');
+    expect(await ended).toEqual([null, 'SIGKILL']);
+  }
+  expect(refused).toBeGreaterThan(0);
+});
