@@ -16,17 +16,26 @@ export class GroundTruth {
   readonly folder = mkdtempSync(join(tmpdir(), 'memdrift-truth-'));
   readonly addon = join(this.folder, 'ground_truth.node');
   readonly object = join(this.folder, 'object.so');
+  readonly #flags: readonly string[];
   #runs = 0;
 
   /** `moreFlags` are for the compiler. */
   constructor(moreFlags: readonly string[] = []) {
     const headers = join(root, 'node_modules/node-api-headers/include');
-    const flags = ['-O2', '-shared', '-fPIC', '-fvisibility=hidden', '-I', headers, ...moreFlags];
-    const compile = (source: string, to: string): void => {
-      execFileSync('cc', [...flags, source, '-o', to, '-lpthread', '-ldl']);
-    };
-    compile(join(root, 'test/native/ground_truth.c'), this.addon);
-    compile(fixture('object.c'), this.object);
+    this.#flags = ['-O2', '-shared', '-fPIC', '-fvisibility=hidden', '-I', headers, ...moreFlags];
+    this.#compile(join(root, 'test/native/ground_truth.c'), this.addon);
+    this.#compile(fixture('object.c'), this.object);
+  }
+
+  /** Compiles another addon of test/native, and returns its path. */
+  addonOf(source: string): string {
+    const to = join(this.folder, `${source}.node`);
+    this.#compile(join(root, 'test/native', source), to);
+    return to;
+  }
+
+  #compile(source: string, to: string): void {
+    execFileSync('cc', [...this.#flags, source, '-o', to, '-lpthread', '-ldl']);
   }
 
   get environment(): NodeJS.ProcessEnv {

@@ -8,8 +8,11 @@
 
 #include <algorithm>
 #include <ctime>
+#include <system_error>
 
+#include "capture/descriptors.h"
 #include "errors.h"
+#include "quiet_thread.h"
 
 namespace memdrift {
 
@@ -52,27 +55,64 @@ std::string threadName(uint32_t tid) {
 uint64_t monotonicNs() noexcept { return clockNs(CLOCK_MONOTONIC); }
 
 CaptureWriter::CaptureWriter(CaptureOptions options)
-    : options_(std::move(options)),
-      streams_(options_.limits),
-      file_(createCaptureFile(options_.path), options_.max_bytes) {
-  file_.begin(headerOf(options_));
-  file_.add({FrameType::info}, {{}, options_.info});
-  if (!file_.flush()) {
-    unlink(options_.path.c_str());
-    throw Error::fromErrno("write", options_.path, file_.errorNumber());
+    : options_(std::move(options)), streams_(options_.limits) {
+  try {
+    thread_ = startQuietThread([this] { runThread(); });
+  } catch (const std::system_error& error) {
+    throw Error::fromErrno("pthread_create", "the capture's writer", error.code().value());
+  }
+  try {
+    opened_.get_future().get();
+  } catch (...) {
+    thread_.join();
+    throw;
   }
 }
 
 void CaptureWriter::start() {
   has_started_ = true;
-  thread_ = std::thread([this] { run(); });
+  next_.set_value(Step::start);
+  ticked_.get_future().wait();
 }
 
 CaptureWriter::~CaptureWriter() {
-  if (thread_.joinable())
+  if (!thread_.joinable()) return;
+  if (has_started_) {
     stop();
-  else if (!has_started_)
+  } else {
+    next_.set_value(Step::leave);
+    thread_.join();
+  }
+}
+
+void CaptureWriter::open() {
+  const bool is_separate = separateDescriptors();
+  file_.emplace(createCaptureFile(options_.path), options_.max_bytes);
+  if (!is_separate) file_->guard(options_.path);
+  file_->begin(headerOf(options_));
+  file_->add({FrameType::info}, {{}, options_.info});
+  if (file_->flush()) return;
+  unlink(options_.path.c_str());
+  throw Error::fromErrno("write", options_.path, file_->errorNumber());
+}
+
+void CaptureWriter::runThread() {
+  pthread_setname_np(pthread_self(), "memdrift-writer");
+  if (options_.on_start) options_.on_start();
+  try {
+    open();
+    opened_.set_value();
+  } catch (...) {
+    file_.reset();
+    opened_.set_exception(std::current_exception());
+    return;
+  }
+  if (next_.get_future().get() == Step::start)
+    record();
+  else
     unlink(options_.path.c_str());
+  if (options_.on_stop) options_.on_stop();
+  file_.reset();
 }
 
 void CaptureWriter::add(FrameType type, const FramePayload& payload) {
@@ -98,11 +138,11 @@ void CaptureWriter::stop() {
   thread_.join();
 }
 
-void CaptureWriter::run() {
-  pthread_setname_np(pthread_self(), "memdrift-writer");
-  if (options_.on_start) options_.on_start();
-  uint64_t next_tick_ns = monotonicNs();
-  uint64_t next_write_ns = next_tick_ns;
+void CaptureWriter::record() {
+  uint64_t next_write_ns = monotonicNs();
+  uint64_t next_tick_ns = next_write_ns + options_.interval_ms * 1'000'000ULL;
+  if (options_.on_tick) options_.on_tick();
+  ticked_.set_value();
   while (!stopping_.load(std::memory_order_acquire)) {
     const bool has_full_chunk = streams_.wait(options_.interval_ms);
     const uint64_t now_ns = monotonicNs();
@@ -141,16 +181,16 @@ void CaptureWriter::write(bool is_last) {
   if (is_last)
     finish(EndReason::closed);
   else
-    check(file_.flush());
+    check(file_->flush());
 }
 
 void CaptureWriter::addFrame(FrameType type, const FramePayload& payload) {
-  check(file_.add({type}, payload));
+  check(file_->add({type}, payload));
 }
 
 void CaptureWriter::check(bool is_written) {
   if (is_written || ended() != EndReason::closed) return;
-  finish(file_.isFull() ? EndReason::max_bytes : EndReason::write_failed);
+  finish(file_->isFull() ? EndReason::max_bytes : EndReason::write_failed);
 }
 
 void CaptureWriter::finish(EndReason reason) {
@@ -162,8 +202,8 @@ void CaptureWriter::finish(EndReason reason) {
   end.own_bytes = kUnknown;
   end.stream_count = streams_.streamCount();
   end.reason = static_cast<uint32_t>(reason);
-  if (reason != EndReason::write_failed && !file_.addEnd(end)) reason = EndReason::write_failed;
-  error_number_.store(file_.errorNumber(), std::memory_order_release);
+  if (reason != EndReason::write_failed && !file_->addEnd(end)) reason = EndReason::write_failed;
+  error_number_.store(file_->errorNumber(), std::memory_order_release);
   ended_.store(reason, std::memory_order_release);
   if (reason != EndReason::closed && options_.on_end) options_.on_end(reason);
 }
@@ -175,13 +215,13 @@ void CaptureWriter::ended(const StreamInfo& stream) { thread(stream, ThreadState
 void CaptureWriter::thread(const StreamInfo& stream, ThreadState state) {
   const ThreadPayload payload = {monotonicNs(), stream.tid, static_cast<uint32_t>(state)};
   const std::string name = state == ThreadState::started ? threadName(stream.tid) : "";
-  check(file_.add({FrameType::thread, stream.index}, payloadOf(payload, name)));
+  check(file_->add({FrameType::thread, stream.index}, payloadOf(payload, name)));
 }
 
 void CaptureWriter::events(const StreamInfo& stream, const uint8_t* data, size_t bytes) {
   if (ended() != EndReason::closed) return;
   const std::string_view payload(reinterpret_cast<const char*>(data), bytes);
-  check(file_.add({FrameType::events, stream.index}, {{}, payload}));
+  check(file_->add({FrameType::events, stream.index}, {{}, payload}));
   event_bytes_ += bytes;
 }
 

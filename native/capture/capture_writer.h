@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -25,9 +27,10 @@ struct CaptureOptions {
   uint64_t max_bytes = 0;     // of the file; 0: no limit
   uint64_t sample_bytes = 0;
   StreamLimits limits;
-  // On the writer's thread: at its start; every interval and once at the end.
-  std::function<void()> on_start;
-  std::function<void()> on_tick;
+  // All on the writer's thread, whose descriptors are its own: what one opens, another closes.
+  std::function<void()> on_start;  // first
+  std::function<void()> on_tick;   // within start(), then every interval, and once at the end
+  std::function<void()> on_stop;   // last
   // On the writer's thread, when all streams of a round are read: names of the code that they are
   // in; empty when there is none.
   std::function<std::string()> take_code;
@@ -37,7 +40,8 @@ struct CaptureOptions {
 
 class CaptureWriter final : StreamSink {
  public:
-  // Makes the file. Throws as createCaptureFile, ERR_NO_MEMORY, ERR_FULL.
+  // Makes the file, on its thread. Throws as createCaptureFile, ERR_NO_MEMORY, ERR_FULL, and
+  // ERR_SYSTEM where there is no thread to be had.
   explicit CaptureWriter(CaptureOptions options);
   ~CaptureWriter();
 
@@ -49,7 +53,7 @@ class CaptureWriter final : StreamSink {
   // in the order of events, and what comes after is after, if its stream's turn is ended then.
   void mark(std::string_view label);
 
-  // Starts the thread: the callbacks may come from now on. Once.
+  // The callbacks may come from now on; returns after the first tick. Once.
   void start();
 
   // Writes what is left and the end, and joins the thread. Once, after start().
@@ -60,7 +64,9 @@ class CaptureWriter final : StreamSink {
   int errorNumber() const noexcept { return error_number_.load(std::memory_order_acquire); }
 
  private:
-  void run();
+  void runThread();
+  void open();
+  void record();
   void write(bool is_last);
   void finish(EndReason reason);
   void check(bool is_written);
@@ -78,7 +84,7 @@ class CaptureWriter final : StreamSink {
 
   CaptureOptions options_;
   StreamSet streams_;
-  FrameFile file_;
+  std::optional<FrameFile> file_;  // of the thread, as its descriptor
   uint64_t event_bytes_ = 0;
 
   std::mutex lock_;
@@ -87,6 +93,10 @@ class CaptureWriter final : StreamSink {
   std::atomic<EndReason> ended_{EndReason::closed};
   std::atomic<int> error_number_{0};
   std::atomic<bool> stopping_{false};
+  enum class Step { start, leave };
+  std::promise<void> opened_;
+  std::promise<Step> next_;
+  std::promise<void> ticked_;
   bool has_started_ = false;
   std::thread thread_;
 };

@@ -2,12 +2,14 @@
 #include "capture/frame_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "capture/crc32c.h"
+#include "capture/descriptors.h"
 #include "errors.h"
 
 namespace memdrift {
@@ -40,7 +42,38 @@ FrameFile::FrameFile(int fd, uint64_t max_bytes)
       pages_(kBufferBytes + kMaxPayloadBytes),
       buffer_(pages_.as<char>()) {}
 
-FrameFile::~FrameFile() { close(fd_); }
+FrameFile::~FrameFile() {
+  if (guarded_path_.empty() || isOurs()) close(fd_);
+}
+
+void FrameFile::guard(const std::string& path) {
+  struct stat now;
+  if (fstat(fd_, &now) != 0) return;
+  device_ = now.st_dev;
+  inode_ = now.st_ino;
+  guarded_path_ = path;
+  fd_ = moveAway(fd_);
+}
+
+bool FrameFile::isOurs() const noexcept {
+  struct stat now;
+  // With its size, since a file that was removed and closed leaves its number to the next one.
+  return fstat(fd_, &now) == 0 && now.st_dev == device_ && now.st_ino == inode_ &&
+         now.st_size == static_cast<off_t>(written_);
+}
+
+bool FrameFile::reopen() noexcept {
+  // Not closed before: the number is the program's now.
+  fd_ = open(guarded_path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+  if (fd_ < 0) return false;
+  if (isOurs() && lseek(fd_, static_cast<off_t>(written_), SEEK_SET) >= 0) {
+    fd_ = moveAway(fd_);
+    return true;
+  }
+  close(fd_);
+  fd_ = -1;
+  return false;
+}
 
 void FrameFile::append(std::string_view bytes) {
   if (bytes.empty()) return;  // from nowhere
@@ -81,6 +114,11 @@ bool FrameFile::appendFrame(const FrameKey& key, const FramePayload& payload) {
 
 bool FrameFile::flush() {
   if (error_number_ != 0) return false;
+  if (!guarded_path_.empty() && !isOurs() && !reopen()) {
+    error_number_ = EBADF;
+    used_ = 0;
+    return false;
+  }
   for (size_t done = 0; done < used_;) {
     const ssize_t wrote = write(fd_, &buffer_[done], used_ - done);
     if (wrote < 0 && errno == EINTR) continue;

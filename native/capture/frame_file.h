@@ -2,6 +2,8 @@
 // A capture's file, as it is written: frames go to a buffer, and from there to the file.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -39,6 +41,9 @@ class FrameFile {
  public:
   // Owns `fd`. `max_bytes` is the whole file's, with room kept for a last frame; 0 is no limit.
   FrameFile(int fd, uint64_t max_bytes);
+  // Of a descriptor that the rest of the process can close and reuse: before each write the file
+  // behind it is compared, and `path` opened again if that is still the same file.
+  void guard(const std::string& path);
   ~FrameFile();
   FrameFile(const FrameFile&) = delete;
   FrameFile& operator=(const FrameFile&) = delete;
@@ -60,8 +65,13 @@ class FrameFile {
   bool appendFrame(const FrameKey& key, const FramePayload& payload);
   size_t wholeBytes(size_t bytes) const;
   void undo(size_t written);
+  bool isOurs() const noexcept;
+  bool reopen() noexcept;
 
   int fd_;
+  std::string guarded_path_;  // empty: no one else has the descriptor
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
   uint64_t max_bytes_;
   uint64_t written_ = 0;
   size_t used_ = 0;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "proc/sampler.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 
 #include "errors.h"
+#include "quiet_thread.h"
 
 namespace memdrift {
 
@@ -55,12 +54,7 @@ void Sampler::start() {
   ticks_ = TickClock(start_ns_, static_cast<int64_t>(options_.interval_ms * 1e6));
   budget_ = PassClock(start_ns_, options_.budget_percent,
                       static_cast<int64_t>(options_.start_credit_ms * 1e6));
-  // A signal of the process must not be handled here: its handlers expect other threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = startQuietThread([this] { run(); });
 }
 
 uint64_t Sampler::requestPass() {

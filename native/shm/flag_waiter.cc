@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <climits>
 
+#include "quiet_thread.h"
+
 namespace memdrift {
 
 namespace {
@@ -66,7 +68,7 @@ void FlagWaiter::wait(std::shared_ptr<Flag> flag, Clock::time_point deadline, Do
   {
     const std::lock_guard lock(mutex_);
     // First, because it throws when the system has no thread to give.
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    if (!thread_.joinable()) thread_ = startQuietThread([this] { run(); });
     pending_.push_back({std::move(flag), deadline, std::move(done)});
   }
   wakeThread();

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "capture/descriptors.h"
 #include "errors.h"
 #include "proc/counters.h"
 #include "proc/read_file.h"
@@ -98,6 +99,7 @@ void Tracker::begin() {
   capture.sample_bytes = options_.sample_bytes;
   capture.on_start = [] { t_marks.is_inside = true; };
   capture.on_tick = [this] { tick(); };
+  capture.on_stop = [this] { own_memory_.reset(); };
   capture.take_code = [] {
     std::string records;
     Isolates::instance().code().takeUsed([&](const CodeEvent& event) { putCode(event, records); });
@@ -114,8 +116,6 @@ void Tracker::begin() {
   if (options_.sample_bytes != 0) session_->samples = &sampledBlocks();
   prepareThreadStacks();
   addModules();
-  own_memory_ = std::make_unique<OwnMemory>(session_->mappings, writer_->streams().pool());
-  addMemory();
   // Its callbacks use all of the above.
   writer_->start();
   openSession(session_.get());
@@ -165,7 +165,6 @@ void Tracker::stop() {
   if (session_->samples) session_->samples->clear();
   ended_ = ended();
   writer_.reset();
-  own_memory_.reset();
   Isolates::instance().stop();
   // No hook is in it any more, and the tracker may live until V8 collects its handle.
   session_.reset();
@@ -226,6 +225,8 @@ void Tracker::sumUp() {
 
 // On the writer's thread.
 void Tracker::tick() {
+  if (!own_memory_)
+    own_memory_ = std::make_unique<OwnMemory>(session_->mappings, writer_->streams().pool());
   // The last row says everything.
   if (is_stopping_) next_residency_ns_ = 0;
   addMemory();
@@ -319,7 +320,7 @@ void Tracker::onEnd(EndReason) {
   }
   const std::string text = "memdrift: the capture of process " + std::to_string(pid_) +
                            " ends: " + ended() + ". The program goes on untracked.\n";
-  (void)!write(STDERR_FILENO, text.data(), text.size());
+  writeToStderr(text);
 }
 
 }  // namespace memdrift

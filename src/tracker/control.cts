@@ -9,7 +9,7 @@ import type { ControlAnswer, ControlRequest } from '../entry/control_model.ts' w
 };
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
 
-const { rmSync } = require('node:fs') as typeof import('node:fs');
+const { readlinkSync, rmSync } = require('node:fs') as typeof import('node:fs');
 const { createServer } = require('node:net') as typeof import('node:net');
 const { join } = require('node:path') as typeof import('node:path');
 
@@ -59,7 +59,32 @@ function serveControl(folder: string, control: Control): void {
     process.umask(mask);
   }
   server.unref();
-  process.on('exit', () => rmSync(path, { force: true }));
+  const pid = ownPid();
+  process.on('exit', () => {
+    // A copy of this process, by fork(2), exits too: the socket is not its own.
+    if (ownPid() === pid) removeIfAllowed(path);
+  });
+}
+
+/** The kernel's answer, since process.pid is the parent's in a copy; null without /proc. */
+function ownPid(): string | null {
+  try {
+    return readlinkSync('/proc/self');
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * A program that has changed its user or its root cannot remove what it made before: the file stays
+ * until that user's next sweepSockets(), and its program must end as it would have.
+ */
+function removeIfAllowed(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Said above.
+  }
 }
 
 async function answer(socket: Socket, control: Control, text: string): Promise<void> {

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+// An addon that does to its process what programs may do and a guest in it does not expect: leaves
+// signal handlers by jumps, closes descriptors that it did not open, forks by bare system calls,
+// forbids system calls. Compiled by test/unruly.ts.
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <node_api.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define FUNCTION(name) static napi_value name(napi_env env, napi_callback_info info)
+#define TAKE   \
+  double v[4]; \
+  arguments(env, info, v)
+
+static void arguments(napi_env env, napi_callback_info info, double out[4]) {
+  napi_value values[4];
+  size_t count = 4;
+  napi_get_cb_info(env, info, &count, values, NULL, NULL);
+  for (size_t i = 0; i < 4; i++) {
+    out[i] = 0;
+    if (i < count) napi_get_value_double(env, values[i], &out[i]);
+  }
+}
+
+static napi_value number(napi_env env, double value) {
+  napi_value result;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+static void handle(int signal, void (*handler)(int), int flags) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+  sigaction(signal, &action, NULL);
+}
+
+static void* freshPages(size_t bytes) {
+  return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void mapOnce(void) { munmap(freshPages(8192), 8192); }
+
+static void* allocateALittle(void* unused) {
+  (void)unused;
+  for (size_t i = 0; i < 100; i++) free(malloc(100 + i));
+  mapOnce();
+  return NULL;
+}
+
+// Jumps out of handlers, wherever they interrupt mmap and munmap: both may be called in one.
+static sigjmp_buf g_jump;
+static volatile sig_atomic_t g_may_jump;
+static _Atomic int g_is_kicking;
+static pthread_t g_kicked;
+
+static void jumpOut(int signal) {
+  (void)signal;
+  if (g_may_jump) siglongjmp(g_jump, 1);
+}
+
+static void* kick(void* unused) {
+  (void)unused;
+  while (g_is_kicking) {
+    pthread_kill(g_kicked, SIGALRM);
+    usleep(100);
+  }
+  return NULL;
+}
+
+// jumps(count, onOtherStack)
+FUNCTION(jumps) {
+  static volatile int left;
+  TAKE;
+  left = (int)v[0];
+  stack_t stack = {.ss_sp = freshPages(1 << 16), .ss_size = 1 << 16};
+  if (v[1]) sigaltstack(&stack, NULL);
+  handle(SIGALRM, jumpOut, v[1] ? SA_ONSTACK : 0);
+  g_kicked = pthread_self();
+  g_is_kicking = 1;
+  pthread_t kicker;
+  pthread_create(&kicker, NULL, kick, NULL);
+  if (sigsetjmp(g_jump, 1)) left = left - 1;
+  g_may_jump = 1;
+  while (left > 0) mapOnce();
+  g_may_jump = 0;
+  g_is_kicking = 0;
+  pthread_join(kicker, NULL);
+  handle(SIGALRM, SIG_IGN, 0);
+  return number(env, left);
+}
+
+// A thread that never comes back from a handler which interrupted its allocations.
+static void stay(int signal) {
+  (void)signal;
+  for (;;) pause();
+}
+
+static void* allocateForGood(void* unused) {
+  (void)unused;
+  for (;;) mapOnce();
+  return NULL;
+}
+
+// staysInHandlers(threads)
+FUNCTION(staysInHandlers) {
+  TAKE;
+  handle(SIGUSR2, stay, 0);
+  pthread_t threads[64];
+  const int count = (int)v[0];
+  for (int i = 0; i < count; i++) pthread_create(&threads[i], NULL, allocateForGood, NULL);
+  usleep(50000);
+  for (int i = 0; i < count; i++) pthread_kill(threads[i], SIGUSR2);
+  usleep(50000);
+  return number(env, count);
+}
+
+// Allocates in a handler at every 100 us of processor time; otherStack: of its own.
+static _Atomic int g_handled;
+static void mapInHandler(int signal) {
+  (void)signal;
+  mapOnce();
+  g_handled++;
+}
+
+FUNCTION(startTimer) {
+  TAKE;
+  handle(SIGPROF, mapInHandler, SA_RESTART | (v[0] ? SA_ONSTACK : 0));
+  const struct itimerval often = {{0, 100}, {0, 100}};
+  setitimer(ITIMER_PROF, &often, NULL);
+  return NULL;
+}
+FUNCTION(stopTimer) {
+  (void)info;
+  const struct itimerval never = {{0, 0}, {0, 0}};
+  setitimer(ITIMER_PROF, &never, NULL);
+  return number(env, g_handled > 0);
+}
+
+static double runThreads(int count, size_t stack_bytes) {
+  pthread_t threads[1024];
+  int made = 0;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  if (stack_bytes) pthread_attr_setstacksize(&attributes, stack_bytes);
+  for (int i = 0; i < count && i < 1024; i++)
+    made += pthread_create(&threads[made], &attributes, allocateALittle, NULL) == 0;
+  for (int i = 0; i < made; i++) pthread_join(threads[i], NULL);
+  pthread_attr_destroy(&attributes);
+  return made;
+}
+
+// threads(count, stackBytes): at a time.
+FUNCTION(threads) {
+  TAKE;
+  return number(env, runThreads((int)v[0], (size_t)v[1]));
+}
+
+// Threads that are there at once, and have allocated each.
+static pthread_barrier_t g_all_are_there;
+static void* allocateAndWait(void* unused) {
+  (void)unused;
+  g_handled += malloc(100) != NULL;
+  pthread_barrier_wait(&g_all_are_there);
+  pthread_barrier_wait(&g_all_are_there);
+  return NULL;
+}
+FUNCTION(threadsAtOnce) {
+  TAKE;
+  const int count = (int)v[0];
+  pthread_t* threads = malloc((size_t)count * sizeof *threads);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 1 << 16);
+  pthread_barrier_init(&g_all_are_there, NULL, (unsigned)count + 1);
+  for (int i = 0; i < count; i++)
+    if (pthread_create(&threads[i], &attributes, allocateAndWait, NULL)) return number(env, -i);
+  pthread_barrier_wait(&g_all_are_there);
+  pthread_barrier_wait(&g_all_are_there);
+  for (int i = 0; i < count; i++) pthread_join(threads[i], NULL);
+  free(threads);
+  return number(env, count);
+}
+
+// Contexts that the program switches itself, on stacks in no order.
+static ucontext_t g_outer, g_inner;
+static void allocateInContext(void) {
+  for (;;) {
+    void* small = malloc(64);
+    void* large = malloc(300000);
+    mapOnce();
+    free(small);
+    free(large);
+    swapcontext(&g_inner, &g_outer);
+  }
+}
+FUNCTION(contexts) {
+  TAKE;
+  for (int round = 0; round < (int)v[0]; round++) {
+    void* stack = freshPages(1 << 16);
+    getcontext(&g_inner);
+    g_inner.uc_stack.ss_sp = stack;
+    g_inner.uc_stack.ss_size = 1 << 16;
+    makecontext(&g_inner, allocateInContext, 0);
+    for (int i = 0; i < 20; i++) {
+      swapcontext(&g_outer, &g_inner);
+      free(malloc(77));
+    }
+    munmap(stack, 1 << 16);
+  }
+  return number(env, v[0]);
+}
+
+static int waitFor(int pid) {
+  int status = -1;
+  waitpid(pid, &status, 0);
+  return status;
+}
+
+// bareFork(allocations): kB that the child has more at its end than at its beginning.
+static long residentKb(void) {
+  char text[128] = "";
+  const int fd = open("/proc/self/statm", O_RDONLY);
+  if (read(fd, text, sizeof text - 1) < 0) text[0] = 0;
+  close(fd);
+  long size = 0, resident = 0;
+  sscanf(text, "%ld %ld", &size, &resident);
+  return resident * 4;
+}
+FUNCTION(bareFork) {
+  TAKE;
+  int ends[2];
+  if (pipe(ends) != 0) return number(env, -1);
+  const int pid = (int)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (pid == 0) {
+    long grown = -residentKb();
+    for (long i = 0; i < (long)v[0]; i++) free(malloc(100));
+    grown += residentKb();
+    _exit(write(ends[1], &grown, sizeof grown) != sizeof grown);
+  }
+  long grown = -1;
+  if (read(ends[0], &grown, sizeof grown) != sizeof grown) grown = -1;
+  close(ends[0]);
+  close(ends[1]);
+  return number(env, waitFor(pid) == 0 ? (double)grown : -1);
+}
+
+FUNCTION(forkAndAllocate) {
+  (void)info;
+  const int pid = fork();
+  if (pid == 0) {
+    for (int i = 0; i < 100000; i++) free(malloc(100));
+    runThreads(4, 0);
+    _exit(7);
+  }
+  return number(env, WEXITSTATUS(waitFor(pid)));
+}
+FUNCTION(forkAndExit) {
+  (void)info;
+  const int pid = fork();
+  if (pid == 0) exit(5);
+  return number(env, WEXITSTATUS(waitFor(pid)));
+}
+// forkHere(bare): goes on in both; 0 in the child.
+FUNCTION(forkHere) {
+  TAKE;
+  return number(env, v[0] ? (double)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : fork());
+}
+FUNCTION(waitForChild) {
+  TAKE;
+  return number(env, waitFor((int)v[0]));
+}
+FUNCTION(exitAtOnce) {
+  TAKE;
+  _exit((int)v[0]);
+}
+
+static int allocateInClone(void* unused) {
+  (void)unused;
+  for (int i = 0; i < 1000; i++) free(malloc(100));
+  return 0;
+}
+FUNCTION(shareMemoryWithChild) {
+  (void)info;
+  const int kStackBytes = 1 << 20;
+  char* stack = malloc(kStackBytes);
+  const int pid = clone(allocateInClone, stack + kStackBytes, CLONE_VM | CLONE_VFORK | SIGCHLD, 0);
+  const int status = waitFor(pid);
+  free(stack);
+  return number(env, status);
+}
+FUNCTION(vforkAndRun) {
+  (void)info;
+  const int pid = vfork();
+  if (pid == 0) {
+    execl("/bin/true", "true", (char*)NULL);
+    _exit(1);
+  }
+  return number(env, waitFor(pid));
+}
+
+// closeFrom(first): all descriptors from there on, as daemons do.
+FUNCTION(closeFrom) {
+  TAKE;
+  int closed = 0;
+  for (int fd = (int)v[0]; fd < 65536; fd++) closed += close(fd) == 0;
+  return number(env, closed);
+}
+
+FUNCTION(lockMemory) {
+  (void)info;
+  return number(env, mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
+}
+
+static jmp_buf g_frame;
+static void jumpFromDepth(int depth) {
+  volatile char room[200];
+  room[0] = (char)depth;
+  free(malloc(50));
+  if (depth == 0)
+    longjmp(g_frame, 1);
+  else
+    jumpFromDepth(depth - 1);
+  room[1] = room[0];
+}
+FUNCTION(longJumps) {
+  TAKE;
+  volatile int i = 0;
+  for (; i < (int)v[0]; i = i + 1)
+    if (!setjmp(g_frame)) jumpFromDepth(i % 100);
+  return number(env, i);
+}
+
+// forbid(call, action, all threads, by prctl): a filter of system calls, as sandboxes have them.
+FUNCTION(forbid) {
+  TAKE;
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)v[0], 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, (unsigned)v[1]),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof code / sizeof *code, code};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (v[3]) return number(env, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+  const unsigned flags = v[2] ? SECCOMP_FILTER_FLAG_TSYNC : 0;
+  return number(env, (double)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
+}
+
+EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
+#define ENTRY(name) {#name, name}
+  static const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {
+      ENTRY(jumps),       ENTRY(staysInHandlers),
+      ENTRY(startTimer),  ENTRY(stopTimer),
+      ENTRY(threads),     ENTRY(threadsAtOnce),
+      ENTRY(contexts),    ENTRY(bareFork),
+      ENTRY(forkAndExit), ENTRY(forkAndAllocate),
+      ENTRY(forkHere),    ENTRY(waitForChild),
+      ENTRY(exitAtOnce),  ENTRY(shareMemoryWithChild),
+      ENTRY(vforkAndRun), ENTRY(closeFrom),
+      ENTRY(lockMemory),  ENTRY(longJumps),
+      ENTRY(forbid),
+  };
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    napi_value function;
+    napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL,
+                         &function);
+    napi_set_named_property(env, exports, functions[i].name, function);
+  }
+  return exports;
+}

@@ -1,0 +1,149 @@
+/** Programs that do to their process what a guest in it does not expect: as without us. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { captureText, readCaptureStats } from '../../src/capture/capture.ts';
+import { trackedEnvironment } from '../../src/tracker/launch.ts';
+import { GroundTruth, type Run, type RunOptions } from '../ground_truth.ts';
+
+const truth = new GroundTruth();
+afterAll(() => truth.remove());
+process.env.UNRULY = truth.addonOf('unruly.c');
+
+const prelude = 'const unruly = require(process.env.UNRULY);';
+
+/** Runs `code` with and without the tracker, and expects the same of both. */
+async function runBoth(code: string, options: RunOptions = {}): Promise<Run> {
+  const text = `${prelude}${code}`;
+  const plain = spawnSync(process.execPath, [...(options.node ?? []), '-e', text], {
+    env: truth.environment,
+    encoding: 'utf8',
+  });
+  const flags = [...(options.flags ?? []), '-e', text];
+  const run = await truth.run('', { ...options, flags });
+  const status = plain.status ?? 128 + constants.signals[plain.signal as NodeJS.Signals];
+  expect([run.stdout, run.code]).toEqual([plain.stdout, status]);
+  return run;
+}
+
+/** A record of the tracker that says nothing but where it is, and is whole. */
+async function expectWhole(run: Run): Promise<void> {
+  expect(run.stderr).toMatch(/^memdrift: captures in .*\n$/);
+  const [capture = ''] = run.captures;
+  expect((await readCaptureStats(capture)).damage).toBeNull();
+}
+
+const recording: [string, readonly string[]][] = [
+  ['all', []],
+  ['samples', ['--sample-bytes', '65536']],
+];
+
+describe.each(recording)('recording %s, output and exit code are the same', (_name, flags) => {
+  const cases: Record<string, string> = {
+    'handlers that allocate': 'unruly.startTimer(0); work(); print(unruly.stopTimer());',
+    'such handlers on a stack of their own':
+      'unruly.startTimer(1); work(); print(unruly.stopTimer());',
+    'threads with the smallest stack': 'print(unruly.threads(200, 16384));',
+    'contexts that the program switches': 'print(unruly.contexts(300));',
+    'fork and exit': 'print(unruly.forkAndExit(), unruly.forkAndAllocate());',
+    vfork: 'for (let i = 0; i < 50; i++) print(unruly.vforkAndRun());',
+    'a child in the same memory':
+      'for (let i = 0; i < 50; i++) print(unruly.shareMemoryWithChild());',
+    'longjmp past allocations': 'print(unruly.longJumps(20000));',
+    'many short threads': 'for (let i = 0; i < 40; i++) print(unruly.threads(50));',
+  };
+  test.each(Object.entries(cases))('of %s', async (_what, code) => {
+    const helpers = `const print = (...values) => console.log(...values);
+      function work() {
+        const end = Date.now() + 300;
+        for (let all = []; Date.now() < end; all = all.length > 500 ? [] : all)
+          all.push(Buffer.alloc(5000));
+      }`;
+    await expectWhole(await runBoth(`${helpers}${code}`, { flags }));
+  });
+});
+
+test('no thread of ours takes a signal of the program', async () => {
+  const run = await runBoth(`
+    const { readdirSync, readFileSync } = require('node:fs');
+    for (const task of readdirSync('/proc/self/task')) {
+      const status = readFileSync('/proc/self/task/' + task + '/status', 'utf8');
+      if (!/^Name:\\tmemdrift/.test(status)) continue;
+      const blocked = BigInt('0x' + /^SigBlk:\\t(.*)/m.exec(status)[1]);
+      // All but SIGKILL, SIGSTOP and the two that glibc keeps for setuid() and pthread_cancel().
+      const taken = [];
+      for (let n = 1; n <= 64; n++) if ((blocked >> BigInt(n - 1) & 1n) === 0n) taken.push(n);
+      if (taken.some((n) => ![9, 19, 32, 33].includes(n))) console.log('takes ' + taken);
+    }`);
+  expect(run.stdout).toBe('');
+});
+
+describe('a program that closes descriptors which it does not know', () => {
+  const code = `
+    const fs = require('node:fs');
+    for (const name of fs.readdirSync('/proc/self/fd')) {
+      let target = '';
+      try { target = fs.readlinkSync('/proc/self/fd/' + name); } catch {}
+      const isFile = target.startsWith('/') && !target.startsWith('/dev');
+      if (Number(name) > 2 && isFile) fs.closeSync(Number(name));
+    }
+    const folder = fs.mkdtempSync(require('node:os').tmpdir() + '/memdrift-closed-');
+    const files = Array.from({ length: 20 }, (_, i) => fs.openSync(folder + '/' + i, 'w'));
+    let all = [];
+    setTimeout(() => {
+      clearInterval(work);
+      console.log(files.reduce((sum, file) => sum + fs.fstatSync(file).size, 0));
+      fs.rmSync(folder, { recursive: true });
+    }, 500);
+    const work = setInterval(() => {
+      for (let i = 0; i < 200; i++) all.push(Buffer.alloc(3000));
+      if (all.length > 3000) all = [];
+    }, 10);`;
+
+  test('finds no byte in its files, and its capture whole', async () => {
+    const run = await runBoth(code);
+    expect(run.stdout).toBe('0\n');
+    await expectWhole(run);
+  });
+
+  test('has none of the tracker among its own', async () => {
+    const run = await runBoth(`
+      const { readdirSync, readlinkSync } = require('node:fs');
+      const targets = readdirSync('/proc/self/fd').map((name) => {
+        try { return readlinkSync('/proc/self/fd/' + name); } catch { return ''; }
+      });
+      console.log(targets.filter((one) => /mdc|pagemap|proc.*status/.test(one)).length);`);
+    expect(run.stdout).toBe('0\n');
+  });
+});
+
+test('a program that drops its privileges ends as it would, and its capture is whole', async () => {
+  if (process.getuid?.() !== 0) return;
+  const run = await runBoth(`
+    process.setgid(65534); process.setuid(65534);
+    process.on('exit', (code) => console.log('own handler', code));
+    setTimeout(() => { console.log('done'); }, 300);`);
+  expect(run.stdout).toBe('done\nown handler 0\n');
+  await expectWhole(run);
+  let text = '';
+  for await (const piece of captureText(run.captures[0] ?? '')) text += piece;
+  expect(text.match(/^memory .*/gm)?.at(-1)).toMatch(/rss_anon_bytes=\d+ .*own_bytes=\d+/);
+});
+
+test('a program with as few descriptors as it needs is tracked', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'memdrift-few-'));
+  const code = 'console.log(require("node:fs").readFileSync("/proc/self/status").length > 0)';
+  const command = ['-c', `ulimit -n 20; exec "${process.execPath}" -e '${code}'`];
+  const order = { folder, file: null, launcherPid: null, socketFolder: null, options: {} };
+  const { stdout, stderr, status } = spawnSync('sh', command, {
+    env: trackedEnvironment(process.env, order),
+    encoding: 'utf8',
+  });
+  const captures = readdirSync(folder);
+  expect([stdout, stderr, status, captures.length]).toEqual(['true\n', '', 0, 1]);
+  const stats = await readCaptureStats(join(folder, captures[0] ?? ''));
+  expect([stats.damage, stats.droppedRecords]).toEqual([null, 0]);
+  rmSync(folder, { recursive: true });
+});
