@@ -1,17 +1,24 @@
 /** The capture that a running process writes. */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { MemdriftError } from '../errors.ts';
 
+/** The name that the capture's writer gives its thread. */
+const writerName = 'memdrift-writer';
+
 /**
- * The capture that the process has open.
+ * Returns the capture that the process has open: the writer's thread has a table of descriptors of
+ * its own, or shares the process's where the kernel refused that.
  * @throws MemdriftError ERR_GONE (no such process), ERR_DENIED (another user's), ERR_STATE (it is
  * not tracked).
  */
 export function captureOfProcess(pid: number): string {
-  const folder = `/proc/${pid}/fd`;
-  for (const fd of descriptorsOf(pid, folder)) {
-    const path = linkOf(`${folder}/${fd}`);
-    if (path.endsWith('.mdc')) return path;
+  for (const thread of namesIn(pid, `/proc/${pid}/task`)) {
+    const folder = `/proc/${pid}/task/${thread}`;
+    if (textOf(`${folder}/comm`).trimEnd() !== writerName) continue;
+    for (const fd of namesIn(pid, `${folder}/fd`)) {
+      const path = linkOf(`${folder}/fd/${fd}`);
+      if (path.endsWith('.mdc')) return path;
+    }
   }
   throw new MemdriftError(
     'ERR_STATE',
@@ -29,7 +36,7 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-function descriptorsOf(pid: number, folder: string): readonly string[] {
+function namesIn(pid: number, folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch (cause) {
@@ -39,6 +46,15 @@ function descriptorsOf(pid: number, folder: string): readonly string[] {
       pid,
       cause,
     });
+  }
+}
+
+/** Empty for a thread that has ended meanwhile. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
   }
 }
 
