@@ -5,6 +5,7 @@ import { sizeBins } from '../analysis/size_bins.ts';
 import { binding } from '../binding.ts';
 import type { NativeCaptureStats } from '../door_tracker.ts';
 import { MemdriftError } from '../errors.ts';
+import { maskedArguments } from '../secrets.ts';
 import type {
   AllocationKind,
   CaptureReport,
@@ -106,7 +107,19 @@ export async function* captureText(path: string): AsyncGenerator<string> {
   for (;;) {
     const text = await binding().captureTextNext(handle);
     if (text === null) return;
-    yield text;
+    yield text.replace(/^info .*$/m, maskedInfo);
+  }
+}
+
+/** The line of a capture's first frame, with the command line as pages have it. */
+function maskedInfo(line: string): string {
+  try {
+    const info = JSON.parse(line.slice('info '.length)) as Record<string, unknown>;
+    for (const name of ['argv', 'execArgv'])
+      if (Array.isArray(info[name])) info[name] = maskedArguments(info[name].map(String));
+    return `info ${JSON.stringify(info)}`;
+  } catch {
+    return line;
   }
 }
 
@@ -119,7 +132,7 @@ function knownInfo(text: string): Pick<CaptureStats, InfoField> {
       role: typeof role === 'string' ? role : null,
       nodeVersion: typeof nodeVersion === 'string' ? nodeVersion : null,
       startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : null,
-      argv: Array.isArray(argv) ? argv.map(String) : null,
+      argv: Array.isArray(argv) ? maskedArguments(argv.map(String)) : null,
     };
   } catch {
     return { role: null, nodeVersion: null, startedAtMs: null, argv: null };

@@ -13,6 +13,7 @@ interface AttachFlags {
   readonly nativeStacks: boolean;
   readonly lines?: true;
   readonly jsHeap?: true;
+  readonly commandLine: boolean;
   readonly yesOpenInspector?: true;
   readonly signal?: true;
 }
@@ -28,7 +29,8 @@ export function registerAttach(program: Command): void {
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 524288)')
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
-    .option('--js-heap', 'also the objects of the JavaScript heap, by samples');
+    .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
+    .option('--no-command-line', "the program's name in the capture, not its arguments");
   addEntryOptions(begin).action(async (pid: string, flags: AttachFlags) =>
     attachTo(pidOf(pid), flags),
   );
@@ -50,7 +52,11 @@ async function attachTo(pid: number, flags: AttachFlags): Promise<void> {
   const { nativeStacks } = flags;
   const sampleBytes = flags.sampleBytes === undefined ? {} : { sampleBytes: +flags.sampleBytes };
   const allowed = entryOptions(flags);
-  const more = { lines: flags.lines === true, jsHeap: flags.jsHeap === true };
+  const more = {
+    lines: flags.lines === true,
+    jsHeap: flags.jsHeap === true,
+    commandLine: flags.commandLine,
+  };
   await attach(pid, { path, nativeStacks, ...more, ...sampleBytes, ...allowed });
   process.stdout.write(`${path}\n`);
   if (durationMs === null) return;

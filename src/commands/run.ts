@@ -16,6 +16,7 @@ interface RunFlags {
   readonly nativeStacks: boolean;
   readonly lines?: true;
   readonly jsHeap?: true;
+  readonly commandLine: boolean;
   readonly children: boolean;
   readonly intervalMs?: string;
   readonly maxBytes?: string;
@@ -37,6 +38,7 @@ export function registerRun(program: Command): void {
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
     .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
+    .option('--no-command-line', "the program's name in captures, not its arguments")
     .option('--no-children', 'the program alone, not the Node programs that it starts')
     .option('--interval-ms <ms>', 'between two rows of the memory series (default: 10)')
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 0)')
@@ -64,6 +66,7 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
     lines: flags.lines === true,
     jsHeap: flags.jsHeap === true,
     children: flags.children,
+    commandLine: flags.commandLine,
     ...(flags.intervalMs !== undefined && { intervalMs: Number(flags.intervalMs) }),
     ...(flags.sampleBytes !== undefined && { sampleBytes: Number(flags.sampleBytes) }),
     ...(flags.maxBytes !== undefined && { maxBytes: Number(flags.maxBytes) }),

@@ -10,6 +10,7 @@ import type { MetricsServer } from '../metrics/metrics_server.ts';
 import { readCounters } from '../proc/counters.ts';
 import { counted, megabytesWithUnit, seconds } from '../report/units.ts';
 import { watchText } from '../report/watch_text.ts';
+import { maskedArguments } from '../secrets.ts';
 import { CgroupEye } from '../watch/cgroup_eye.ts';
 import { type Ended, exitCodeOf, Launched, startFailureCode } from '../watch/launch.ts';
 import { slurmConfig, slurmPlace } from '../watch/slurm_place.ts';
@@ -31,6 +32,7 @@ interface WatchFlags {
   readonly json?: string;
   readonly slurmFrequency?: string;
   readonly slurmProctrack?: string;
+  readonly commandLine: boolean;
   readonly pid?: readonly string[];
   readonly cgroup?: string;
   readonly slurm?: string;
@@ -55,6 +57,7 @@ export function registerWatch(program: Command): void {
     .option('--slurm-frequency <s>', 'JobAcctGatherFrequency (default: of slurm.conf, or 30)')
     .option('--slurm-proctrack <type>', 'cgroup, linuxproc or pgid (default: of slurm.conf)')
     .option('--prometheus <address>', 'serve the figures: :PORT, or HOST:PORT; :0 for a free one')
+    .option('--no-command-line', 'only the name of the command in log and report')
     .option('--pid <pid...>', 'attach to these and their descendants')
     .option('--cgroup <path>', 'attach to the processes of a cgroup')
     .option('--slurm <jobid>', 'attach to the steps of a job on this host')
@@ -128,7 +131,8 @@ async function watchCommand(command: [string, ...string[]], run: Run): Promise<n
     return startFailureCode(error);
   }
   const slurm = slurmPlace(process.env);
-  const watching = new Watching(run, { roots: [slurm?.taskPid ?? pid], command, slurm });
+  const told = run.flags.commandLine ? command : command.slice(0, 1);
+  const watching = new Watching(run, { roots: [slurm?.taskPid ?? pid], command: told, slurm });
   const ended = await launched.ended;
   await watching.finish(ended);
   return exitCodeOf(ended);
@@ -233,6 +237,8 @@ function dropLog(log: Run['log']): void {
 }
 
 function writeReport(file: string, report: WatchReport): void {
-  const text = JSON.stringify({ schemaVersion: 1, ...report }, null, 2);
+  const { command } = report.options;
+  const options = { ...report.options, command: command && maskedArguments(command) };
+  const text = JSON.stringify({ schemaVersion: 1, ...report, options }, null, 2);
   writeOutput(file, [`${text}\n`], { madeFrom: [], replaces: true });
 }

@@ -1,4 +1,5 @@
 /** Logs of `memdrift watch` as a page: one, or those of a job's nodes on one axis of time. */
+import { maskedArguments } from '../secrets.ts';
 import { arrayIn, type JsonObject, numberIn, objectIn, objectsIn, textIn } from './json_values.ts';
 import { seconds } from './units.ts';
 import type { LoggedProcess, WatchLog } from './watch_log.ts';
@@ -111,7 +112,7 @@ function factsOf({ log, file }: PlacedLog): WatchNode['facts'] {
 }
 
 function commandOf(command: unknown): string | null {
-  const words = arrayIn(command).map(String);
+  const words = maskedArguments(arrayIn(command).map(String));
   return words.length === 0 ? null : words.join(' ').slice(0, 1000);
 }
 

@@ -1,5 +1,6 @@
 /** `memdrift watch` at its end: peaks, totals, what accountants will say, and what it cost. */
 import Table from 'cli-table3';
+import { maskedArguments } from '../secrets.ts';
 import type { WatchedCgroup } from '../watch/cgroup_eye.ts';
 import type {
   BlindSpot,
@@ -42,8 +43,12 @@ export function watchText(report: WatchReport): string {
   return `${parts.join('\n\n')}\n`.replace(/[ \t]+$/gm, '');
 }
 
+function shownCommand(command: readonly string[] | null): string | undefined {
+  return command === null ? undefined : printable(maskedArguments(command).join(' '));
+}
+
 function headText({ durationMs, options, exit, processes }: WatchReport): string {
-  const what = options.command?.map(printable).join(' ') ?? `pid ${options.roots.join(', ')}`;
+  const what = shownCommand(options.command) ?? `pid ${options.roots.join(', ')}`;
   const end = exit === null ? '' : `, ${exit.signal ?? `exit code ${exit.code}`}`;
   const inGroup = processes.filter((one) => one.inGroup).length;
   return `memdrift: ${what}: ${seconds(durationMs)}${end}, ${counted(inGroup, 'process')}`;

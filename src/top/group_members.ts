@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { isMemdriftError } from '../errors.ts';
 import { type Counters, readCounters } from '../proc/counters.ts';
+import { maskedArguments } from '../secrets.ts';
 
 /** What was found to be of no concern is asked again: a number may be another process's. */
 const forgetMs = 60_000;
@@ -58,7 +59,7 @@ const mostCommandCharacters = 4096;
 export function commandOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').slice(0, mostCommandCharacters);
-    const command = text.replace(/\0+$/, '').replaceAll('\0', ' ');
+    const command = maskedArguments(text.replace(/\0+$/, '').split('\0')).join(' ');
     return command === '' ? null : command;
   } catch {
     return null;

@@ -1,22 +1,26 @@
 /** Tracking of a process that was not prepared for it: no restart, no debugger, no ptrace. */
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { bindingFile } from '../binding.ts';
 import { askTracked } from '../entry/control_client.ts';
 import { evaluateIn } from '../entry/inspector.ts';
 import { checkExists, checkTarget, type EntryOptions, getBuiltin } from '../entry/target.ts';
 import { MemdriftError } from '../errors.ts';
-import { jsHeapModule } from './launch.ts';
+import type { CommandLineModule } from './command_line.cts';
+import { commandLineModule, jsHeapModule } from './launch.ts';
 import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
 
 export interface AttachOptions
   extends EntryOptions,
-    Pick<TrackerOptions, 'jsHeap' | 'lines' | 'nativeStacks' | 'sampleBytes'> {
+    Pick<TrackerOptions, 'commandLine' | 'jsHeap' | 'lines' | 'nativeStacks' | 'sampleBytes'> {
   /** Where the process writes its capture; must not exist. */
   readonly path: string;
 }
 
 export type DetachOptions = EntryOptions;
+
+const { commandLineOf } = createRequire(commandLineModule)(commandLineModule) as CommandLineModule;
 
 /** Where the process keeps what detach needs. */
 const place = "globalThis[Symbol.for('memdrift.attached')]";
@@ -40,7 +44,7 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
   }
   checkExists(pid);
   if (await askTracked(pid, { do: 'start', path: file, options: asked })) return;
-  const { jsHeap, ...known } = asked;
+  const { jsHeap, commandLine, ...known } = asked;
   const heapModule = jsHeap ? jsHeapModule : null;
   checkTarget(pid, [bindingFile(), ...(heapModule === null ? [] : [heapModule])]);
   const order = { ...known, path: file, checkEvery: 0 };
@@ -48,8 +52,9 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
     if (${place}) throw new Error('process ${pid} is being tracked already');
     const addon = { exports: {} };
     process.dlopen(addon, ${JSON.stringify(bindingFile())});
-    const { argv, execArgv, pid, version: nodeVersion } = process;
-    const info = { role: 'attached', pid, argv, execArgv, nodeVersion, startedAtMs: Date.now() };
+    const { pid, version: nodeVersion } = process;
+    const started = (${commandLineOf})(process, ${commandLine});
+    const info = { role: 'attached', pid, ...started, nodeVersion, startedAtMs: Date.now() };
     const order = ${JSON.stringify(order)};
     const heap = ${JSON.stringify(heapModule)};
     const { createRequire } = heap ? (${getBuiltin})('module') : {};

@@ -1,4 +1,9 @@
 /** What a capture says of its process, in its first frame. */
+import { createRequire } from 'node:module';
+import type { CommandLineModule } from './command_line.cts';
+import { commandLineModule } from './launch.ts';
+
+const { commandLineOf } = createRequire(commandLineModule)(commandLineModule) as CommandLineModule;
 
 export interface CaptureInfo {
   readonly role: string;
@@ -15,12 +20,11 @@ export function captureName(role: string): string {
 }
 
 /** The JSON of this process's CaptureInfo. */
-export function captureInfo(role: string): string {
+export function captureInfo(role: string, hasCommandLine: boolean): string {
   const info: CaptureInfo = {
     role,
     pid: process.pid,
-    argv: process.argv,
-    execArgv: process.execArgv,
+    ...commandLineOf(process, hasCommandLine),
     nodeVersion: process.version,
     startedAtMs: Date.now(),
   };

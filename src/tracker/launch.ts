@@ -6,6 +6,9 @@ import type { TrackerOptions } from './options.ts';
 const compiled = (name: string): string =>
   fileURLToPath(new URL(`../../dist/tracker/${name}`, import.meta.url));
 
+/** What says how a program was started, in it and here. */
+export const commandLineModule = compiled('command_line.cjs');
+
 /** What a program loads that wants its JavaScript heap in its capture. */
 export const jsHeapModule = compiled('js_heap.cjs');
 

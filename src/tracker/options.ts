@@ -31,6 +31,11 @@ export interface TrackerOptions {
    * role, pid and time; default false.
    */
   readonly children?: boolean;
+  /**
+   * The capture says with which arguments the program was started; default true. False: its name
+   * only, where arguments hold what readers of the capture may not see.
+   */
+  readonly commandLine?: boolean;
   /** Do not track until start(); default false. */
   readonly paused?: boolean;
 }
@@ -44,6 +49,7 @@ export interface KnownTrackerOptions {
   readonly sampleBytes: number;
   readonly maxBytes: number;
   readonly children: boolean;
+  readonly commandLine: boolean;
   readonly role: string;
 }
 
@@ -55,6 +61,7 @@ const defaults: KnownTrackerOptions = {
   sampleBytes: 0,
   maxBytes: 0,
   children: false,
+  commandLine: true,
   role: 'main',
 };
 
@@ -65,7 +72,7 @@ export function checkedTrackerOptions(options: TrackerOptions): KnownTrackerOpti
   checkNumber('intervalMs', all.intervalMs, { min: 1, max: 3_600_000 });
   checkNumber('sampleBytes', all.sampleBytes, { min: 0, max: 2 ** 40 });
   checkNumber('maxBytes', all.maxBytes, { min: 0, max: Number.MAX_SAFE_INTEGER });
-  for (const name of ['nativeStacks', 'lines', 'jsHeap', 'children'] as const) {
+  for (const name of ['nativeStacks', 'lines', 'jsHeap', 'children', 'commandLine'] as const) {
     if (typeof all[name] !== 'boolean') throw invalid(name, all, 'true or false');
   }
   // By these V8's own mappings are known, which would be counted twice.

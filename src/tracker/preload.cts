@@ -3,6 +3,7 @@
  * track, and says nothing. A program must run whatever goes wrong here.
  */
 import type { Binding } from '../door.ts' with { 'resolution-mode': 'import' };
+import type { CommandLineModule } from './command_line.cts';
 import type { Control } from './control.cts';
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
 
@@ -25,8 +26,10 @@ type Options = PreloadOrder['options'];
 
 /** Begins a capture of this process; what it gives ends that. */
 function startCapture(native: Binding, path: string, role: string, options: Options): () => void {
-  const { argv, execArgv, pid, version: nodeVersion } = process;
-  const info = { role, pid, argv, execArgv, nodeVersion, startedAtMs: Date.now() };
+  const { commandLineOf } = require('./command_line.cjs') as CommandLineModule;
+  const { pid, version: nodeVersion } = process;
+  const started = commandLineOf(process, options.commandLine !== false);
+  const info = { role, pid, ...started, nodeVersion, startedAtMs: Date.now() };
   const tracker = native.trackerStart({
     path,
     info: JSON.stringify(info),
@@ -59,7 +62,10 @@ function track(order: PreloadOrder): void {
   const control: Control = {
     start(to, options) {
       if (path !== null) throw new Error('it is tracked already');
-      stopCapture = startCapture(native, to, role, options);
+      // Who asks for another capture may not know why the first one has no arguments.
+      const isAllowed = order.options.commandLine !== false;
+      const commandLine = isAllowed && options.commandLine !== false;
+      stopCapture = startCapture(native, to, role, { ...options, commandLine });
       path = to;
     },
     stop() {

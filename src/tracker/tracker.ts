@@ -54,8 +54,8 @@ export class Tracker {
     if (!isMainThread) {
       throw new MemdriftError('ERR_STATE', 'a Tracker is made in the main thread; it tracks all');
     }
-    const { role, jsHeap: hasJsHeap, children, ...rest } = this.#options;
-    const info = captureInfo(role);
+    const { role, jsHeap: hasJsHeap, children, commandLine, ...rest } = this.#options;
+    const info = captureInfo(role, commandLine);
     this.#handle = binding().trackerStart({ path: this.path, info, checkEvery: 0, ...rest });
     setMark((label) => this.mark(label));
     if (hasJsHeap) {
