@@ -1,26 +1,79 @@
 /** Closes an inspector that a signal of ours opened, from within the process. */
-import type { Evaluation } from './inspector_session.ts';
-import type { Listener } from './listeners.ts';
-
-/** How long the process may take to begin: a busy main thread is interrupted for it. */
-const answerMs = 20_000;
+import { type Inspector, InspectorSession } from './inspector_session.ts';
+import { hasDebugger, type Listener, listenersOf } from './listeners.ts';
 
 /**
- * Closes the inspector once no connection is left: close() would end a debugger's, and would wait
- * for our own. Not before the loop has polled once: where the signal met a busy main thread, Node
- * has opened the inspector by an interrupt, and opens it again when the loop hears of the signal.
- * The timers do not keep a program that ends.
+ * Has the process close its inspector when its loop turns, however long its main thread is blocked
+ * before: true once it has taken the order. Ends the session, which close() would wait for.
  */
-export function closingOf({ port }: Listener): Evaluation {
-  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const expression = `(() => {
+export async function scheduleClosing(
+  session: InspectorSession,
+  { listener }: Inspector,
+  timeoutMs: number,
+): Promise<boolean> {
+  try {
+    return (await session.evaluate({ expression: closingLater(listener), timeoutMs })) === true;
+  } catch {
+    return false;
+  } finally {
+    session.end();
+  }
+}
+
+/** Closes the inspector of a main thread that is busy in JavaScript, whose loop does not turn. */
+export async function closeAtOnce(inspector: Inspector): Promise<void> {
+  try {
+    const session = await InspectorSession.open(inspector);
+    session.sendLast(closingNow(inspector.listener, session.ourPort));
+  } catch {
+    // It is closed by now.
+  }
+}
+
+export function isOpen({ pid, listener }: Inspector): boolean {
+  return listenersOf(pid).some(({ inode }) => inode === listener.inode);
+}
+
+export function isUsed({ pid, listener }: Inspector): boolean {
+  return hasDebugger(pid, listener);
+}
+
+/**
+ * Not before the loop has polled once: where the signal met a busy main thread, Node has opened the
+ * inspector by an interrupt, and opens it again when the loop hears of the signal. The timers do not
+ * keep a program that ends.
+ */
+function closingLater({ port }: Listener): string {
+  return `(() => {
+    ${closeUnlessUsed(port, 0)}
+    const { setImmediate, setTimeout } = get('timers');
+    const later = (ms) => setTimeout(() => setImmediate(close).unref(), ms).unref();
+    const close = () => { if (closeUnlessUsed()) later(1000); };
+    later(100);
+    return true;
+  })()`;
+}
+
+function closingNow({ port }: Listener, ourPort: number): string {
+  return `(() => {
+    ${closeUnlessUsed(port, ourPort)}
+    closeUnlessUsed();
+  })()`;
+}
+
+/**
+ * A function that closes the inspector, or says that a debugger is connected: close() would end its
+ * connection, and block the main thread until the debugger has answered.
+ */
+function closeUnlessUsed(port: number, ourPort: number): string {
+  const [end, ours] = [port, ourPort].map(hexadecimal);
+  return `
     const get = process.getBuiltinModule ?? process.mainModule.require.bind(process.mainModule);
     const { readFileSync } = get('fs');
-    const { setImmediate, setTimeout } = get('timers');
     const inspector = get('inspector');
     const isConnected = (row) => {
-      const [, local = '', , state] = row.trim().split(/\\s+/);
-      return state === '01' && local.endsWith('${end}');
+      const [, local = '', remote = '', state] = row.trim().split(/\\s+/);
+      return state === '01' && local.endsWith('${end}') && !remote.endsWith('${ours}');
     };
     const isUsed = (table) => {
       try {
@@ -29,14 +82,15 @@ export function closingOf({ port }: Listener): Evaluation {
         return false;
       }
     };
-    const close = () => {
-      if (!inspector.url()?.includes(':${port}/')) return;
-      if (isUsed('tcp') || isUsed('tcp6')) later(1000);
-      else inspector.close();
-    };
-    const later = (ms) => setTimeout(() => setImmediate(close).unref(), ms).unref();
-    later(100);
-    return true;
-  })()`;
-  return { expression, timeoutMs: answerMs };
+    const closeUnlessUsed = () => {
+      if (!inspector.url()?.includes(':${port}/')) return false;
+      if (isUsed('tcp') || isUsed('tcp6')) return true;
+      inspector.close();
+      return false;
+    };`;
+}
+
+/** As the kernel prints the port of an address. */
+function hexadecimal(port: number): string {
+  return `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
 }

@@ -5,12 +5,11 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMemdriftError } from '../errors.ts';
-import { closingOf } from './closing.ts';
+import { closeAtOnce, isOpen, isUsed, scheduleClosing } from './closing.ts';
 import { sendDebugSignal } from './debug_signal.ts';
 import type { GuardAnswer, GuardOrder } from './guard_model.ts';
 import { newInspector } from './inspector_finder.ts';
 import { type Inspector, InspectorSession } from './inspector_session.ts';
-import { hasDebugger, listenersOf } from './listeners.ts';
 import { isIdle } from './main_thread.ts';
 import type { DebugTarget } from './node_proof.ts';
 import { checkSame } from './process_identity.ts';
@@ -19,8 +18,12 @@ import { checkSame } from './process_identity.ts';
 const pause = { firstMs: 50, laterMs: 1000, untilMs: 10_000 };
 /** For so long a process must be idle, or its inspector closed, for the signal to be consumed. */
 const settledMs = 1500;
-/** So many looks in a row must find a debugger. */
-const looksAtDebugger = 5;
+/** This many looks in a row must find a debugger. */
+const usedLooks = 5;
+/** How long the loop may take to turn before JavaScript that runs meanwhile is interrupted. */
+const turnsMs = 2000;
+/** Each try is a line on the process's stderr. */
+const mostClosings = 3;
 /** How long to wait for a main thread of which nothing can be read. */
 const blindMs = 600_000;
 /** As long as the main thread is blocked: the longest that a timer takes. */
@@ -29,9 +32,11 @@ const foreverMs = 2 ** 31 - 1;
 class Watch {
   readonly #target: DebugTarget;
   readonly #known: readonly string[];
-  readonly #begin = performance.now();
+  #begin = performance.now();
   #settledSince = Number.POSITIVE_INFINITY;
-  #looksAtDebugger = 0;
+  #usedLooks = 0;
+  #closeAfter = performance.now() + turnsMs;
+  #closings = mostClosings;
   inspector: Inspector | null = null;
   isScheduled = false;
 
@@ -50,24 +55,27 @@ class Watch {
 
   async #isDone(): Promise<boolean> {
     const { pid } = this.#target.identity;
-    if (!this.#isOpen()) {
+    if (this.inspector === null || !isOpen(this.inspector)) {
       const found = await newInspector(pid, this.#known);
       if (found === null) return this.#isSettled();
       [this.inspector, this.isScheduled] = [found, false];
+      this.#begin = performance.now();
     }
     this.#settledSince = Number.POSITIVE_INFINITY;
-    if (!this.isScheduled) this.isScheduled = await this.#scheduleClosing();
-    if (!this.isScheduled || this.inspector === null) return false;
-    // The process itself closes it once the debugger has left. Our own connection may be there for
-    // another moment.
-    const isUsed = hasDebugger(pid, this.inspector.listener, null);
-    this.#looksAtDebugger = isUsed ? this.#looksAtDebugger + 1 : 0;
-    return this.#looksAtDebugger === looksAtDebugger;
+    if (!this.isScheduled) await this.#schedule(this.inspector);
+    return this.isScheduled && this.#isLeftTo(this.inspector);
   }
 
-  #isOpen(): boolean {
-    const inode = this.inspector?.listener.inode;
-    return listenersOf(this.#target.identity.pid).some((one) => one.inode === inode);
+  /** Whether a debugger is connected: the process closes the inspector once that has left. */
+  async #isLeftTo(inspector: Inspector): Promise<boolean> {
+    // Our own connection may be in the kernel's list for another moment.
+    this.#usedLooks = isUsed(inspector) ? this.#usedLooks + 1 : 0;
+    if (this.#usedLooks > 0) return this.#usedLooks === usedLooks;
+    if (performance.now() > this.#closeAfter && this.#closings-- > 0) {
+      this.#closeAfter = performance.now() + turnsMs;
+      await closeAtOnce(inspector);
+    }
+    return false;
   }
 
   #isSettled(): boolean {
@@ -79,18 +87,13 @@ class Watch {
     return now - this.#settledSince > settledMs;
   }
 
-  async #scheduleClosing(): Promise<boolean> {
-    if (this.inspector === null) return false;
+  async #schedule(inspector: Inspector): Promise<void> {
     try {
-      const session = await InspectorSession.open(this.inspector);
-      try {
-        const { expression } = closingOf(this.inspector.listener);
-        return (await session.evaluate({ expression, timeoutMs: foreverMs })) === true;
-      } finally {
-        session.end();
-      }
+      const session = await InspectorSession.open(inspector);
+      this.isScheduled = await scheduleClosing(session, inspector, foreverMs);
+      this.#closeAfter = performance.now() + turnsMs;
     } catch {
-      return false; // It closed meanwhile, or is another one by now: the next look tells.
+      // It closed meanwhile: the next look tells.
     }
   }
 
@@ -128,6 +131,7 @@ async function serve(): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
     const order = JSON.parse(line) as GuardOrder;
     if (order.do === 'signal') {
+      process.title = `memdrift-guard ${order.target.identity.pid}`;
       watch = new Watch(order.target, order.known);
       signal(order.target);
     } else if (order.do === 'opened' && watch !== null) watch.inspector = order.inspector;

@@ -1,11 +1,11 @@
 /** JavaScript in a running Node: by its inspector, which SIGUSR1 opens and we close again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
-import { closingOf } from './closing.ts';
+import { closeAtOnce, isOpen, isUsed, scheduleClosing } from './closing.ts';
 import { Guard } from './guard_client.ts';
 import { inspectorAddress, newInspector, openInspector } from './inspector_finder.ts';
 import { type Inspector, InspectorSession } from './inspector_session.ts';
-import { hasDebugger, listenersOf, portHolder } from './listeners.ts';
+import { listenersOf, portHolder } from './listeners.ts';
 import type { DebugTarget } from './node_proof.ts';
 import { turnAt } from './port_turn.ts';
 import { type EntryOptions, provenTarget } from './target.ts';
@@ -15,11 +15,14 @@ const openMs = 5000;
 /** How long to wait for others of us who ask at the same port, and for others who have it. */
 const turnMs = 10_000;
 const portMs = 5000;
-/** How long to wait for the main thread to begin, and for the answer after it. */
+/** How long to wait for the main thread to begin, and for its answer after that. */
 const beginMs = 20_000;
 const answerMs = 20_000;
-/** How long it may take to close it: its loop must turn once. */
+/** How long its loop may take to turn before it is closed from JavaScript that runs meanwhile. */
+const turnsMs = 1000;
 const closeMs = 5000;
+/** How long what we did may be in the kernel's list of connections. */
+const staleMs = 200;
 /** For so long the port must be another's before the signal is taken to have been in vain. */
 const takenMs = 500;
 /** How often to signal: the port may be taken between the look at it and the signal. */
@@ -63,15 +66,18 @@ async function evaluateBySignal(
 ): Promise<unknown> {
   await portIsFree(target.identity.pid);
   const guard = await Guard.start();
+  // True: nothing is open that a signal of ours opened.
   let isClosed = false;
   try {
-    const inspector = await opened(target, guard, options);
-    guard.tell({ do: 'opened', inspector });
+    const { inspector, isOurs } = await opened(target, guard, options);
+    isClosed = !isOurs;
+    if (isOurs) guard.tell({ do: 'opened', inspector });
     const session = await InspectorSession.open(inspector);
     try {
       return await ask(session, question);
     } finally {
-      isClosed = await closed(session, inspector, guard);
+      if (isOurs) isClosed = await closed(session, inspector, guard);
+      else session.end();
     }
   } catch (error) {
     throw isMemdriftError(error, 'ERR_TIMEOUT') ? blocked(error, guard) : error;
@@ -107,7 +113,7 @@ async function opened(
   target: DebugTarget,
   guard: Guard,
   { onNotice }: EntryOptions,
-): Promise<Inspector> {
+): Promise<{ readonly inspector: Inspector; readonly isOurs: boolean }> {
   const { pid, name } = target.identity;
   onNotice?.(
     `sends SIGUSR1 to process ${pid} (${JSON.stringify(name)}): Node opens its inspector on ` +
@@ -119,7 +125,10 @@ async function opened(
     await portIsFree(pid);
     await guard.signal({ do: 'signal', target, known });
     const inspector = await appeared(pid, known);
-    if (inspector !== null) return inspector;
+    if (inspector !== null) return { inspector, isOurs: true };
+    // The program itself may have opened it right before.
+    const open = await openInspector(pid);
+    if (open !== null) return { inspector: open, isOurs: false };
     if (holderOf(pid) === null) break;
   }
   const what = `process ${pid} opened no inspector within ${openMs / 1000} s of SIGUSR1`;
@@ -167,28 +176,29 @@ async function portIsFree(pid: number): Promise<void> {
   }
 }
 
-/** True: it is closed. Otherwise the process closes it when its loop turns, or a debugger left. */
+/** True: it is closed. Otherwise the guard goes on, or the process does once a debugger left. */
 async function closed(
   session: InspectorSession,
-  { pid, listener }: Inspector,
+  inspector: Inspector,
   guard: Guard,
 ): Promise<boolean> {
-  try {
-    await session.evaluate(closingOf(listener));
-    guard.tell({ do: 'scheduled' });
-  } catch {
-    return false;
-  } finally {
-    session.end();
-  }
+  if (!(await scheduleClosing(session, inspector, answerMs))) return false;
+  guard.tell({ do: 'scheduled' });
   // The next one who asks must not meet an inspector that is about to close.
-  const deadline = performance.now() + closeMs;
-  while (performance.now() < deadline) {
-    if (!listenersOf(pid).some(({ inode }) => inode === listener.inode)) return true;
-    if (hasDebugger(pid, listener, session.ourPort)) return false;
+  if (await closes(inspector, turnsMs)) return true;
+  if (isUsed(inspector)) return false;
+  await closeAtOnce(inspector);
+  return closes(inspector, closeMs);
+}
+
+async function closes(inspector: Inspector, timeoutMs: number): Promise<boolean> {
+  const begin = performance.now();
+  while (isOpen(inspector)) {
+    const passedMs = performance.now() - begin;
+    if (passedMs > timeoutMs || (passedMs > staleMs && isUsed(inspector))) return false;
     await sleep(20);
   }
-  return false;
+  return true;
 }
 
 function blocked(error: MemdriftError, guard: Guard): MemdriftError {

@@ -49,11 +49,9 @@ export function ownsConnection(pid: number, { port }: Listener, ourPort: number)
   return ends.some(({ inode }) => own.has(inode));
 }
 
-/** Whether another process than ours is connected to the listener: a debugger. */
-export function hasDebugger(pid: number, { port }: Listener, ourPort: number | null): boolean {
-  return rowsOf(pid).some(
-    (row) => row.port === port && row.state === tcpState.established && row.remotePort !== ourPort,
-  );
+/** Whether anything is connected to the listener. */
+export function hasDebugger(pid: number, { port }: Listener): boolean {
+  return rowsOf(pid).some((row) => row.port === port && row.state === tcpState.established);
 }
 
 /** Who listens on the port in the namespace of `pid`, as words; null: the port is free. */
