@@ -6,6 +6,7 @@
  * room that made them may keep.
  */
 import type { DriftBinding } from './door_drift.ts';
+import type { LaunchBinding } from './door_launch.ts';
 import type { SamplerBinding } from './door_sampler.ts';
 import type { CaptureBinding, TrackerBinding } from './door_tracker.ts';
 import type { MemdriftError } from './errors.ts';
@@ -18,6 +19,7 @@ export interface Binding
     ExperimentBinding,
     EntryBinding,
     DriftBinding,
+    LaunchBinding,
     TrackerBinding,
     CaptureBinding {
   /** Hands the error class over, once per environment; before it, native errors are plain. */

@@ -17,8 +17,8 @@ import { root } from './tidy/files.ts';
 
 /** The names of all members of the interfaces `…Binding` in src/door.ts and its other parts. */
 function declaredFunctions(): readonly string[] {
-  const names = ['src/door.ts', 'src/door_drift.ts', 'src/door_sampler.ts', 'src/door_tracker.ts']
-    .map((path) => join(root, path))
+  const names = ['door', 'door_drift', 'door_launch', 'door_sampler', 'door_tracker']
+    .map((name) => join(root, `src/${name}.ts`))
     .map((file) => ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2023))
     .flatMap((source) => source.statements)
     .filter((node) => ts.isInterfaceDeclaration(node))

@@ -31,6 +31,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   exportShm(env, exports);
   exportStore(env, exports);
   exportExperiment(env, exports);
+  exportLaunch(env, exports);
   exportCapture(env, exports);
   exportBufferRanges(env, exports);
   exportDrift(env, exports);

@@ -11,6 +11,7 @@ void exportSampler(Napi::Env env, Napi::Object exports);
 void exportShm(Napi::Env env, Napi::Object exports);
 void exportStore(Napi::Env env, Napi::Object exports);
 void exportExperiment(Napi::Env env, Napi::Object exports);
+void exportLaunch(Napi::Env env, Napi::Object exports);
 void exportCapture(Napi::Env env, Napi::Object exports);
 void exportBufferRanges(Napi::Env env, Napi::Object exports);
 void exportDrift(Napi::Env env, Napi::Object exports);

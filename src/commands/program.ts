@@ -14,8 +14,14 @@ const schemaVersion = 1;
 /** Makes `command` and those below it fail by throwing, with messages in one form. */
 export function configureProgram(command: Command): Command {
   return command
+    .hook('preAction', (_, called) => {
+      // A stream changes the flags of its descriptor, which `run` hands on to the program.
+      if (called.name() !== 'run') survivePipeEnds();
+    })
     .exitOverride()
     .configureOutput({
+      writeOut: (text) => outputOf('stdout').write(text),
+      writeErr: (text) => outputOf('stderr').write(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'memdrift: ')),
     })
     .configureHelp({ helpWidth: 100, sortSubcommands: false });
@@ -32,10 +38,10 @@ export function packageVersion(): string {
  * something about are one line on stderr; others, which are ours, keep their stack.
  */
 export async function runProgram(command: Command): Promise<void> {
-  survivePipeEnds();
   try {
     await command.parseAsync();
   } catch (error) {
+    survivePipeEnds();
     process.exitCode = report(error);
   }
 }
@@ -141,8 +147,17 @@ function drained(): Promise<void> {
   });
 }
 
+function outputOf(stream: 'stdout' | 'stderr'): NodeJS.WriteStream {
+  survivePipeEnds();
+  return process[stream];
+}
+
+let isSurvivingPipeEnds = false;
+
 /** A reader such as `head` that has seen enough is no error; output that fails otherwise is one. */
 function survivePipeEnds(): void {
+  if (isSurvivingPipeEnds) return;
+  isSurvivingPipeEnds = true;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // Every further piece fails in the same way.
     const isKnown = isOutputLost;

@@ -1,11 +1,12 @@
 /** `memdrift run`: a Node program, tracked from its first line, with its children. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MemdriftError } from '../errors.ts';
+import { becomeProgram } from '../launch/become_program.ts';
+import { startFailureCode } from '../launch/ending.ts';
+import { printable } from '../report/printable.ts';
 import { socketFolder, sweepSockets } from '../socket_folder.ts';
 import { trackedEnvironment } from '../tracker/launch.ts';
 import { checkedTrackerOptions } from '../tracker/options.ts';
@@ -23,7 +24,7 @@ interface RunFlags {
   readonly sampleBytes?: string;
 }
 
-/** Adds `memdrift run`; it ends with the program's own exit code. */
+/** Adds `memdrift run`, which becomes the program. */
 export function registerRun(program: Command): void {
   program
     .command('run')
@@ -72,20 +73,35 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
     ...(flags.maxBytes !== undefined && { maxBytes: Number(flags.maxBytes) }),
   });
   const { file, folder } = captureTarget(flags.output);
-  await sweepSockets();
-  const launcherPid = process.pid;
-  const order = { folder, file, launcherPid, socketFolder: socketFolder(), options };
-  const child = spawn(process.execPath, [...process.execArgv, ...nodeArguments], {
-    stdio: 'inherit',
-    env: trackedEnvironment(process.env, order),
-  });
-  // A terminal sends its signals to both; ours is to wait for the program's own answer.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => child.kill(signal));
+  const sockets = await ownSocketFolder();
+  const order = { folder, file, launcherPid: process.pid, socketFolder: sockets, options };
+  const environment = trackedEnvironment(process.env, order);
+  // Now, and not at its end: nothing of this command is left then.
+  say(`captures in ${file ?? folder}`);
+  const argv = [process.argv0, ...process.execArgv, ...nodeArguments];
+  const error = becomeProgram(process.execPath, argv, environment);
+  say(error.message);
+  return startFailureCode(error);
+}
+
+/** Without a folder of its own a program is tracked all the same. */
+async function ownSocketFolder(): Promise<string | null> {
+  try {
+    await sweepSockets();
+    return socketFolder();
+  } catch (error) {
+    say(`attach, detach and explain will not reach the program: ${(error as Error).message}`);
+    return null;
   }
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-  process.stderr.write(`memdrift: captures in ${file ?? folder}\n`);
-  return code ?? 128 + constants.signals[signal as NodeJS.Signals];
+}
+
+/** Not by a stream, which would change the flags of a descriptor that the program gets as well. */
+function say(message: string): void {
+  try {
+    writeSync(2, `memdrift: ${printable(message)}\n`);
+  } catch {
+    // A closed stderr keeps no program from running.
+  }
 }
 
 function captureTarget(output: string | undefined): { file: string | null; folder: string } {

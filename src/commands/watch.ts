@@ -6,13 +6,14 @@ import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { MemdriftError } from '../errors.ts';
+import { type Ended, endLike, startFailureCode } from '../launch/ending.ts';
+import { Launched } from '../launch/launched.ts';
 import type { MetricsServer } from '../metrics/metrics_server.ts';
 import { readCounters } from '../proc/counters.ts';
 import { counted, megabytesWithUnit, seconds } from '../report/units.ts';
 import { watchText } from '../report/watch_text.ts';
 import { maskedArguments } from '../secrets.ts';
 import { CgroupEye } from '../watch/cgroup_eye.ts';
-import { type Ended, exitCodeOf, Launched, startFailureCode } from '../watch/launch.ts';
 import { slurmConfig, slurmPlace } from '../watch/slurm_place.ts';
 import { targetsOf } from '../watch/targets.ts';
 import { Watch, type WatchHooks } from '../watch/watch.ts';
@@ -132,10 +133,12 @@ async function watchCommand(command: [string, ...string[]], run: Run): Promise<n
   }
   const slurm = slurmPlace(process.env);
   const told = run.flags.commandLine ? command : command.slice(0, 1);
-  const watching = new Watching(run, { roots: [slurm?.taskPid ?? pid], command: told, slurm });
+  const roots = [slurm?.taskPid ?? pid];
+  const watching = new Watching(run, { roots, command: told, slurm }, launched);
   const ended = await launched.ended;
   await watching.finish(ended);
-  return exitCodeOf(ended);
+  run.metrics?.close();
+  return endLike(ended);
 }
 
 async function attach(run: Run): Promise<number> {
@@ -180,14 +183,20 @@ class Watching {
   constructor(
     run: Run,
     target: Pick<WatchOptions, 'roots' | 'command'> & Pick<WatchHooks, 'slurm'>,
+    launched: Launched | null = null,
   ) {
     const { roots, command, slurm = null } = target;
     const folder = run.flags.cgroup;
     const place = folder === undefined ? { pid: roots[0] as number } : { folder };
-    const cgroup = CgroupEye.open(place, new Set([...roots, process.pid]));
+    const cgroup = CgroupEye.open(
+      place,
+      new Set([...roots, process.pid, launched?.helperPid ?? process.pid]),
+    );
     this.#run = run;
     const log = run.log && new WatchLog(run.log.fd, (error) => this.#logFailed(error));
-    this.watch = new Watch({ ...run.settings, roots, command }, { log, slurm, cgroup });
+    const isHelper = launched?.isHelper.bind(launched);
+    const hooks = { log, slurm, cgroup, ...(isHelper && { isHelper }) };
+    this.watch = new Watch({ ...run.settings, roots, command }, hooks);
     if (run.metrics !== null) void serve(run.metrics, this.watch, run.settings);
     this.#progress = process.stderr.isTTY ? new ProgressLine(process.stderr) : null;
     this.#timer = setInterval(() => this.#show(), 1000);

@@ -18,7 +18,7 @@ export interface PreloadOrder {
   readonly folder: string;
   /** The capture of the program itself; absolute, or null: named like the others. */
   readonly file: string | null;
-  /** Whose child is the program itself, or null: a program tracks itself and this its children. */
+  /** The launcher, which became the program; null: a program tracks itself, this its children. */
   readonly launcherPid: number | null;
   /** Where a tracked program has its socket, checked to be this user's own; null: nowhere. */
   readonly socketFolder: string | null;

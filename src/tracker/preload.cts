@@ -13,7 +13,7 @@ const { isMainThread } = require('node:worker_threads') as typeof import('node:w
 
 /** `worker` of a cluster, `child` of anything else, `main` of the command. */
 function roleOf(order: PreloadOrder): string {
-  if (process.ppid === order.launcherPid) return 'main';
+  if (process.pid === order.launcherPid) return 'main';
   return cluster.isWorker ? 'worker' : 'child';
 }
 

@@ -20,6 +20,8 @@ export interface WatchHooks {
   readonly slurm?: SlurmPlace | null;
   /** Looked at with the samples; null: there is no cgroup to look at. */
   readonly cgroup?: CgroupEye | null;
+  /** A process that belongs to the watch itself, as this one does. */
+  readonly isHelper?: (one: Pick<WatchedProcess, 'pid' | 'startTimeTicks'>) => boolean;
 }
 
 /** The newest figures of a watch that goes on. */
@@ -124,7 +126,8 @@ export class Watch {
     });
   }
 
-  #take(sample: Sample): void {
+  #take(whole: Sample): void {
+    const sample = { ...whole, processes: whole.processes.filter((one) => this.#isShown(one)) };
     const isAlive = sample.processes.some(({ pid }) => pid !== process.pid);
     const now = this.#views.add(sample, this.#hooks.cgroup?.look() ?? null);
     this.#last = sample;
@@ -135,7 +138,8 @@ export class Watch {
 
   #report(native: SamplerReport, exit: WatchReport['exit']): WatchReport {
     const { mark: _mark, ...options } = this.#options;
-    const processes = native.processes.map((one) => this.#processOf(one));
+    const shown = native.processes.filter((one) => this.#isShown(one));
+    const processes = shown.map((one) => this.#processOf(one));
     const views = this.#views.peaks();
     const { user, system } = process.cpuUsage();
     const cpuMs = (user + system) / 1000;
@@ -169,6 +173,11 @@ export class Watch {
         ...counts,
       },
     };
+  }
+
+  /** A job counts the watch's helper as it counts the watch; elsewhere it is not in the group. */
+  #isShown(one: Pick<WatchedProcess, 'pid' | 'startTimeTicks'>): boolean {
+    return !this.#isOutside || this.#hooks.isHelper?.(one) !== true;
   }
 
   /** VmHWM of what was there before the watch may be of a time before it. */

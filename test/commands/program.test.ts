@@ -6,11 +6,12 @@ import { jsonPieces } from '../../src/commands/program.ts';
 const program = new URL('../../dist/commands/program.js', import.meta.url);
 /** Says on stderr how it ended. */
 const endless = `
-  import { runProgram, writePieces } from '${program}';
+  import { Command } from 'commander';
+  import { configureProgram, runProgram, writePieces } from '${program}';
   const piece = 'x'.repeat(99) + '\\n';
   function* pieces() { for (;;) yield piece; }
-  const parseAsync = async () => console.error('taken:', await writePieces(pieces()));
-  await runProgram({ parseAsync });`;
+  const write = async () => console.error('taken:', await writePieces(pieces()));
+  await runProgram(configureProgram(new Command()).action(write));`;
 
 test('what nobody takes any more is not made', () => {
   const line = 'set -o pipefail; "$1" --input-type=module -e "$2" | head -n 1; echo $?';

@@ -76,11 +76,15 @@ describe('memdrift watch', () => {
   });
 
   test.each([
-    ['a signal', ['sh', '-c', 'kill -TERM $$'], 143],
     ['no such command', ['memdrift-no-such-command'], 127],
     ['no program', [cli.replace(/cli\.js$/, 'cli.d.ts')], 126],
   ])('exit code of %s', async (_, command, expected) => {
     expect((await memdrift('--', ...command)).code).toBe(expected);
+  });
+
+  test('ends by the signal that ended the command', async () => {
+    const watch = spawn(process.execPath, [cli, 'watch', '--', 'sh', '-c', 'kill -TERM $$']);
+    expect(await once(watch, 'exit')).toEqual([null, 'SIGTERM']);
   });
 
   test('a report that cannot be written is known before the command runs', async () => {
@@ -185,7 +189,6 @@ describe('memdrift watch', () => {
     const begun = linesOf(out).filter(({ type, isWatch }) => type === 'begin' && !isWatch);
     expect(begun).toHaveLength(1);
     expect(samples().length).toBeGreaterThanOrEqual(5);
-    process.kill(begun[0]?.pid as number);
   });
 
   test('forwards signals, and reports after them', async () => {

@@ -1,0 +1,39 @@
+/** A program beside this process, which has its signals and ends as it does. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Ended } from './ending.ts';
+import { ForwardedSignals } from './forwarded_signals.ts';
+
+export class Launched {
+  readonly #child: ChildProcess;
+  readonly #signals = new ForwardedSignals();
+  readonly ended: Promise<Ended>;
+
+  /** Rejects `started` with the system's error when there is nothing to run. */
+  constructor(command: readonly [string, ...string[]], environment: NodeJS.ProcessEnv) {
+    const [file, ...args] = command;
+    this.#child = spawn(file, args, { stdio: 'inherit', env: environment });
+    if (this.#child.pid !== undefined) this.#signals.to(this.#child.pid);
+    this.ended = once(this.#child, 'exit').then(([code, signal]) => {
+      this.#signals.end();
+      return { code, signal };
+    });
+    // A command that did not start has no end to wait for.
+    this.ended.catch(() => {});
+  }
+
+  /** The process that this one has beside the program, now. */
+  get helperPid(): number | null {
+    return this.#signals.witness?.pid ?? null;
+  }
+
+  /** True for every process that this one had beside the program. */
+  isHelper(one: { readonly pid: number; readonly startTimeTicks: number | null }): boolean {
+    return this.#signals.witness?.processes.has(`${one.pid}:${one.startTimeTicks}`) === true;
+  }
+
+  async started(): Promise<number> {
+    if (this.#child.pid === undefined) await once(this.#child, 'spawn');
+    return this.#child.pid as number;
+  }
+}
