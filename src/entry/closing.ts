@@ -39,9 +39,9 @@ export function isUsed({ pid, listener }: Inspector): boolean {
 }
 
 /**
- * Not before the loop has polled once: where the signal met a busy main thread, Node has opened the
- * inspector by an interrupt, and opens it again when the loop hears of the signal. The timers do not
- * keep a program that ends.
+ * Closes it only after the loop has polled once: where the signal met a busy main thread, Node has
+ * opened the inspector by an interrupt, and opens it again when the loop hears of the signal. The
+ * timers do not keep a program that ends.
  */
 function closingLater({ port }: Listener): string {
   return `(() => {

@@ -1,0 +1,78 @@
+/** Entering processes: a hundred kills, other namespaces and roots, other users. Needs root. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { explain } from '../../src/drift/explain.ts';
+import { listenersOf } from '../../src/entry/listeners.ts';
+import { lookAtTarget } from '../../src/entry/node_proof.ts';
+import { attach } from '../../src/tracker/attach.ts';
+import { Children } from '../children.ts';
+import { killEntries } from '../entry/killed_entries.ts';
+
+const children = new Children();
+const folder = mkdtempSync(join(tmpdir(), 'memdrift-entering-'));
+afterEach(() => children.endAll());
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const forced = { yesOpenInspector: true, signal: true };
+const program = `console.log('ready'); setInterval(() => {}, 1000);
+  process.stdin.on('data', () => console.log('goes on'));`;
+
+test.each([
+  ['idle', 'setInterval(() => {}, 50);', 60],
+  [
+    'busy',
+    'setInterval(() => { const end = Date.now() + 150; while (Date.now() < end); }, 5);',
+    40,
+  ],
+  ['blocked', "setInterval(() => require('node:child_process').execSync('sleep 0.4'), 50);", 40],
+])('a command killed at any moment leaves nothing at a process that is %s', async (...scene) => {
+  const [, script, kills] = scene;
+  expect(await killEntries({ kills, seed: 4711, script })).toBeGreaterThan(kills / 2);
+});
+
+describe('a Node that is entered neither by default nor by --signal', () => {
+  const entered = async (pid: number, reason: RegExp): Promise<void> => {
+    const explanation = await explain(pid, forced);
+    expect(explanation).toMatchObject({ source: 'outside' });
+    expect(explanation.sourceReason).toMatch(reason);
+    const path = join(folder, 'none.mdc');
+    await expect(attach(pid, { path, ...forced })).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringMatching(reason),
+    });
+  };
+
+  test('has a network of its own', async () => {
+    const child = await children.run('unshare', ['-n', process.execPath, '-e', program]);
+    await entered(child.pid, /is in another network namespace/);
+    expect(await child.ask('still there?')).toBe('goes on');
+  });
+
+  test('has a root in which our files are not', async () => {
+    const root = join(folder, 'root');
+    const libraries = spawnSync('ldd', [process.execPath], { encoding: 'utf8' }).stdout;
+    for (const [file = ''] of [...libraries.matchAll(/\/\S+/g), [process.execPath]]) {
+      mkdirSync(join(root, file, '..'), { recursive: true });
+      copyFileSync(file, join(root, file));
+    }
+    const child = await children.run('chroot', [root, process.execPath, '-e', program]);
+    await entered(child.pid, /does not see .*\(it has another root\)/);
+    expect(await child.ask('still there?')).toBe('goes on');
+  });
+});
+
+test('a stripped Node is asked with --signal alone', async () => {
+  const stripped = join(folder, 'stripped-node');
+  copyFileSync(process.execPath, stripped);
+  expect(spawnSync('strip', [stripped]).status).toBe(0);
+  const child = await children.run(stripped, ['--inspect-port=0', '-e', program]);
+  expect(lookAtTarget(child.pid).doubt).toMatch(/stripped/);
+  const allowed = { yesOpenInspector: true };
+  expect(await explain(child.pid, allowed)).toMatchObject({ source: 'outside' });
+  expect(await explain(child.pid, forced)).toMatchObject({ source: 'inspector' });
+  expect(listenersOf(child.pid)).toEqual([]);
+  expect(await child.ask('still there?')).toBe('goes on');
+});
