@@ -231,6 +231,13 @@ export interface NativeStoreOptions extends NativeAttachOptions {
   readonly evict: boolean;
 }
 
+/**
+ * `never`: no receiver has come yet. `closed` and `gone`: the last one has closed, or has ended
+ * without. The last two are as `never`, and the attachment that made the store has closed, or has
+ * ended without.
+ */
+export type NativeReceiver = 'never' | 'alive' | 'closed' | 'gone' | 'makerClosed' | 'makerGone';
+
 /** native/door/store_door.cc. The promises are settled by work on libuv's pool. */
 export interface StoreBinding {
   storeCreate(options: NativeStoreOptions): Promise<StoreHandle>;
@@ -276,6 +283,8 @@ export interface StoreBinding {
   /** False while another attachment is the channel's receiver. `key` has 48 bits. */
   storeClaimChannel(store: StoreHandle, key: number): boolean;
   storeDropChannel(store: StoreHandle, key: number): void;
+  /** What a sender that looks for the receiver finds. */
+  storeReceiver(store: StoreHandle, key: number): NativeReceiver;
   storeList(store: StoreHandle): NativeObjectInfo[];
   storeStats(store: StoreHandle): NativeStoreStats;
   storeInfo(store: StoreHandle): {

@@ -239,6 +239,15 @@ Napi::Value storeDropChannel(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// What a sender that looks for the channel's receiver finds; NativeReceiver of src/door.ts.
+Napi::Value storeReceiver(const Napi::CallbackInfo& info) {
+  static constexpr const char* kNames[] = {"never", "alive",       "closed",
+                                           "gone",  "makerClosed", "makerGone"};
+  const auto key = static_cast<uint64_t>(integerArgument(info[1], "key"));
+  const ReceiverState state = storeHandleOf(info)->open().receiver(key);
+  return Napi::String::New(info.Env(), kNames[static_cast<size_t>(state)]);
+}
+
 Napi::Value storeDelete(const Napi::CallbackInfo& info) {
   storeHandleOf(info)->open().remove(idArgument(info[1]));
   return info.Env().Undefined();
@@ -283,6 +292,7 @@ void exportStore(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "storeLetGo", storeLetGo);
   exportFunction(env, exports, "storeClaimChannel", storeClaimChannel);
   exportFunction(env, exports, "storeDropChannel", storeDropChannel);
+  exportFunction(env, exports, "storeReceiver", storeReceiver);
   exportFunction(env, exports, "storeGiveBack", storeGiveBack);
   exportFunction(env, exports, "storeClose", storeClose);
   exportStorePut(env, exports);

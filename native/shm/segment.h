@@ -32,7 +32,7 @@ struct SegmentHeader {
 static_assert(sizeof(SegmentHeader) == 24);
 
 inline constexpr uint64_t kSegmentMagic = 0x3174666972646d6d;  // "mmdrift1", little-endian
-inline constexpr uint32_t kSegmentLayoutVersion = 2;
+inline constexpr uint32_t kSegmentLayoutVersion = 3;
 inline constexpr size_t kSegmentHeaderBytes = 4096;
 
 struct SegmentInfo {

@@ -73,7 +73,9 @@ std::shared_ptr<Store> Store::create(const StoreOptions& options, const AttachOp
   auto segment =
       Segment::create({options.name, SegmentKind::kStore, kTableDataBytes + capacity_bytes, format,
                        kArenaOffset - kObjectsOffset});
-  return std::shared_ptr<Store>(new Store(std::move(segment), attach));
+  auto store = std::shared_ptr<Store>(new Store(std::move(segment), attach));
+  store->channels_.beMaker();
+  return store;
 }
 
 std::shared_ptr<Store> Store::open(const std::string& name, const AttachOptions& attach) {
@@ -82,7 +84,10 @@ std::shared_ptr<Store> Store::open(const std::string& name, const AttachOptions&
 }
 
 Store::Store(std::unique_ptr<Segment> segment, const AttachOptions& attach)
-    : segment_(std::move(segment)), table_(*segment_, attach.read_only), trim_(attach.trim) {
+    : segment_(std::move(segment)),
+      table_(*segment_, attach.read_only),
+      channels_(segment_->fd(), table_.header()),
+      trim_(attach.trim) {
   if (attach.read_only) return;
   const uint64_t capacity_bytes = table_.capacityBytes();
   const int fd = segment_->fd();
@@ -94,6 +99,7 @@ Store::Store(std::unique_ptr<Segment> segment, const AttachOptions& attach)
 
 Store::~Store() {
   if (client_ == kNoClient) return;
+  channels_.makerCloses();
   try {
     table_.detachClient(client_);
   } catch (const Error&) {

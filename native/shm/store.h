@@ -18,6 +18,7 @@
 
 #include "errors.h"
 #include "shm/arena.h"
+#include "shm/channel_table.h"
 #include "shm/mapping.h"
 #include "shm/segment.h"
 #include "shm/store_table.h"
@@ -158,10 +159,10 @@ class Store {
   // Returns the bytes given back. Throws ERR_BUSY, ERR_CORRUPT.
   uint64_t giveBack(uint64_t keep_bytes, uint64_t lock_timeout_us);
 
-  // The right to be the one receiver of the channel of that key; false while another attachment has
-  // it. Ends with the attachment, whatever ends that.
+  // See ChannelTable.
   bool claimChannel(uint64_t key);
   void dropChannel(uint64_t key);
+  ReceiverState receiver(uint64_t key) const;
 
   const Segment& segment() const { return *segment_; }
   bool withSites() const { return table_.withSites(); }
@@ -217,6 +218,7 @@ class Store {
 
   std::unique_ptr<Segment> segment_;
   StoreTable table_;
+  ChannelTable channels_;
   Arena producer_;
   Arena consumer_;
   uint32_t client_ = kNoClient;

@@ -92,9 +92,14 @@ void Store::holdOrGet(uint64_t id) {
 
 bool Store::claimChannel(uint64_t key) {
   requireClient();
-  return table_.claimChannel(key);
+  return channels_.claim(key);
 }
 
-void Store::dropChannel(uint64_t key) { table_.dropChannel(key); }
+void Store::dropChannel(uint64_t key) { channels_.drop(key); }
+
+ReceiverState Store::receiver(uint64_t key) const {
+  requireClient();
+  return channels_.receiver(key);
+}
 
 }  // namespace memdrift

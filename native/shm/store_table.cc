@@ -283,14 +283,6 @@ void StoreTable::release(const ObjectCopy& object) {
   transition(object, object.state, ObjectState::kFree);
 }
 
-bool StoreTable::claimChannel(uint64_t key) {
-  return setByteLock(segment_.fd(), F_WRLCK, lockOffsetOfChannel(key));
-}
-
-void StoreTable::dropChannel(uint64_t key) {
-  setByteLock(segment_.fd(), F_UNLCK, lockOffsetOfChannel(key));
-}
-
 void StoreTable::addReference(uint32_t index, uint32_t client) {
   objectSlot(index).references[client / 64].setBits(uint64_t{1} << (client % 64));
 }

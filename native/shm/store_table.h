@@ -110,10 +110,6 @@ class StoreTable {
   // the generation on, so that the ids of this one are gone for ever.
   void release(const ObjectCopy& object);
 
-  // The lock that says who receives from a channel; see Store::claimChannel.
-  bool claimChannel(uint64_t key);
-  void dropChannel(uint64_t key);
-
   void addReference(uint32_t index, uint32_t client);
   void dropReference(uint32_t index, uint32_t client);
   void dropReferencesOf(uint32_t client);

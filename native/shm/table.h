@@ -104,6 +104,9 @@ class SharedText {
   static_assert(kBytes % 8 == 0);
 };
 
+// Channels whose receivers are remembered.
+inline constexpr size_t kMaxChannels = 496;
+
 struct StoreHeader {
   // These four are written before anybody else can open the segment.
   Shared<uint64_t> capacity_bytes;
@@ -119,8 +122,13 @@ struct StoreHeader {
   Shared<uint64_t> puts;
   Shared<uint64_t> gets;
   Shared<uint64_t> evictions;
+  // Not 0 once the attachment that made the store has closed; see kMakerLockOffset.
+  Shared<uint64_t> maker_closed;
+  uint64_t reserved[7];
+  // What became of receivers; see channel_table.h.
+  Shared<uint64_t> channels[kMaxChannels];
 };
-static_assert(sizeof(StoreHeader) == 64);
+static_assert(sizeof(StoreHeader) == kPageBytes);
 
 struct ClientSlot {
   // 0 free, 1 attached. Attached and not alive is free for whoever claims it next.
@@ -181,6 +189,8 @@ static_assert(kPageBytes % sizeof(ObjectSlot) == 0);
 inline constexpr int64_t kLockBase = int64_t{1} << 52;
 inline constexpr int64_t kTableLockOffset = kLockBase;
 inline constexpr int64_t lockOffsetOfClient(uint32_t client) { return kLockBase + 1 + client; }
+// Held by the attachment that made the store.
+inline constexpr int64_t kMakerLockOffset = kLockBase + 1 + kMaxClients;
 // A channel's key has 48 bits.
 inline constexpr int64_t kChannelLockBase = int64_t{1} << 53;
 inline constexpr int64_t lockOffsetOfChannel(uint64_t key) {

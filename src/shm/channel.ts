@@ -14,9 +14,16 @@ export interface ChannelOptions {
    * the lower one counts. 1 to 65,536, the objects that a store can have; default 16.
    */
   readonly highWaterMark?: number;
+  /**
+   * For the receiver: how many senders it waits for. The first of this many are let in, a later one
+   * gets ERR_CLOSED; when all of them have closed or died, receive() gives null and `for await`
+   * ends. A sender that was made again, or restarted, counts again. Without it senders may come and
+   * go as long as the receiver is there, and the end is its close().
+   */
+  readonly senders?: number;
 }
 
-const maxHighWaterMark = 65_536;
+const maxCount = 65_536;
 
 /**
  * One end of a channel: many senders, in whatever processes and workers that are attached to the
@@ -34,17 +41,20 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
   readonly name: string;
   readonly #store: ChannelStore<Received>;
   readonly #highWaterMark: number;
+  readonly #senders: number | null;
   #end: ChannelSender | ChannelReceiver<Received> | null = null;
   #isClosed = false;
 
   /** `store.channel(name)` makes one. @throws MemdriftError ERR_INVALID. */
   constructor(store: ChannelStore<Received>, name: string, options: ChannelOptions) {
     checkName('channel', name);
-    const { highWaterMark = 16 } = options;
-    checkHighWaterMark(highWaterMark);
+    const { highWaterMark = 16, senders } = options;
+    checkCount('highWaterMark', highWaterMark);
+    if (senders !== undefined) checkCount('senders', senders);
     this.#store = store;
     this.name = name;
     this.#highWaterMark = highWaterMark;
+    this.#senders = senders ?? null;
   }
 
   /**
@@ -52,24 +62,38 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
    * until then), a
    * StoreProducer (which is sealed, without a copy) or an object that exists already (which stays
    * what it is, and may be deleted right after the call). Resolves when it was sent, in the order
-   * of the calls: it waits for the first receive() at the other end, and while `highWaterMark`
-   * messages of this sender were not received. A few microseconds where it does not wait, and the
-   * copy: up to 64 KiB here, on the pool beyond.
-   * @throws MemdriftError ERR_CLOSED (either end was closed), ERR_GONE (the receiver died; `lost`
+   * of the calls: it waits for a first receiver, and while `highWaterMark` messages of this sender
+   * were not received. A few microseconds where it does not wait, and the copy: up to 64 KiB here,
+   * on the pool beyond. That a message was received only close() says.
+   *
+   * It waits no longer than a second for what cannot come: a receiver that has ended before another
+   * one came, or a first receiver once the attachment that made the store has ended. A receiver
+   * that comes later is for senders that begin later: make the channel again.
+   * @throws MemdriftError ERR_CLOSED (either end was closed, or the store by its maker, or the
+   * receiver has had all its senders), ERR_GONE (the receiver, or the store's maker, died; `lost`
    * of `details` says how many were sent and not received; or the object is gone), ERR_TIMEOUT,
-   * ERR_STATE (this end receives; the producer was sealed already), ERR_INVALID, ERR_MALFORMED (it
-   * is no receiver that listens there), and as create(). With a `signal` its reason. A message
-   * that was given up was not sent, and a producer is not sealed then.
+   * ERR_STATE (this end receives; the producer was sealed already; as put()), ERR_INVALID,
+   * ERR_MALFORMED (it is no receiver that listens there), and as create(). With a `signal` its
+   * reason. A message that was given up was not sent, and a producer is not sealed then.
    */
   async send(data: ChannelData, options: SendOptions = {}): Promise<void> {
     return this.#sender().send(data, options);
   }
 
   /**
-   * The next object, in each sender's order; release it, as what get() gave. null when every sender
-   * that there was has said close, and after close(). Some microseconds.
+   * Makes this end a sender and resolves when the receiver has let it in: for one that may have
+   * nothing to send, which a receiver with `senders` would else wait for. send() does it by itself.
+   * @throws MemdriftError as send().
+   */
+  async connect(options: ChannelWaitOptions = {}): Promise<void> {
+    return this.#sender().connect(options);
+  }
+
+  /**
+   * The next object, in each sender's order; release it, as what get() gave. null when as many
+   * senders have ended as `senders` says, and after close(). Some microseconds.
    * @throws MemdriftError ERR_GONE when a sender died, once, after what it had sent was given: a
-   * next call goes on with the others, or the next that comes; `lost` of `details` says how many
+   * next call goes on with the others, or one that comes later; `lost` of `details` says how many
    * could not be given. ERR_EXISTS (there is a receiver), ERR_TIMEOUT, ERR_STATE (this end sends),
    * ERR_CLOSED (the store was closed), ERR_MALFORMED (it was no sender, and is disconnected),
    * ERR_CORRUPT. With a `signal` its reason.
@@ -78,7 +102,10 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
     return this.#receiver().receive(options);
   }
 
-  /** Ends where receive() gives null, throws where it throws. A `break` closes nothing. */
+  /**
+   * Ends where receive() gives null, throws where it throws. A `break` closes nothing: senders wait
+   * until it goes on, or closes.
+   */
   [Symbol.asyncIterator](): AsyncIterator<Received, undefined> {
     return { next: () => this.receive().then(toResult) };
   }
@@ -86,7 +113,7 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
   /**
    * At a sender: resolves when all that was sent was received; the receiver knows then that this
    * sender is done. At the receiver: nothing more is received, what was not is released, and
-   * senders get ERR_CLOSED. May be called again.
+   * senders get ERR_CLOSED, also those that come before the next receiver. May be called again.
    * @throws at a sender what ended the channel before all was received, unless a send() has thrown
    * that; MemdriftError ERR_TIMEOUT, or the signal's reason: what was not received is lost then.
    */
@@ -111,7 +138,7 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
   #receiver(): ChannelReceiver<Received> {
     if (this.#end === null) {
       this.#throwIfClosed();
-      this.#end = new ChannelReceiver(this.#store, this.#options());
+      this.#end = new ChannelReceiver(this.#store, { ...this.#options(), senders: this.#senders });
     }
     if (this.#end instanceof ChannelReceiver) return this.#end;
     throw this.#otherEnd('sends, and cannot receive');
@@ -139,16 +166,13 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
   }
 }
 
-function checkHighWaterMark(highWaterMark: unknown): void {
-  const isWhole = Number.isInteger(highWaterMark);
-  if (isWhole && (highWaterMark as number) >= 1 && (highWaterMark as number) <= maxHighWaterMark) {
-    return;
-  }
+function checkCount(what: string, count: unknown): void {
+  const isWhole = Number.isInteger(count);
+  if (isWhole && (count as number) >= 1 && (count as number) <= maxCount) return;
   throw new MemdriftError(
     'ERR_INVALID',
-    `highWaterMark is ${String(highWaterMark)}: a whole number from 1 to ${maxHighWaterMark} is ` +
-      'needed',
-    { highWaterMark },
+    `${what} is ${String(count)}: use a whole number from 1 to ${maxCount}`,
+    { [what]: count },
   );
 }
 

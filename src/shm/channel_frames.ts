@@ -32,7 +32,7 @@ export const frameKinds = {
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds];
 
 /** Why a receiver ends a connection that it has not closed itself. */
-export const refusals = { otherChannel: 1, malformed: 2 } as const;
+export const refusals = { otherChannel: 1, malformed: 2, enoughSenders: 3 } as const;
 
 export interface Frame {
   readonly kind: FrameKind;

@@ -1,15 +1,26 @@
 /** A sender's connection to the receiver of its channel, which may begin to listen at any time. */
 import { connect, type Socket } from 'node:net';
 import { MemdriftError } from '../errors.ts';
-import { type Frame, FrameReader, FrameWriter, frameKinds, malformed } from './channel_frames.ts';
-import { type ChannelPlace, removeSocket } from './channel_place.ts';
+import {
+  type Frame,
+  FrameReader,
+  FrameWriter,
+  frameKinds,
+  malformed,
+  refusals,
+} from './channel_frames.ts';
+import { type ChannelPlace, endSoftly, removeSocket } from './channel_place.ts';
 
 const firstRetryMs = 1;
 const lastRetryMs = 50;
 
 export interface SenderLinkEvents {
-  /** Whether somebody still waits for a connection. */
+  /** Whether a call still waits for a connection. */
   isWanted(): boolean;
+  /** Why no receiver will come; null while one may. */
+  whyNoReceiver(): MemdriftError | null;
+  /** Why the receiver that was there is not there any more. */
+  whyEnded(): MemdriftError;
   /** The receiver lets so many messages wait. */
   opened(highWaterMark: number): void;
   taken(count: number): void;
@@ -40,16 +51,20 @@ export class SenderLink {
     return this.#isOpen;
   }
 
-  /** Looks for the receiver until it is there, or nobody waits for it any more. */
+  /** Looks for the receiver until it is there, cannot come, or no call waits for it any more. */
   dial(): void {
     if (this.#isEnded || this.#socket !== null || this.#retry !== null) return;
     this.#lookForReceiver();
   }
 
   /** Frames of one turn of the event loop are one write. */
-  send(kind: (typeof frameKinds)['object' | 'close'], id: number): void {
-    if (this.#writer.isEmpty) queueMicrotask(() => this.#flush());
-    this.#writer.add(kind, 0, id);
+  sendObject(id: number): void {
+    this.#say(frameKinds.object, id);
+  }
+
+  /** Also where the receiver has not answered yet: it may have counted this sender already. */
+  sayClose(): void {
+    if (this.#socket !== null) this.#say(frameKinds.close, 0);
   }
 
   /** Whether a wait for the receiver keeps the process alive. */
@@ -70,8 +85,12 @@ export class SenderLink {
     this.#flush();
     this.#isEnded = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
-    this.#socket?.unref();
-    this.#socket?.destroySoon();
+    if (this.#socket !== null) endSoftly(this.#socket.unref());
+  }
+
+  #say(kind: (typeof frameKinds)['object' | 'close'], id: number): void {
+    if (this.#writer.isEmpty) queueMicrotask(() => this.#flush());
+    this.#writer.add(kind, 0, id);
   }
 
   #flush(): void {
@@ -83,7 +102,9 @@ export class SenderLink {
     this.#retry = null;
     if (this.#isEnded || !this.#events.isWanted()) return;
     try {
-      this.#tryNext(this.#place.sockets());
+      const reason = this.#events.whyNoReceiver();
+      if (reason !== null) this.#events.failed(reason);
+      else this.#tryNext(this.#place.sockets());
     } catch (error) {
       this.#events.failed(error);
     }
@@ -99,7 +120,8 @@ export class SenderLink {
     this.#socket = socket;
     if (!this.#keepsAlive) socket.unref();
     const reader = new FrameReader();
-    socket.once('connect', () => this.#greet(socket));
+    // Written once it is connected, before whatever is said next.
+    this.#greet(socket);
     socket.on('data', (chunk) => this.#read(reader, chunk));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNREFUSED') removeSocket(path);
@@ -108,7 +130,8 @@ export class SenderLink {
       this.#socket = null;
       if (this.#isEnded) return;
       if (!this.#isOpen) return this.#tryNext(paths);
-      this.#events.failed(new MemdriftError('ERR_GONE', 'ended without close'));
+      // A write to a receiver that has closed fails before its last word is read.
+      this.#events.failed(this.#events.whyEnded());
     });
   }
 
@@ -139,7 +162,7 @@ export class SenderLink {
   #accept({ kind, count }: Frame): void {
     if (kind === frameKinds.refused) throw refused(count);
     if (kind === frameKinds.close) {
-      // One that had not let us in is not ours: the next may be about to come.
+      // One that had not let us in has closed; whether a next one is there the store knows.
       if (this.#isOpen) this.#events.closed();
     } else if (kind === frameKinds.taken && this.#isOpen) {
       this.#events.taken(count);
@@ -153,6 +176,9 @@ export class SenderLink {
 }
 
 function refused(reason: number): MemdriftError {
+  if (reason === refusals.enoughSenders) {
+    return new MemdriftError('ERR_CLOSED', 'has had all the senders that it waits for', { reason });
+  }
   return new MemdriftError(
     'ERR_MALFORMED',
     `does not take this sender for one (reason ${reason}); both ends need the same version of ` +

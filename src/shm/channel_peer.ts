@@ -9,12 +9,13 @@ import {
   malformed,
   refusals,
 } from './channel_frames.ts';
+import { endSoftly } from './channel_place.ts';
 
 export interface ChannelPeerOptions {
   readonly key: number;
   readonly highWaterMark: number;
-  /** It is a sender of this channel. */
-  greeted(): void;
+  /** It is a sender of this channel. Returns whether it is let in. */
+  greeted(): boolean;
   sent(id: number): void;
   /** Once, after the last object: it said close, or is gone. */
   over(): void;
@@ -61,7 +62,7 @@ export class ChannelPeer {
   close(): void {
     this.#isOver = true;
     this.#say(frameKinds.close, 0);
-    this.#socket.destroySoon();
+    endSoftly(this.#socket);
   }
 
   /** What a program should know of how it ended; null where it ended as it should. */
@@ -120,10 +121,13 @@ export class ChannelPeer {
       this.#refuse(refusals.otherChannel, null);
       return;
     }
+    if (!this.#options.greeted()) {
+      this.#refuse(refusals.enoughSenders, null);
+      return;
+    }
     this.#isSender = true;
     this.#pid = pid;
     this.#say(frameKinds.welcome, this.#options.highWaterMark);
-    this.#options.greeted();
   }
 
   #wait(id: number): void {

@@ -7,8 +7,12 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { socketFolder, socketPathFor } from '../socket_folder.ts';
+
+/** An end that is stopped, or a stranger, does not keep the other one's descriptor. */
+const goodbyeMs = 1000;
 
 export class ChannelPlace {
   /** 48 bits of which channel of which store it is: what a sender must know to be let in. */
@@ -48,6 +52,15 @@ export class ChannelPlace {
       .filter((name) => name.startsWith(this.#prefix) && name.endsWith(end))
       .map((name) => join(folder, name));
   }
+}
+
+/**
+ * Ends a connection whose other end may be writing. To close it at once would make that write fail,
+ * and Node then drops what was said before unread. So the other end reads all, and ends it.
+ */
+export function endSoftly(socket: Socket): void {
+  socket.setTimeout(goodbyeMs, () => socket.destroy());
+  socket.end();
 }
 
 export function removeSocket(path: string): void {

@@ -9,6 +9,12 @@ import { ChannelPlace, removeSocket } from './channel_place.ts';
 import { type ChannelStore, storeClosed } from './channel_store.ts';
 import { ChannelWaiter, type ChannelWaitOptions } from './channel_waiter.ts';
 
+export interface ReceiverOptions {
+  readonly name: string;
+  readonly highWaterMark: number;
+  readonly senders: number | null;
+}
+
 /** An object that a sender announced, or that it will announce no more. */
 interface Arrival {
   readonly peer: ChannelPeer;
@@ -36,9 +42,11 @@ export class ChannelReceiver<Received extends Disposable> {
   #path: string | null = null;
   /** Whoever is connected, sender or not. */
   readonly #peers = new Set<ChannelPeer>();
-  /** Senders whose end was not received yet. */
-  readonly #senders = new Set<ChannelPeer>();
-  #hasSeenClose = false;
+  /** After the ends of this many senders nothing more comes; null without end. */
+  readonly #senders: number | null;
+  #comeSenders = 0;
+  /** Those whose end was received. */
+  #endedSenders = 0;
   /** What comes while an object is taken by the pool. */
   readonly #later: Arrival[] = [];
   #isTaking = false;
@@ -47,9 +55,10 @@ export class ChannelReceiver<Received extends Disposable> {
   readonly #owing = new Set<ChannelPeer>();
   #isEnded = false;
 
-  constructor(store: ChannelStore<Received>, options: { name: string; highWaterMark: number }) {
+  constructor(store: ChannelStore<Received>, options: ReceiverOptions) {
     this.#store = store;
     this.#name = options.name;
+    this.#senders = options.senders;
     this.#highWaterMark = options.highWaterMark;
     this.#place = new ChannelPlace(store, options.name);
     this.#onEnd = store.beforeClose(() => {
@@ -117,12 +126,18 @@ export class ChannelReceiver<Received extends Disposable> {
     const peer = new ChannelPeer(socket, {
       key: this.#place.key,
       highWaterMark: this.#highWaterMark,
-      greeted: () => this.#senders.add(peer),
+      greeted: () => this.#letIn(),
       sent: (id) => this.#arrive({ peer, id }),
       over: () => this.#arrive({ peer, id: null }),
       gone: () => this.#peers.delete(peer),
     });
     this.#peers.add(peer);
+  }
+
+  #letIn(): boolean {
+    if (this.#comeSenders === this.#senders) return false;
+    this.#comeSenders++;
+    return true;
   }
 
   #arrive(arrival: Arrival): void {
@@ -194,8 +209,7 @@ export class ChannelReceiver<Received extends Disposable> {
         this.#owe(peer);
         return entry;
       }
-      this.#senders.delete(peer);
-      this.#hasSeenClose ||= peer.hasSaidClose;
+      this.#endedSenders++;
       const error = peer.endError(this.#name);
       if (error !== null) return { peer, object: null, error };
     }
@@ -203,7 +217,7 @@ export class ChannelReceiver<Received extends Disposable> {
 
   get #isOver(): boolean {
     const isQuiet = this.#queue.length === 0 && !this.#isTaking;
-    return this.#hasSeenClose && this.#senders.size === 0 && isQuiet;
+    return this.#endedSenders === this.#senders && isQuiet;
   }
 
   /** What was taken in a turn of the event loop is one frame per sender. */
@@ -227,13 +241,14 @@ export class ChannelReceiver<Received extends Disposable> {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#onEnd();
+    // First, so that a sender whose connection ends finds that the channel was closed.
+    if (this.#server !== null) this.#store.drop(this.#place.key);
     this.#acknowledge();
     for (const peer of this.#peers) peer.close();
     this.#later.length = 0;
     for (const { object } of this.#queue.splice(0)) object?.[Symbol.dispose]();
     this.#server?.close();
     if (this.#path !== null) removeSocket(this.#path);
-    if (this.#server !== null) this.#store.drop(this.#place.key);
     for (const reader of this.#readers) answer(reader);
     this.#readers.clear();
   }

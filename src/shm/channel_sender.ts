@@ -1,7 +1,7 @@
 /** The sending end of a channel. */
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { callSite } from './call_site.ts';
-import { frameKinds, malformed } from './channel_frames.ts';
+import { malformed } from './channel_frames.ts';
 import { SenderLink } from './channel_link.ts';
 import { ChannelPlace } from './channel_place.ts';
 import {
@@ -42,6 +42,7 @@ export class ChannelSender {
   readonly #link: SenderLink;
   readonly #onEnd: () => void;
   readonly #waiting = new Set<Message>();
+  readonly #connecting = new Set<ChannelWaiter<void>>();
   /** Ids of what was sent and not taken yet, in order. */
   readonly #inFlight: number[] = [];
   #window = 0;
@@ -58,9 +59,12 @@ export class ChannelSender {
     this.#store = store;
     this.#name = options.name;
     this.#highWaterMark = options.highWaterMark;
-    this.#onEnd = store.beforeClose(() => this.#fail(storeClosed(store.name)));
-    this.#link = new SenderLink(new ChannelPlace(store, options.name), {
-      isWanted: () => this.#waiting.size > 0,
+    this.#onEnd = store.beforeClose(() => this.#onStoreCloses());
+    const place = new ChannelPlace(store, options.name);
+    this.#link = new SenderLink(place, {
+      isWanted: () => this.#waiting.size > 0 || this.#connecting.size > 0,
+      whyNoReceiver: () => store.whyNoReceiver(place.key),
+      whyEnded: () => store.whyEnded(place.key),
       opened: (highWaterMark) => this.#onOpened(highWaterMark),
       taken: (count) => this.#onTaken(count),
       closed: () => this.#onFailed(new MemdriftError('ERR_CLOSED', 'was closed')),
@@ -68,12 +72,26 @@ export class ChannelSender {
     });
   }
 
-  send(data: ChannelData, options: SendOptions): Promise<void> {
-    if (this.#failure !== null) {
-      this.#isFailureTold = true;
-      throw this.#failure.error;
+  /** Resolves when the receiver has let this sender in. */
+  connect(options: ChannelWaitOptions): Promise<void> {
+    this.#throwIfEnded();
+    const what = `no receiver of channel ${this.#name} came`;
+    const waiter = new ChannelWaiter<void>(options, what, () => {
+      this.#connecting.delete(waiter);
+      this.#afterChange();
+    });
+    if (this.#link.isOpen) {
+      waiter.resolve();
+    } else {
+      this.#connecting.add(waiter);
+      this.#link.dial();
+      this.#afterChange();
     }
-    if (this.#closing !== null) throw closedHere(this.#name);
+    return waiter.promise;
+  }
+
+  send(data: ChannelData, options: SendOptions): Promise<void> {
+    this.#throwIfEnded();
     const site = this.#store.withSites ? callSite(ownFiles) : '';
     const content = this.#store.contentOf(data, { site, shape: options.shape });
     const isPlain = options.signal === undefined && options.timeoutMs === undefined;
@@ -113,6 +131,14 @@ export class ChannelSender {
     const { promise } = this.#closing;
     this.#afterChange();
     return promise;
+  }
+
+  #throwIfEnded(): void {
+    if (this.#failure !== null) {
+      this.#isFailureTold = true;
+      throw this.#failure.error;
+    }
+    if (this.#closing !== null) throw closedHere(this.#name);
   }
 
   get #canSend(): boolean {
@@ -162,7 +188,7 @@ export class ChannelSender {
 
   #sendNow(id: number): void {
     this.#inFlight.push(id);
-    this.#link.send(frameKinds.object, id);
+    this.#link.sendObject(id);
   }
 
   /** Sends what the pool copies; who was given up meanwhile is not waiting any more. */
@@ -188,6 +214,8 @@ export class ChannelSender {
 
   #onOpened(highWaterMark: number): void {
     this.#window = Math.min(this.#highWaterMark, highWaterMark);
+    for (const waiter of this.#connecting) waiter.resolve();
+    this.#connecting.clear();
     this.#pump();
   }
 
@@ -199,6 +227,17 @@ export class ChannelSender {
     }
     for (const id of this.#inFlight.splice(0, count)) this.#store.letGo(id);
     this.#pump();
+  }
+
+  /** What was sent is on its way: the receiver takes it, and counts what comes too late. */
+  #onStoreCloses(): void {
+    this.#sayClose();
+    this.#fail(storeClosed(this.#store.name));
+  }
+
+  #sayClose(): void {
+    if (!this.#hasSaidClose) this.#link.sayClose();
+    this.#hasSaidClose = true;
   }
 
   #onFailed(error: unknown): void {
@@ -232,15 +271,15 @@ export class ChannelSender {
     if (this.#failure !== null || this.#isEnded) return;
     const isAllSent = this.#waiting.size === 0 && !this.#isCopying;
     if (this.#closing !== null && isAllSent) {
-      if (this.#link.isOpen && !this.#hasSaidClose) this.#link.send(frameKinds.close, 0);
-      this.#hasSaidClose = true;
+      this.#sayClose();
       if (this.#inFlight.length === 0) {
         this.#end();
         this.#closing.resolve();
         return;
       }
     }
-    this.#link.keepAlive(!isAllSent || this.#closing !== null);
+    const isWaiting = !isAllSent || this.#connecting.size > 0;
+    this.#link.keepAlive(isWaiting || this.#closing !== null);
   }
 
   /** Ends the connection and everything that waits; may be called again. */
@@ -249,11 +288,14 @@ export class ChannelSender {
     this.#link.end();
     this.#onEnd();
     for (const id of this.#inFlight.splice(0)) this.#store.letGo(id);
+    const error = this.#failure?.error ?? closedHere(this.#name);
     for (const { held, waiter } of this.#waiting) {
       if (typeof held === 'number') this.#store.letGo(held);
-      waiter.reject(this.#failure?.error ?? closedHere(this.#name));
+      waiter.reject(error);
     }
     this.#waiting.clear();
+    for (const waiter of this.#connecting) waiter.reject(error);
+    this.#connecting.clear();
   }
 }
 

@@ -32,13 +32,19 @@ export interface ChannelStoreHooks<Received> {
   objectOf(id: number, buffer: ArrayBuffer): Received;
 }
 
+const receiverEnds = {
+  closed: ['ERR_CLOSED', 'was closed'],
+  gone: ['ERR_GONE', 'is gone'],
+  makerClosed: ['ERR_CLOSED', 'has not come, and the attachment that made the store has closed'],
+  makerGone: ['ERR_GONE', 'has not come, and the process that made the store has ended'],
+} as const;
+
 export class ChannelStore<Received> {
   readonly name: string;
   readonly identity: string;
   readonly withSites: boolean;
   readonly #handle: StoreHandle;
   readonly #hooks: ChannelStoreHooks<Received>;
-  readonly #claimed = new Set<number>();
   readonly #closers = new Set<() => void>();
   #isClosed = false;
 
@@ -67,16 +73,29 @@ export class ChannelStore<Received> {
     for (const action of [...this.#closers]) action();
   }
 
-  /** False while somebody, here or in another attachment, receives from the channel of that key. */
+  /** Returns false while the channel of that key has a receiver, here or in another attachment. */
   claim(key: number): boolean {
-    // The kernel's lock is this attachment's as a whole.
-    if (this.#claimed.has(key) || !binding().storeClaimChannel(this.#handle, key)) return false;
-    this.#claimed.add(key);
-    return true;
+    return binding().storeClaimChannel(this.#handle, key);
   }
 
+  /** The receiver that has claimed the channel is closed. */
   drop(key: number): void {
-    if (this.#claimed.delete(key)) binding().storeDropChannel(this.#handle, key);
+    binding().storeDropChannel(this.#handle, key);
+  }
+
+  /** Returns why a sender waits for a receiver in vain; null while it has one, or may get one. */
+  whyNoReceiver(key: number): MemdriftError | null {
+    const state = binding().storeReceiver(this.#handle, key);
+    if (state === 'never' || state === 'alive') return null;
+    const [code, message] = receiverEnds[state];
+    return new MemdriftError(code, message);
+  }
+
+  /** Returns why the connection to a receiver ended that did not say so itself. */
+  whyEnded(key: number): MemdriftError {
+    const isClosed = binding().storeReceiver(this.#handle, key) === 'closed';
+    const [code, message] = isClosed ? receiverEnds.closed : receiverEnds.gone;
+    return new MemdriftError(code, message);
   }
 
   /**

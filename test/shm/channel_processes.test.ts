@@ -41,7 +41,7 @@ async function receivedBefore(channel: Channel<StoreObject>) {
 describe('between processes', () => {
   it('objects arrive whole, whoever starts first', async () => {
     using store = await makeStore();
-    const code = `for await (const o of c) {
+    const code = `for await (const o of s.channel('data', { senders: 1 })) {
         console.log(o.bytes.length, new Set(o.bytes).size, o.bytes[0]); o.release();
       }
       console.log('done'); s.close();`;
@@ -49,8 +49,9 @@ describe('between processes', () => {
       const to = store.channel('data');
       const send = () => Promise.all([to.send(byteOf(6)), to.send(new Uint8Array(megabyte))]);
       const early = isSenderFirst ? send() : null;
-      const receiver = other(store, `console.log('attached'); ${code}`);
-      expect(await receiver.line()).toBe('attached');
+      // The line is written once the process waits, and so has begun to receive.
+      const receiver = other(store, `setImmediate(() => console.log('receives')); ${code}`);
+      expect(await receiver.line()).toBe('receives');
       await (early ?? send());
       expect(await receiver.line()).toBe('10 1 6');
       expect(await receiver.line()).toBe('1000000 1 0');
@@ -63,13 +64,12 @@ describe('between processes', () => {
 
   it('10,000 messages of three senders come in the order of each, few at a time', async () => {
     using store = await makeStore();
-    const from = store.channel('data');
     const counts = [5000, 3000, 2000];
+    const from = store.channel('data', { senders: counts.length });
     const senders = counts.map((count, sender) =>
       other(
         store,
-        `await c.send(new Uint32Array([${sender}, 0])); await go();
-         for (let i = 1; i < ${count}; i++) c.send(new Uint32Array([${sender}, i]));
+        `for (let i = 0; i < ${count}; i++) c.send(new Uint32Array([${sender}, i]));
          await c.close(); process.exit(0);`,
       ),
     );
@@ -80,8 +80,6 @@ describe('between processes', () => {
       const [sender, number] = [view.readUInt32LE(0), view.readUInt32LE(4)];
       if (next[sender] !== number) throw new Error(`${number} of sender ${sender} out of order`);
       next[sender]++;
-      // It ends when all have closed who came: so all come before one closes.
-      if (number === 0 && !next.includes(0)) for (const one of senders) one.go();
       if (number % 16 === 0) most = Math.max(most, store.stats().objects);
       object.release();
     }
@@ -113,7 +111,7 @@ describe('between processes', () => {
   it('a sender that dies ends the iteration after what it sent, and leaves nothing', async () => {
     for (const end of ["process.kill(process.pid, 'SIGKILL')", 'process.exit(0)', '']) {
       using store = await makeStore();
-      const from = store.channel('data');
+      const from = store.channel('data', { senders: 2 });
       const sender = other(
         store,
         `for (let i = 0; i < 5; i++) await c.send(fill(i));
@@ -214,11 +212,11 @@ describe('between workers', () => {
 
   it('objects go both ways', async () => {
     using store = await makeStore();
-    const [to, back] = [store.channel('data'), store.channel('back')];
+    const [to, back] = [store.channel('data'), store.channel('back', { senders: 1 })];
     const worker = await startedWorker(`${open(store.name)}
       const back = s.channel('back');
       parentPort.postMessage('ready');
-      for await (const o of c) { await back.send(o); o.release(); }
+      for await (const o of s.channel('data', { senders: 1 })) { await back.send(o); o.release(); }
       await back.close(); s.close();`);
     for (const value of [1, 2, 3]) {
       await to.send(byteOf(value));

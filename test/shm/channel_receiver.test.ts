@@ -26,7 +26,7 @@ function receiverOf(take: (id: number) => number | Promise<number>, released: nu
       return typeof taken === 'number' ? objectOf(taken) : taken.then(objectOf);
     },
   };
-  const parts = { name: 'data', highWaterMark: 100 };
+  const parts = { name: 'data', highWaterMark: 100, senders: 1 };
   return new ChannelReceiver<Taken>(store as unknown as ChannelStore<Taken>, parts);
 }
 
