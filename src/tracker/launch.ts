@@ -1,6 +1,7 @@
 /** How a Node program is started so that it and its children are tracked from the first line. */
 import { fileURLToPath } from 'node:url';
 import type { TrackerOptions } from './options.ts';
+import { publicPreload } from './public_preload.ts';
 
 /** Modules as they are compiled: the same seen from here and from where this is compiled to. */
 const compiled = (name: string): string =>
@@ -53,16 +54,20 @@ function trackedVariables(
   environment: NodeJS.ProcessEnv,
   order: PreloadOrder,
 ): Record<string, string> {
-  const before = environment.NODE_OPTIONS ? `${environment.NODE_OPTIONS} ` : '';
+  const option = requireOption();
+  const given = environment.NODE_OPTIONS ?? '';
+  // A launcher that is tracked itself has it already.
+  const before =
+    given === '' || given.endsWith(option) ? given.slice(0, -option.length) : `${given} `;
   return {
-    NODE_OPTIONS: `${before}${requireOption()}`,
+    NODE_OPTIONS: `${before}${option}`,
     [orderVariable]: JSON.stringify(order),
   };
 }
 
 /** What NODE_OPTIONS gets for the preload. */
 function requireOption(): string {
-  return `--require ${quoted(compiled('preload.cjs'))}`;
+  return `--require ${quoted(publicPreload(compiled('preload.cjs')))}`;
 }
 
 /** As NODE_OPTIONS wants a path with spaces: in quotes, with quotes and backslashes escaped. */

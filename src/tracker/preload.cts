@@ -6,6 +6,7 @@ import type { Binding } from '../door.ts' with { 'resolution-mode': 'import' };
 import type { CommandLineModule } from './command_line.cts';
 import type { Control } from './control.cts';
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
+import type { PreloadOrderModule } from './preload_order.cts';
 
 const { join } = require('node:path') as typeof import('node:path');
 const cluster = require('node:cluster') as { readonly isWorker: boolean };
@@ -53,7 +54,10 @@ function startCapture(native: Binding, path: string, role: string, options: Opti
   };
 }
 
-function track(order: PreloadOrder): void {
+function track(text: string): void {
+  const orders = require('./preload_order.cjs') as PreloadOrderModule;
+  const order = orders.parsedOrder(text);
+  orders.spareRestrictedChildren();
   const load = require('node-gyp-build') as (root: string) => Binding;
   const native = load(join(__dirname, '../..'));
   const role = roleOf(order);
@@ -76,7 +80,7 @@ function track(order: PreloadOrder): void {
     },
     explain: (deep) => factsOf(native, deep),
   };
-  if (order.options.children === false) forgetOrder();
+  if (order.options.children === false) forgetOrder(orders.withoutRequire);
   process.on('exit', control.stop);
   if (order.socketFolder === null) return;
   const { serveControl } = require('./control.cjs') as import('./control.cts').ControlModule;
@@ -94,19 +98,36 @@ function factsOf(native: Binding, deep: boolean): Promise<string> | string {
 }
 
 /** Children of this process are not tracked: neither variable is theirs. */
-function forgetOrder(): void {
+function forgetOrder(withoutRequire: PreloadOrderModule['withoutRequire']): void {
   delete process.env.MEMDRIFT_TRACK;
-  const before = process.env.NODE_OPTIONS?.replace(/ ?--require "[^"]*preload\.cjs"$/, '');
-  if (before) process.env.NODE_OPTIONS = before;
+  const before = withoutRequire(process.env.NODE_OPTIONS ?? '');
+  if (before !== '') process.env.NODE_OPTIONS = before;
   else delete process.env.NODE_OPTIONS;
+}
+
+/** A snapshot cannot hold native code, and is not the program. */
+function isBuildingSnapshot(): boolean {
+  const { startupSnapshot } = require('node:v8') as typeof import('node:v8');
+  return startupSnapshot.isBuildingSnapshot();
+}
+
+/** Not by process.stderr, which would change the flags of the program's descriptor. */
+function complain(error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  const [line] = `${reason}`.split('\n');
+  try {
+    const { writeSync } = require('node:fs') as typeof import('node:fs');
+    writeSync(2, `memdrift: process ${process.pid} is not tracked: ${line}\n`);
+  } catch {
+    // A closed stderr is no reason not to run.
+  }
 }
 
 // A worker is a thread of a process that is tracked already.
 if (isMainThread && process.env.MEMDRIFT_TRACK !== undefined) {
   try {
-    track(JSON.parse(process.env.MEMDRIFT_TRACK) as PreloadOrder);
+    if (!isBuildingSnapshot()) track(process.env.MEMDRIFT_TRACK);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`memdrift: process ${process.pid} is not tracked: ${reason}\n`);
+    complain(error);
   }
 }

@@ -1,0 +1,77 @@
+/**
+ * A preload that every user can read, for a package in a folder that only root enters. Node does
+ * not start a program whose --require file it cannot read, and root's programs start others as
+ * other users. Root alone has a place for it that no other user can write to and that nothing
+ * cleans up while programs run.
+ */
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Lost at the next start of the machine, and not before: programs may need it until then. */
+const places = ['/run/memdrift', '/dev/shm/memdrift-preload'];
+
+/** Returns the file to load before a program: `path`, or one that loads it where it can be read. */
+export function publicPreload(path: string): string {
+  if (process.geteuid?.() !== 0 || isPublic(path)) return path;
+  const text = textFor(path);
+  const name = `preload-${createHash('sha256').update(text).digest('hex').slice(0, 16)}.cjs`;
+  for (const place of places) {
+    try {
+      return written(place, name, text);
+    } catch {
+      // A folder of another user's, or a read-only file system: the next one.
+    }
+  }
+  return path;
+}
+
+/** True if every user can read the file, and enter all folders on the way. */
+function isPublic(path: string): boolean {
+  for (let at = path, mask = 0o004; ; at = dirname(at), mask = 0o001) {
+    if ((statSync(at).mode & mask) === 0) return false;
+    if (at === dirname(at)) return true;
+  }
+}
+
+/** A worker of a process that has changed its user loads it as well, and says nothing. */
+function textFor(path: string): string {
+  const reason = JSON.stringify(` is not tracked: this user cannot load ${path}\n`);
+  return `'use strict';
+try {
+  require(${JSON.stringify(path)});
+} catch {
+  try {
+    if (require('node:worker_threads').isMainThread)
+      require('node:fs').writeSync(2, 'memdrift: process ' + process.pid + ${reason});
+  } catch {}
+}
+`;
+}
+
+/** @throws where others could change the file. */
+function written(place: string, name: string, text: string): string {
+  const mask = process.umask(0o022);
+  try {
+    mkdirSync(place, { recursive: true });
+    const { uid, mode } = lstatSync(place);
+    if (!lstatSync(place).isDirectory() || uid !== 0 || (mode & 0o777) !== 0o755)
+      throw new Error(`${place} is not a folder that root alone writes`);
+    const file = join(place, name);
+    if (hasText(file, text)) return file;
+    const made = `${file}.${process.pid}`;
+    writeFileSync(made, text, { mode: 0o644 });
+    renameSync(made, file);
+    return file;
+  } finally {
+    process.umask(mask);
+  }
+}
+
+function hasText(file: string, text: string): boolean {
+  try {
+    return readFileSync(file, 'utf8') === text && (statSync(file).mode & 0o777) === 0o644;
+  } catch {
+    return false;
+  }
+}
