@@ -6,9 +6,9 @@
 #include <link.h>
 
 #include <cstdio>
-#include <cstring>
-#include <iterator>
 #include <string_view>
+
+#include "objects/loaded_object.h"
 
 namespace memdrift {
 
@@ -39,79 +39,30 @@ constexpr Known kKnown[] = {
 };
 
 struct Search {
-  const void* function;  // malloc, as this process resolves it
   std::string path;
+  bool is_found = false;
   bool has_musl = false;
   std::vector<AddressRange> data;
 };
 
-bool isIn(const dl_phdr_info& object, const void* function) {
-  const auto address = reinterpret_cast<uintptr_t>(function);
-  for (int i = 0; i < object.dlpi_phnum; i++) {
-    const auto& part = object.dlpi_phdr[i];
-    if (part.p_type != PT_LOAD) continue;
-    const uintptr_t start = object.dlpi_addr + part.p_vaddr;
-    if (address >= start && address < start + part.p_memsz) return true;
-  }
-  return false;
-}
-
-int visit(dl_phdr_info* object, size_t, void* argument) {
+// The first object that defines malloc, in the order in which the linker looks for it. By the
+// tables of symbols, not by dlsym(): a program that is not position-independent answers that with a
+// jump of its own, and the tracker with its hook.
+int visit(dl_phdr_info* info, size_t, void* argument) {
   auto& search = *static_cast<Search*>(argument);
-  const std::string_view path(object->dlpi_name ? object->dlpi_name : "");
+  const LoadedObject object(*info);
+  const std::string_view path(object.name);
   if (path.find("ld-musl") != std::string_view::npos) search.has_musl = true;
-  if (!isIn(*object, search.function)) return 0;
+  if (search.is_found || !object.defines("malloc")) return 0;
+  search.is_found = true;
   search.path = path;
-  for (int i = 0; i < object->dlpi_phnum; i++) {
-    const auto& part = object->dlpi_phdr[i];
+  for (size_t i = 0; i < object.header_count; i++) {
+    const auto& part = object.headers[i];
     if (part.p_type != PT_LOAD || (part.p_flags & PF_W) == 0) continue;
-    const uint64_t start = object->dlpi_addr + part.p_vaddr;
+    const uint64_t start = object.base + part.p_vaddr;
     search.data.push_back({start, start + part.p_memsz});
   }
   return 0;
-}
-
-// In a program that is not position-independent and has malloc's address as a constant, malloc is
-// for everybody a jump in the program itself, which is no definition. Symbols of other objects are
-// then asked for in the order in which the linker looks for them.
-bool isDefinition(const void* function) {
-  using Dladdr1 = int (*)(const void*, Dl_info*, void**, int);
-  constexpr int kWantSymbol = 1;  // RTLD_DL_SYMENT
-  static const auto dladdr_1 = reinterpret_cast<Dladdr1>(dlsym(RTLD_DEFAULT, "dladdr1"));
-  Dl_info info;
-  void* symbol = nullptr;
-  if (!dladdr_1 || !dladdr_1(function, &info, &symbol, kWantSymbol) || !symbol) return true;
-  return static_cast<const ElfW(Sym)*>(symbol)->st_shndx != SHN_UNDEF;
-}
-
-const void* findMalloc() {
-  const void* const resolved = dlsym(RTLD_DEFAULT, "malloc");
-  if (isDefinition(resolved)) return resolved;
-  // No vector, which might be large enough a block to make malloc merge what it has freed.
-  struct Paths {
-    const char* all[256];
-    size_t count;
-  } paths = {};
-  dl_iterate_phdr(
-      [](dl_phdr_info* object, size_t, void* argument) {
-        auto& found = *static_cast<Paths*>(argument);
-        const bool has_name = object->dlpi_name && object->dlpi_name[0] == '/';
-        if (has_name && found.count < std::size(found.all))
-          found.all[found.count++] = object->dlpi_name;
-        return 0;
-      },
-      &paths);
-  for (size_t i = 0; i < paths.count; i++) {
-    void* const object = dlopen(paths.all[i], RTLD_LAZY | RTLD_NOLOAD);
-    if (!object) continue;
-    const void* const function = dlsym(object, "malloc");
-    dlclose(object);
-    Dl_info info;
-    // Without one of its own, an object answers with that of an object that it needs.
-    if (function && dladdr(function, &info) && strcmp(info.dli_fname, paths.all[i]) == 0)
-      return function;
-  }
-  return resolved;
 }
 
 }  // namespace
@@ -119,7 +70,6 @@ const void* findMalloc() {
 Allocator findAllocator() {
   Allocator allocator = {};
   Search search;
-  search.function = findMalloc();
   dl_iterate_phdr(visit, &search);
   using GetVersion = const char* (*)();
   const auto get_version =

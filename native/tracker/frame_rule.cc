@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tracker/frame_rule.h"
 
-#include <cstring>
+#include "tracker/eh_frame_reader.h"
 
 namespace memdrift {
 
@@ -11,117 +11,51 @@ namespace {
 constexpr uint64_t kRbp = 6;
 constexpr uint64_t kRsp = 7;
 
-// Encodings of pointers: DW_EH_PE_*.
-constexpr uint8_t kAbsolute = 0x00;
-constexpr uint8_t kUnsigned4 = 0x03;
-constexpr uint8_t kUnsigned8 = 0x04;
-constexpr uint8_t kSigned4 = 0x0b;
-constexpr uint8_t kSigned8 = 0x0c;
-constexpr uint8_t kRelativeToHere = 0x10;
-constexpr uint8_t kRelativeToTable = 0x30;
-constexpr uint8_t kOmitted = 0xff;
-
-class Reader {
- public:
-  explicit Reader(const uint8_t* at) : at_(at) {}
-
-  template <typename Number>
-  Number take() {
-    Number value;
-    memcpy(&value, at_, sizeof value);
-    at_ += sizeof value;
-    return value;
-  }
-  uint64_t uleb() {
-    uint64_t value = 0;
-    for (unsigned shift = 0;; shift += 7) {
-      const uint8_t byte = *at_++;
-      if (shift < 64) value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-  }
-  int64_t sleb() {
-    uint64_t value = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-    do {
-      byte = *at_++;
-      if (shift < 64) value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      shift += 7;
-    } while (byte >= 0x80);
-    if (shift < 64 && (byte & 0x40)) value |= ~uint64_t{0} << shift;
-    return static_cast<int64_t>(value);
-  }
-  uintptr_t pointer(uint8_t encoding, uintptr_t table = 0) {
-    const auto here = reinterpret_cast<uintptr_t>(at_);
-    uintptr_t value;
-    switch (encoding & 0x0f) {
-      case kUnsigned4:
-        value = take<uint32_t>();
-        break;
-      case kSigned4:
-        value = static_cast<uintptr_t>(static_cast<intptr_t>(take<int32_t>()));
-        break;
-      case kAbsolute:
-      case kUnsigned8:
-      case kSigned8:
-        value = take<uintptr_t>();
-        break;
-      default:
-        return 0;
-    }
-    if ((encoding & 0x70) == kRelativeToHere) return value + here;
-    if ((encoding & 0x70) == kRelativeToTable) return value + table;
-    return value;
-  }
-  const uint8_t* at() const { return at_; }
-  void moveTo(const uint8_t* at) { at_ = at; }
-
- private:
-  const uint8_t* at_;
-};
-
 // What is common to many functions (a CIE) and what is of one (an FDE).
 struct Frame {
   uint64_t code_step = 1;
   int64_t data_step = 1;
   uint8_t pointers = kAbsolute;
   bool has_augmentation = false;
-  const uint8_t* common_begin = nullptr;
-  const uint8_t* common_end = nullptr;
-  const uint8_t* own_begin = nullptr;
-  const uint8_t* own_end = nullptr;
+  uintptr_t common_begin = 0;
+  uintptr_t common_end = 0;
+  uintptr_t own_begin = 0;
+  uintptr_t own_end = 0;
   uintptr_t function = 0;
 };
 
 struct Entry {
-  const uint8_t* begin;  // behind its length
-  const uint8_t* end;
+  uintptr_t begin;  // behind its length
+  uintptr_t end;
 };
 
-Entry entryAt(const uint8_t* at) {
-  Reader from(at);
+Entry entryAt(FrameBytes& bytes_of, uintptr_t at) {
+  EhFrameReader from(bytes_of, at);
   uint64_t bytes = from.take<uint32_t>();
   if (bytes == UINT32_MAX) bytes = from.take<uint64_t>();
   return {from.at(), from.at() + bytes};
 }
 
-bool readCommon(const uint8_t* at, Frame& frame) {
-  const Entry entry = entryAt(at);
-  Reader from(entry.begin);
+// Compilers write no more letters than these.
+constexpr size_t kMostLetters = 16;
+
+bool readCommon(FrameBytes& bytes, uintptr_t at, Frame& frame) {
+  const Entry entry = entryAt(bytes, at);
+  EhFrameReader from(bytes, entry.begin);
   if (from.take<uint32_t>() != 0) return false;
   const uint8_t version = from.take<uint8_t>();
   if (version != 1 && version != 3) return false;
-  const char* augmentation = reinterpret_cast<const char*>(from.at());
-  from.moveTo(from.at() + strlen(augmentation) + 1);
+  char augmentation[kMostLetters] = {};
+  for (size_t i = 0; (augmentation[i] = static_cast<char>(from.take<uint8_t>())) != 0; i++)
+    if (i == kMostLetters - 1) return false;
   frame.code_step = from.uleb();
   frame.data_step = from.sleb();
   version == 1 ? from.take<uint8_t>() : from.uleb();  // the register of the return address
-  const uint8_t* program = nullptr;
+  uintptr_t program = 0;
   for (const char* letter = augmentation; *letter; letter++) {
     if (*letter == 'z') {
-      const uint64_t bytes = from.uleb();
-      program = from.at() + bytes;
+      const uint64_t skip = from.uleb();
+      program = from.at() + skip;
       frame.has_augmentation = true;
     } else if (*letter == 'R') {
       frame.pointers = from.take<uint8_t>();
@@ -134,33 +68,33 @@ bool readCommon(const uint8_t* at, Frame& frame) {
       return false;
     }
   }
-  frame.common_begin = program ? program : from.at();
+  frame.common_begin = program != 0 ? program : from.at();
   frame.common_end = entry.end;
-  return true;
+  return !from.hasFailed();
 }
 
 // The FDE of the function at `pc`, by the sorted table in .eh_frame_hdr.
-const uint8_t* findEntry(const uint8_t* header, uintptr_t pc) {
-  Reader from(header);
-  if (from.take<uint8_t>() != 1) return nullptr;
+// 0: there is none.
+uintptr_t findEntry(FrameBytes& bytes, uintptr_t header, uintptr_t pc) {
+  EhFrameReader from(bytes, header);
+  if (from.take<uint8_t>() != 1) return 0;
   const uint8_t frame_encoding = from.take<uint8_t>();
   const uint8_t count_encoding = from.take<uint8_t>();
   const uint8_t table_encoding = from.take<uint8_t>();
-  if (count_encoding == kOmitted || table_encoding != (kRelativeToTable | kSigned4)) return nullptr;
-  const auto table = reinterpret_cast<uintptr_t>(header);
-  from.pointer(frame_encoding, table);
-  const uintptr_t count = from.pointer(count_encoding, table);
+  if (count_encoding == kOmitted || table_encoding != (kRelativeToTable | kSigned4)) return 0;
+  from.pointer(frame_encoding, header);
+  const uintptr_t count = from.pointer(count_encoding, header);
   struct Row {
     int32_t function;
     int32_t entry;
   };
-  const uint8_t* rows = from.at();
+  const uintptr_t rows = from.at();
   const auto rowAt = [&](uintptr_t i) {
-    Row row;
-    memcpy(&row, rows + i * sizeof row, sizeof row);
+    Row row = {};
+    bytes.read(rows + i * sizeof row, &row, sizeof row);
     return row;
   };
-  const auto wanted = static_cast<intptr_t>(pc - table);
+  const auto wanted = static_cast<intptr_t>(pc - header);
   uintptr_t low = 0, high = count;  // the first row beyond pc is in [low, high]
   while (low < high) {
     const uintptr_t middle = low + (high - low) / 2;
@@ -169,27 +103,33 @@ const uint8_t* findEntry(const uint8_t* header, uintptr_t pc) {
     else
       high = middle;
   }
-  return low == 0 ? nullptr : header + rowAt(low - 1).entry;
+  if (low == 0) return 0;
+  return header + static_cast<uintptr_t>(static_cast<intptr_t>(rowAt(low - 1).entry));
 }
 
-bool findFrame(const uint8_t* header, uintptr_t pc, Frame& frame) {
-  const uint8_t* at = findEntry(header, pc);
-  if (!at) return false;
-  const Entry entry = entryAt(at);
-  Reader from(entry.begin);
-  const uint8_t* here = from.at();
+struct Place {
+  uintptr_t header;  // of the object's tables
+  uintptr_t pc;
+};
+
+bool findFrame(FrameBytes& bytes, const Place& place, Frame& frame) {
+  const uintptr_t at = findEntry(bytes, place.header, place.pc);
+  if (at == 0) return false;
+  const Entry entry = entryAt(bytes, at);
+  EhFrameReader from(bytes, entry.begin);
+  const uintptr_t here = from.at();
   const uint32_t back = from.take<uint32_t>();
-  if (back == 0 || !readCommon(here - back, frame)) return false;
+  if (back == 0 || !readCommon(bytes, here - back, frame)) return false;
   frame.function = from.pointer(frame.pointers);
-  const uintptr_t bytes = from.pointer(frame.pointers & 0x0f);
-  if (pc - frame.function >= bytes) return false;
+  const uintptr_t code_bytes = from.pointer(frame.pointers & 0x0f);
+  if (place.pc - frame.function >= code_bytes) return false;
   if (frame.has_augmentation) {
     const uint64_t skip = from.uleb();
     from.moveTo(from.at() + skip);
   }
   frame.own_begin = from.at();
   frame.own_end = entry.end;
-  return true;
+  return !from.hasFailed();
 }
 
 struct Row {
@@ -209,11 +149,11 @@ class Program {
   Program(const Frame& frame, uintptr_t pc) : frame_(frame), pc_(pc), at_(frame.function) {}
 
   // False when it has an instruction that compilers do not make.
-  bool run(const uint8_t* begin, const uint8_t* end) {
-    Reader from(begin);
+  bool run(FrameBytes& bytes, uintptr_t begin, uintptr_t end) {
+    EhFrameReader from(bytes, begin);
     while (from.at() < end && at_ <= pc_) {
       const uint8_t code = from.take<uint8_t>();
-      if (!step(code, from)) return false;
+      if (from.hasFailed() || !step(code, from)) return false;
     }
     return true;
   }
@@ -223,7 +163,7 @@ class Program {
  private:
   static constexpr int kMostRemembered = 8;
 
-  bool step(uint8_t code, Reader& from) {
+  bool step(uint8_t code, EhFrameReader& from) {
     const uint8_t low = code & 0x3f;
     switch (code >> 6) {
       case 1:
@@ -239,8 +179,8 @@ class Program {
         return plain(code, from);
     }
   }
-  bool plain(uint8_t code, Reader& from);
-  bool define(uint8_t code, Reader& from);
+  bool plain(uint8_t code, EhFrameReader& from);
+  bool define(uint8_t code, EhFrameReader& from);
   void advance(uint64_t steps) {
     const uintptr_t next = at_ + steps * frame_.code_step;
     at_ = next;
@@ -266,7 +206,7 @@ class Program {
 };
 
 // The instructions that are not in the upper two bits: DW_CFA_*, by their numbers.
-bool Program::plain(uint8_t code, Reader& from) {
+bool Program::plain(uint8_t code, EhFrameReader& from) {
   switch (code) {
     case 0x00:  // nop
       return true;
@@ -318,7 +258,7 @@ bool Program::plain(uint8_t code, Reader& from) {
   }
 }
 
-bool Program::define(uint8_t code, Reader& from) {
+bool Program::define(uint8_t code, EhFrameReader& from) {
   switch (code) {
     case 0x0c:  // def_cfa
       row_.cfa_register = from.uleb();
@@ -382,16 +322,18 @@ FrameRule ruleOf(const Row& row) {
 
 }  // namespace
 
-FrameRule frameRule(const uint8_t* eh_frame_hdr, uintptr_t pc) noexcept {
+FrameRule frameRule(FrameBytes& bytes, uintptr_t eh_frame_hdr, uintptr_t pc) noexcept {
   Frame frame;
   // The call itself: what it returns to may belong to the next function already.
   const uintptr_t call = pc - 1;
-  if (!eh_frame_hdr || !findFrame(eh_frame_hdr, call, frame)) return {};
+  if (eh_frame_hdr == 0) return {};
+  if (!findFrame(bytes, {eh_frame_hdr, call}, frame))
+    return bytes.hasFailed() ? FrameRule{FrameRule::Kind::end} : FrameRule{};
   Program program(frame, call);
   const Frame& all = frame;
-  if (!program.run(all.common_begin, all.common_end)) return {FrameRule::Kind::end};
+  if (!program.run(bytes, all.common_begin, all.common_end)) return {FrameRule::Kind::end};
   program.keepInitial();
-  if (!program.run(all.own_begin, all.own_end)) return {FrameRule::Kind::end};
+  if (!program.run(bytes, all.own_begin, all.own_end)) return {FrameRule::Kind::end};
   return ruleOf(program.row());
 }
 

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "tracker/loaded_object.h"
+#include "tracker/frame_bytes.h"
 
 namespace memdrift {
 
@@ -27,8 +27,8 @@ struct FrameRule {
 };
 
 // The rule for code that a call returns to at `pc`, inside of an object whose table of frames is at
-// `eh_frame_hdr`. Code that no table knows has a frame pointer, as far as anybody can tell.
+// `eh_frame_hdr` (0: it has none). Code that no table knows is taken to have a frame pointer.
 // No heap, no lock: for hooks.
-FrameRule frameRule(const uint8_t* eh_frame_hdr, uintptr_t pc) noexcept;
+FrameRule frameRule(FrameBytes& bytes, uintptr_t eh_frame_hdr, uintptr_t pc) noexcept;
 
 }  // namespace memdrift

@@ -2,17 +2,27 @@
 #include "tracker/got_patch.h"
 
 #include <dlfcn.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
-#include "errors.h"
+#include "tracker/object_words.h"
 
 namespace memdrift {
 
 namespace {
+
+bool namesFunction(const Elf64_Rela& relocation) {
+  switch (ELF64_R_TYPE(relocation.r_info)) {
+    case R_X86_64_JUMP_SLOT:
+    case R_X86_64_GLOB_DAT:
+      return true;
+    case R_X86_64_64:
+      return relocation.r_addend == 0;
+    default:
+      return false;
+  }
+}
 
 struct Lookup {
   const char* name;
@@ -28,41 +38,19 @@ int findInExecutable(dl_phdr_info* info, size_t, void* data) {
   for (const Relocations& table : {object.lazy, object.eager})
     for (size_t i = 0; i < table.count; i++) {
       const Elf64_Rela& relocation = table.first[i];
-      const auto type = ELF64_R_TYPE(relocation.r_info);
-      if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) continue;
-      if (strcmp(object.symbolName(relocation), lookup->name) != 0) continue;
-      const uintptr_t value = *reinterpret_cast<uintptr_t*>(object.base + relocation.r_offset);
+      if (!namesFunction(relocation) || strcmp(object.symbolName(relocation), lookup->name) != 0)
+        continue;
+      const uintptr_t value = ObjectWords::load(object.base + relocation.r_offset);
       if (!object.image.contains(value)) lookup->slot = value;
     }
   return 1;  // the executable is the first; no other is of interest
 }
 
-// Changes words of an object, in pages that may be read-only.
-class Writable {
- public:
-  explicit Writable(const LoadedObject& object) : relro_(object.relro) {}
-  ~Writable() { protect(PROT_READ); }
-
-  bool store(uintptr_t* at, uintptr_t value) {
-    if (relro_.contains(reinterpret_cast<uintptr_t>(at)) && !is_open_) {
-      if (!protect(PROT_READ | PROT_WRITE)) return false;
-      is_open_ = true;
-    }
-    // One store: another thread may call through this word right now.
-    std::atomic_ref(*at).store(value, std::memory_order_release);
-    return true;
-  }
-
- private:
-  bool protect(int protection) {
-    if (protection == PROT_READ && !is_open_) return true;
-    return mprotect(reinterpret_cast<void*>(relro_.begin), relro_.end - relro_.begin, protection) ==
-           0;
-  }
-
-  Range relro_;
-  bool is_open_ = false;
-};
+// The dynamic linker calls for itself while it holds its locks. Sanitizers define the one name, and
+// an executable may have a copy of the other.
+bool isDynamicLinker(const LoadedObject& object) {
+  return object.defines("__tls_get_addr") && object.defines("_r_debug");
+}
 
 }  // namespace
 
@@ -81,37 +69,59 @@ void* realFunction(const char* name) {
   return found;
 }
 
-struct GotPatch::Pass {
+struct GotPatch::Round {
   GotPatch* patch;
-  bool is_restoring;
-  bool is_first = true;
+  Pass pass;
+  RelocationState relocation;
+  size_t count = 0;
+  bool has_unready = false;
+  bool is_excepted = false;  // the object at hand
+  unsigned long long loads = 0;
+  unsigned long long unloads = 0;
 };
 
-GotPatch::GotPatch(const std::vector<Interposed>& functions) : functions_(functions) {}
+GotPatch::GotPatch(const std::vector<Interposed>& functions) : functions_(functions) {
+  reals_ = hooks_ = {UINTPTR_MAX, 0};
+  const auto extend = [](Range& range, uintptr_t at) {
+    range = {std::min(range.begin, at), std::max(range.end, at + 1)};
+  };
+  for (const Interposed& function : functions_) {
+    if (!function.real) continue;
+    extend(reals_, function.realAddress());
+    extend(hooks_, function.hookAddress());
+  }
+}
 
 void GotPatch::apply() {
   const std::lock_guard hold(lock_);
-  for (auto& [key, object] : objects_) object.is_present = false;
-  Pass pass = {this, false};
-  dl_iterate_phdr(onObject, &pass);
-  // Their words are gone with them.
-  std::erase_if(objects_, [](const auto& entry) { return !entry.second.is_present; });
+  if (!is_applied_) run(Pass::bind_excepted);
+  is_applied_ = true;
+  run(Pass::hook);
 }
 
 void GotPatch::restore() {
   const std::lock_guard hold(lock_);
-  Pass pass = {this, true};
-  // Inside the callback nothing is unloaded, so that no word is written to memory that is gone.
-  dl_iterate_phdr(onObject, &pass);
-  objects_.clear();
+  run(Pass::restore);
+  definitions_.forget();
+  is_applied_ = has_unready_ = false;
   loads_ = unloads_ = 0;
 }
 
 size_t GotPatch::slotCount() {
   const std::lock_guard hold(lock_);
   size_t count = 0;
-  for (const auto& [key, object] : objects_) count += object.slots.size();
+  run(Pass::count, &count);
   return count;
+}
+
+bool GotPatch::hasUnready() {
+  const std::lock_guard hold(lock_);
+  return has_unready_;
+}
+
+bool GotPatch::bindsNewObjects() {
+  const std::lock_guard hold(lock_);
+  return definitions_.isWhole(functions_);
 }
 
 bool GotPatch::isStale() {
@@ -128,85 +138,109 @@ bool GotPatch::isStale() {
   return counts[0] != loads_ || counts[1] != unloads_;
 }
 
+void GotPatch::run(Pass pass, size_t* count) {
+  Round round = {this, pass, RelocationState()};
+  // Inside the callback nothing is unloaded, so that no word is read or written in memory that is
+  // gone.
+  dl_iterate_phdr(onObject, &round);
+  if (count) *count = round.count;
+  if (pass != Pass::hook) return;
+  has_unready_ = round.has_unready;
+  loads_ = round.loads;
+  unloads_ = round.unloads;
+}
+
 int GotPatch::onObject(dl_phdr_info* info, size_t, void* data) {
-  auto* pass = static_cast<Pass*>(data);
-  GotPatch& patch = *pass->patch;
-  const LoadedObject object(*info);
-  if (pass->is_first) patch.executable_ = object.image;
-  pass->is_first = false;
-  patch.loads_ = info->dlpi_adds;
-  patch.unloads_ = info->dlpi_subs;
-  const std::pair key(static_cast<uintptr_t>(info->dlpi_addr),
-                      static_cast<const void*>(info->dlpi_phdr));
-  if (pass->is_restoring) {
-    const auto found = patch.objects_.find(key);
-    if (found == patch.objects_.end()) return 0;
-    Writable words(object);
-    for (const Slot& slot : found->second.slots)
-      if (*slot.at == slot.hook) words.store(slot.at, slot.before);
-    return 0;
-  }
-  Object& known = patch.objects_[key];
-  known.is_present = true;
-  // An object that was loaded where another one had been is found by words that are not ours.
-  std::erase_if(known.slots, [](const Slot& slot) { return *slot.at != slot.hook; });
-  if (known.slots.empty() && !patch.isOurs(object) && !patch.isAllocator(object))
-    patch.patchObject(object, known);
+  auto& round = *static_cast<Round*>(data);
+  round.loads = info->dlpi_adds;
+  round.unloads = info->dlpi_subs;
+  if (round.relocation.isRelocated(*info))
+    round.patch->visit(LoadedObject(*info), round);
+  else
+    round.has_unready = true;
   return 0;
+}
+
+void GotPatch::visit(const LoadedObject& object, Round& round) {
+  if (isDynamicLinker(object)) return;
+  round.is_excepted = isExcepted(object);
+  if (round.pass == Pass::bind_excepted && !round.is_excepted) return;
+  // The definitions first: a word that is bound while the words are looked at is bound rightly.
+  if (round.pass == Pass::hook) definitions_.apply(object, functions_);
+  if (round.pass == Pass::restore) definitions_.restore(object);
+  visitTable(object, object.lazy, round);
+  visitTable(object, object.eager, round);
+}
+
+void GotPatch::visitTable(const LoadedObject& object, const Relocations& table, Round& round) {
+  ObjectWords words(object);
+  const bool is_eager = table.first == object.eager.first;
+  for (size_t i = is_eager ? object.relative_count : 0; i < table.count; i++) {
+    const Elf64_Rela& relocation = table.first[i];
+    if (!namesFunction(relocation)) continue;
+    const uintptr_t at = object.base + relocation.r_offset;
+    const uintptr_t word = ObjectWords::load(at);
+    if (round.pass == Pass::count) {
+      if (byHook(word)) round.count++;
+      continue;
+    }
+    const uintptr_t value = wanted(object, {relocation, word}, round);
+    if (value != word) words.storeRelocated(at, value);
+  }
+}
+
+// What a word should hold. Words that hold anything but a real function or a hook are another
+// library's, whose blocks the real function could not free, or are bound at their first call.
+uintptr_t GotPatch::wanted(const LoadedObject& object, const Word& word, const Round& round) const {
+  const auto& [relocation, value] = word;
+  if (round.pass == Pass::restore || round.is_excepted) {
+    if (const Interposed* function = byHook(value)) return function->realAddress();
+    // A first call would bind it to the hook.
+    const bool is_unbound = ELF64_R_TYPE(relocation.r_info) == R_X86_64_JUMP_SLOT &&
+                            object.image.contains(value) && !object.definesSymbol(relocation);
+    if (round.pass != Pass::bind_excepted || !is_unbound) return value;
+    const Interposed* function = byName(object.symbolName(relocation));
+    return function && function->real ? function->realAddress() : value;
+  }
+  if (!reals_.contains(value)) return value;
+  const Interposed* function = byReal(value, object.symbolName(relocation));
+  return function ? function->hookAddress() : value;
+}
+
+// Two names may be one function.
+const Interposed* GotPatch::byReal(uintptr_t word, std::string_view name) const {
+  for (const Interposed& function : functions_)
+    if (function.realAddress() == word && name == function.name) return &function;
+  return nullptr;
+}
+
+const Interposed* GotPatch::byHook(uintptr_t word) const {
+  if (!hooks_.contains(word)) return nullptr;
+  for (const Interposed& function : functions_)
+    if (function.real && function.hookAddress() == word) return &function;
+  return nullptr;
+}
+
+const Interposed* GotPatch::byName(std::string_view name) const {
+  for (const Interposed& function : functions_)
+    if (name == function.name) return &function;
+  return nullptr;
+}
+
+// Objects whose own calls are not the program's: ours, and a preloaded malloc.
+bool GotPatch::isExcepted(const LoadedObject& object) const {
+  return object.image.contains(functions_.front().hookAddress()) || isAllocator(object);
 }
 
 // A malloc that was preloaded: what it maps for its blocks is these blocks, and its calls come from
 // where no hook may take from the heap, under its locks. glibc has the other functions as well.
 bool GotPatch::isAllocator(const LoadedObject& object) const {
-  const Interposed* allocate = find("malloc");
-  const Interposed* map = find("mmap");
+  const Interposed* allocate = byName("malloc");
+  const Interposed* map = byName("mmap");
   const auto isIn = [&](const Interposed* one) {
-    return one && object.text.contains(reinterpret_cast<uintptr_t>(one->real));
+    return one && one->real && object.text.contains(one->realAddress());
   };
   return object.name[0] != '\0' && isIn(allocate) && !isIn(map);
-}
-
-bool GotPatch::isOurs(const LoadedObject& object) const {
-  const auto hook = reinterpret_cast<uintptr_t>(functions_.front().hook);
-  // The dynamic linker's own calls happen while it holds its locks.
-  const char* file = strrchr(object.name, '/');
-  return object.image.contains(hook) || (file && strncmp(file, "/ld-", 4) == 0);
-}
-
-void GotPatch::patchObject(const LoadedObject& object, Object& to) {
-  std::vector<Slot> found;
-  patchTable(object, object.lazy, found);
-  patchTable(object, object.eager, found);
-  Writable words(object);
-  for (const Slot& slot : found)
-    if (words.store(slot.at, slot.hook)) to.slots.push_back(slot);
-}
-
-void GotPatch::patchTable(const LoadedObject& object, const Relocations& table,
-                          std::vector<Slot>& found) {
-  for (size_t i = 0; i < table.count; i++) {
-    const Elf64_Rela& relocation = table.first[i];
-    const auto type = ELF64_R_TYPE(relocation.r_info);
-    const bool is_call = type == R_X86_64_JUMP_SLOT;
-    if (!is_call && type != R_X86_64_GLOB_DAT && type != R_X86_64_64) continue;
-    const Interposed* function = find(object.symbolName(relocation));
-    if (!function) continue;
-    auto* at = reinterpret_cast<uintptr_t*>(object.base + relocation.r_offset);
-    const uintptr_t before = std::atomic_ref(*at).load(std::memory_order_acquire);
-    // Not resolved yet: a word that points back into the object. Anything else that is not the real
-    // function is somebody else's, whose blocks the real one could not free.
-    const bool is_lazy =
-        is_call && object.image.contains(before) && !object.definesSymbol(relocation);
-    const bool is_stub = is_call && executable_.contains(before);
-    if (before != reinterpret_cast<uintptr_t>(function->real) && !is_lazy && !is_stub) continue;
-    found.push_back({at, before, reinterpret_cast<uintptr_t>(function->hook)});
-  }
-}
-
-const Interposed* GotPatch::find(std::string_view name) const {
-  for (const Interposed& function : functions_)
-    if (function.real && name == function.name) return &function;
-  return nullptr;
 }
 
 }  // namespace memdrift

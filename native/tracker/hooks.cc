@@ -231,9 +231,10 @@ static void tellObjectsChanged() {
 }
 
 static void* memdrift_dlopen(const char* name, int flags) {
-  // A bare name is looked for in the folders that the caller's object names: the caller must not
-  // be us, so this is a jump, and the next look at what is loaded finds the object.
-  if (!name || !strchr(name, '/')) return real.dlopen(name, flags);
+  // A bare name is looked for in the folders that the caller's object names, and "$ORIGIN" is its
+  // folder: the caller must not be us, so this is a jump, and the writer's next tick finds the
+  // object.
+  if (!name || !strchr(name, '/') || strchr(name, '$')) return real.dlopen(name, flags);
   void* object = real.dlopen(name, flags);
   if (object) tellObjectsChanged();
   return object;

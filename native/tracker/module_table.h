@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "tracker/loaded_object.h"
+#include "objects/loaded_object.h"
+#include "tracker/frame_bytes.h"
 
 namespace memdrift {
 
@@ -18,33 +19,47 @@ struct Module {
   Range text;
   uintptr_t base;
   uint64_t text_file_offset;
-  const uint8_t* eh_frame_hdr;
+  uintptr_t eh_frame_hdr;  // 0: it has none
   std::string path;
   std::string build_id;  // bytes
+  // Null: its file can't be read.
+  std::shared_ptr<const FrameView> frames;
 };
 
 // Hooks read it while another thread brings it up to date: they see one state or the next.
 class ModuleTable {
  public:
+  ModuleTable() = default;
+  ~ModuleTable() { delete state_.load(); }
+  ModuleTable(const ModuleTable&) = delete;
+  ModuleTable& operator=(const ModuleTable&) = delete;
+
   // Takes in what the dynamic linker has now; calls back for modules that were not there before.
-  // One thread at a time; not in hooks.
+  // One thread at a time; not in hooks. The first module is the executable, of which no walk needs
+  // the tables.
   void update(const std::function<void(const Module&)>& on_new);
 
-  // The module whose code is at `pc`, null when there is none. In hooks; the answer holds while
-  // that code is on the caller's stack.
+  // The module whose code is at `pc`, null when there is none. In hooks; the answer holds for the
+  // rest of the hook.
   const Module* find(uintptr_t pc) const noexcept;
   // The executable's code.
   Range executableText() const noexcept { return executable_text_; }
   // Changes when an address may have come to be of another module.
   uint32_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
+  // Earlier states, which hooks that began before the last update() may still look at.
+  size_t retiredCount() const noexcept { return retired_.size(); }
+  // Gives up the `count` oldest of them. The caller knows that all hooks of their time have ended.
+  void freeRetired(size_t count) {
+    retired_.erase(retired_.begin(), retired_.begin() + static_cast<ptrdiff_t>(count));
+  }
+
  private:
   using State = std::vector<Module>;  // sorted by address
 
   std::atomic<const State*> state_{nullptr};
   std::atomic<uint32_t> generation_{1};
-  // All that hooks may still look at: there are as many as times that something was loaded.
-  std::vector<std::unique_ptr<const State>> states_;
+  std::vector<std::unique_ptr<const State>> retired_;
   Range executable_text_;
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "capture/own_mappings.h"
@@ -166,6 +167,28 @@ void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>&
     if (thread->session.load(std::memory_order_acquire) == session && thread->stream)
       callback(*thread);
   }
+}
+
+namespace {
+
+bool isInHook(size_t thread) noexcept {
+  const ThreadTracking* one = g_threads[thread].load(std::memory_order_acquire);
+  return one && one->is_recording.load(std::memory_order_acquire) != 0;
+}
+
+}  // namespace
+
+RunningHooks::RunningHooks() {
+  meetAllThreads();
+  const size_t count = std::min(g_thread_count.load(std::memory_order_acquire), kMaxThreads);
+  for (size_t i = 0; i < count; i++)
+    if (isInHook(i)) threads_.push_back(i);
+}
+
+// Seen outside once is enough: the next hook finds what is new.
+bool RunningHooks::isOver() {
+  std::erase_if(threads_, [](size_t thread) { return !isInHook(thread); });
+  return threads_.empty();
 }
 
 void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "capture/capture_writer.h"
 #include "tracker/mapping_log.h"
@@ -98,6 +99,17 @@ void endThreadIsolate() noexcept;
 void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>& callback);
 // Gives up what ended threads had. One thread at a time, not in hooks.
 void forgetEndedThreads(Session& session);
+
+// The hooks that ran when it was made. What they may hold can be freed once isOver(), if new hooks
+// can no longer find it. On the writer's thread.
+class RunningHooks {
+ public:
+  RunningHooks();
+  bool isOver();
+
+ private:
+  std::vector<size_t> threads_;  // inside of a hook since then, as far as is known
+};
 
 // Memory that is kept for threads: calls back for each piece.
 void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "objects/relocation_state.h"
+
 namespace memdrift {
 
 namespace {
@@ -41,9 +43,24 @@ constexpr unsigned kWalksPerNote = 32;
 }  // namespace
 
 void RuleCache::fill(Entry& entry, uintptr_t pc, const ModuleTable& modules) noexcept {
-  const Module* module = modules.find(pc);
-  entry.rule = module ? frameRule(module->eh_frame_hdr, pc) : FrameRule{};
   entry.pc = pc;
+  if (const Module* module = modules.find(pc)) {
+    FrameBytes bytes(module->frames.get());
+    entry.rule = frameRule(bytes, module->eh_frame_hdr, pc);
+    // A linker may have put the tables into a segment that is not the header's.
+    if (!bytes.hasFailed() || !module->frames) return;
+    FrameBytes by_kernel(nullptr);
+    entry.rule = frameRule(by_kernel, module->eh_frame_hdr, pc);
+    return;
+  }
+  entry.rule = {};
+  FoundObject found;
+  if (!findObject(pc, found)) return;
+  // Loaded a moment ago: its constructors allocate, or nobody has looked yet. It is asked again
+  // until the table has it, since it may be gone and replaced by then.
+  FrameBytes bytes(nullptr);
+  entry.rule = frameRule(bytes, found.eh_frame_hdr, pc);
+  entry.pc = 0;
 }
 
 // From a function to the one that called it.

@@ -28,8 +28,12 @@ std::atomic<Tracker*> g_tracker{nullptr};
 std::mutex g_tracker_lock;
 std::atomic<uint32_t> g_session_count{0};
 
-// How often threads that ended and objects that came by other ways than dlopen are looked for.
+// How often threads that ended are looked for.
 constexpr uint64_t kLookIntervalNs = 100'000'000;
+// How often words are looked for that were being bound when the last pass went by.
+constexpr uint64_t kPassIntervalNs = 1'000'000'000;
+// States of the modules that hooks may still look at, before it is found out.
+constexpr size_t kMostRetiredModules = 16;
 // Looks at what is resident take at most this part of a processor: one in so many.
 constexpr uint64_t kLookCostFactor = 400;
 constexpr double kMostDriftBytes = 1 << 20;
@@ -163,6 +167,8 @@ void Tracker::stop() {
   // The writer still asks for names of code.
   writer_->stop();
   if (session_->samples) session_->samples->clear();
+  // A lazy binding that was under way when the words were put back has ended with a hook since.
+  patch_.restore();
   ended_ = ended();
   writer_.reset();
   Isolates::instance().stop();
@@ -232,21 +238,50 @@ void Tracker::tick() {
   addMemory();
   if (is_stopping_) return;
   const uint64_t now_ns = monotonicNs();
+  lookForObjects(now_ns);
   if (now_ns < next_look_ns_) return;
   next_look_ns_ = now_ns + kLookIntervalNs;
   forgetEndedThreads(*session_);
   if (session_->has_lines) Isolates::instance().askForLines();
-  if (patch_.isStale()) objectsChanged();
 }
 
-// After a dlopen or dlclose, on the thread that made it, or on the writer's.
+// After a dlopen or dlclose, on the thread that made it. The writer's next tick looks as well, so
+// that nothing is lost where another thread holds the lock.
 void Tracker::objectsChanged() {
   const NoReentry guard;
-  const std::lock_guard hold(g_tracker_lock);
+  const std::unique_lock hold(g_tracker_lock, std::try_to_lock);
+  if (!hold) return;
   Tracker* tracker = g_tracker.load(std::memory_order_acquire);
   if (!tracker || tracker->is_stopping_) return;
   tracker->addModules();
-  tracker->patch_.apply();
+  if (!tracker->patch_.bindsNewObjects()) tracker->patch_.apply();
+}
+
+// On the writer's thread: objects that came by another way than a hooked dlopen, and words that
+// were being bound or relocated when the last pass went by.
+void Tracker::lookForObjects(uint64_t now_ns) {
+  if (now_ns >= next_pass_ns_ || patch_.isStale() || patch_.hasUnready()) {
+    next_pass_ns_ = now_ns + kPassIntervalNs;
+    const std::lock_guard hold(g_tracker_lock);
+    if (is_stopping_) return;
+    addModules();
+    patch_.apply();
+  }
+  freeOldModules();
+}
+
+void Tracker::freeOldModules() {
+  if (running_ && running_->isOver()) {
+    const std::lock_guard hold(g_tracker_lock);
+    session_->modules.freeRetired(retired_count_);
+    running_.reset();
+  }
+  if (running_) return;
+  {
+    const std::lock_guard hold(g_tracker_lock);
+    retired_count_ = session_->modules.retiredCount();
+  }
+  if (retired_count_ >= kMostRetiredModules) running_.emplace();
 }
 
 void Tracker::addModules() {

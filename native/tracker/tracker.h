@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "capture/capture_writer.h"
@@ -62,12 +63,17 @@ class Tracker {
   void takeLines();
   void onEnd(EndReason reason);
   static void objectsChanged();
+  void lookForObjects(uint64_t now_ns);
+  void freeOldModules();
 
   TrackerOptions options_;
   GotPatch patch_;
   std::unique_ptr<Session> session_ = std::make_unique<Session>();  // while it runs
   std::unique_ptr<CaptureWriter> writer_;
   uint64_t next_look_ns_ = 0;
+  uint64_t next_pass_ns_ = 0;
+  std::optional<RunningHooks> running_;  // since so many states of the modules were retired
+  size_t retired_count_ = 0;
   std::unique_ptr<OwnMemory> own_memory_;  // the writer's
   uint64_t next_residency_ns_ = 0;
   uint64_t next_numbers_ns_ = 0;  // of V8

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tracker/loaded_object.h"
+#include "objects/loaded_object.h"
 
 #include <algorithm>
 #include <cstring>
@@ -16,10 +16,13 @@ uintptr_t pageUp(uintptr_t at) { return pageDown(at + kPageBytes - 1); }
 }  // namespace
 
 LoadedObject::LoadedObject(const dl_phdr_info& info) noexcept
-    : name(info.dlpi_name ? info.dlpi_name : ""), base(info.dlpi_addr) {
+    : name(info.dlpi_name ? info.dlpi_name : ""),
+      base(info.dlpi_addr),
+      headers(info.dlpi_phdr),
+      header_count(info.dlpi_phnum) {
   image = {UINTPTR_MAX, 0};
-  for (int i = 0; i < info.dlpi_phnum; i++) {
-    const Elf64_Phdr& header = info.dlpi_phdr[i];
+  for (size_t i = 0; i < header_count; i++) {
+    const Elf64_Phdr& header = headers[i];
     const uintptr_t begin = base + header.p_vaddr;
     const uintptr_t end = begin + header.p_memsz;
     if (header.p_type == PT_LOAD) {
@@ -34,7 +37,7 @@ LoadedObject::LoadedObject(const dl_phdr_info& info) noexcept
     }
     // As the dynamic linker rounds it.
     if (header.p_type == PT_GNU_RELRO) relro = {pageDown(begin), pageDown(end)};
-    if (header.p_type == PT_GNU_EH_FRAME) eh_frame_hdr = reinterpret_cast<const uint8_t*>(begin);
+    if (header.p_type == PT_GNU_EH_FRAME) eh_frame_hdr = {begin, end};
     if (header.p_type == PT_NOTE) readNotes(begin, header.p_memsz);
     if (header.p_type == PT_DYNAMIC) readDynamic(reinterpret_cast<const Elf64_Dyn*>(begin));
   }
@@ -47,10 +50,16 @@ void LoadedObject::readDynamic(const Elf64_Dyn* entry) noexcept {
     const uintptr_t at = absolute(entry->d_un.d_ptr);
     switch (entry->d_tag) {
       case DT_SYMTAB:
-        symbols = reinterpret_cast<const Elf64_Sym*>(at);
+        symbols_ = reinterpret_cast<const Elf64_Sym*>(at);
         break;
       case DT_STRTAB:
-        strings = reinterpret_cast<const char*>(at);
+        strings_ = reinterpret_cast<const char*>(at);
+        break;
+      case DT_GNU_HASH:
+        gnu_hash_ = reinterpret_cast<const uint32_t*>(at);
+        break;
+      case DT_HASH:
+        hash_ = reinterpret_cast<const uint32_t*>(at);
         break;
       case DT_JMPREL:
         lazy.first = reinterpret_cast<const Elf64_Rela*>(at);
@@ -64,12 +73,46 @@ void LoadedObject::readDynamic(const Elf64_Dyn* entry) noexcept {
       case DT_RELASZ:
         eager.count = entry->d_un.d_val / sizeof(Elf64_Rela);
         break;
+      case DT_RELACOUNT:
+        relative_count = entry->d_un.d_val;
+        break;
       default:
         break;
     }
   }
-  if (!symbols || !strings || !lazy.first) lazy = {};
-  if (!symbols || !strings || !eager.first) eager = {};
+  if (!symbols_ || !strings_) gnu_hash_ = hash_ = nullptr;
+  if (!symbols_ || !strings_ || !lazy.first) lazy = {};
+  if (!symbols_ || !strings_ || !eager.first) eager = {};
+  relative_count = std::min(relative_count, eager.count);
+}
+
+const Elf64_Phdr* LoadedObject::segmentOf(uintptr_t at) const noexcept {
+  for (size_t i = 0; i < header_count; i++) {
+    const Elf64_Phdr& header = headers[i];
+    if (header.p_type == PT_LOAD && at - base - header.p_vaddr < header.p_memsz) return &header;
+  }
+  return nullptr;
+}
+
+bool LoadedObject::isNamed(const Elf64_Sym& symbol, const char* wanted) const noexcept {
+  return strcmp(strings_ + symbol.st_name, wanted) == 0;
+}
+
+uint32_t gnuHash(const char* name) noexcept {
+  uint32_t hash = 5381;
+  for (; *name; name++) hash = hash * 33 + static_cast<uint8_t>(*name);
+  return hash;
+}
+
+uint32_t sysvHash(const char* name) noexcept {
+  uint32_t hash = 0;
+  for (; *name; name++) {
+    hash = (hash << 4) + static_cast<uint8_t>(*name);
+    const uint32_t high = hash & 0xf0000000;
+    hash ^= high >> 24;
+    hash &= ~high;
+  }
+  return hash;
 }
 
 void LoadedObject::readNotes(uintptr_t at, size_t size) noexcept {
