@@ -16,7 +16,8 @@ const blocks = [
 ];
 writeMadeCapture(file, { depth, blocks });
 
-describe('a stack of 300,000 functions', () => {
+// What is printed is up to 100 MB, which takes its time on a loaded machine.
+describe('a stack of 300,000 functions', { timeout: 120_000 }, () => {
   test('is a tree with a line for each', () => {
     const { status, stdout, stderr } = captured.call('tree', file);
     expect([status, stderr]).toEqual([0, '']);
@@ -31,8 +32,12 @@ describe('a stack of 300,000 functions', () => {
     const { status, stdout } = captured.call('table', '-n', '1', file);
     expect(status).toBe(0);
     expect(stdout.match(/^ {4}step\d /gm)).toHaveLength(depth);
-    const [largest] = captured.json('table', file).rows;
-    expect([largest.bytes, largest.stack.length]).toEqual([5_000_000, depth]);
+  });
+
+  test('is in JSON as a whole', () => {
+    const { status, stdout } = captured.call('table', '--json', file);
+    const functions = stdout.split('"function": "step').length - 1;
+    expect([status, functions]).toEqual([0, depth + depth / 2]);
   });
 
   test.each([
