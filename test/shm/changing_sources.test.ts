@@ -40,7 +40,7 @@ async function saidBy(code: string): Promise<string> {
   return line;
 }
 
-describe('put of a buffer that is changed before it ends', () => {
+describe('put of a buffer that is changed before it ends', { timeout: 120_000 }, () => {
   it.each([
     [
       'is transferred and collected',
@@ -158,7 +158,7 @@ describe('put of a buffer that is changed before it ends', () => {
   });
 });
 
-describe('put of a view without its bytes', () => {
+describe('put of a view without its bytes', { timeout: 120_000 }, () => {
   it.each([
     ['was transferred', 'new Uint8Array(b)', 'structuredClone(b, { transfer: [b] });'],
     [
@@ -187,7 +187,9 @@ describe('put of a view without its bytes', () => {
   });
 });
 
-describe('put of a view whose buffer is transferred by code that put() calls', () => {
+describe('put of a view whose buffer is transferred by code that put() calls', {
+  timeout: 120_000,
+}, () => {
   it.each([
     ['a getter of the options', 'get shape() { away(); return undefined; }'],
     ['the second look at an option', 'get timeoutMs() { if (++looks === 2) away(); return 0; }'],
@@ -215,7 +217,7 @@ describe('put of a view whose buffer is transferred by code that put() calls', (
   });
 });
 
-describe('an exit while put() copies', () => {
+describe('an exit while put() copies', { timeout: 120_000 }, () => {
   it.each([
     ['process.exit()', 'process.exit(0);'],
     [

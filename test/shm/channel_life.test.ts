@@ -26,13 +26,14 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
     () => 'ok',
     (error: { code: string }) => error.code,
   );
-  expect(performance.now() - start).toBeLessThan(5000);
+  expect(performance.now() - start).toBeLessThan(20_000);
   return code;
 }
 
 const send = (store: Store, value: number) => store.channel('data').send(byteOf(value));
 
-describe('a receiver', () => {
+// Many processes begin at once: on a loaded machine that alone takes tens of seconds.
+describe('a receiver', { timeout: 180_000 }, () => {
   it('receives from senders that come after others have closed', async () => {
     using store = await makeStore();
     const from = store.channel('data');
@@ -123,7 +124,7 @@ describe('a receiver', () => {
   });
 });
 
-describe('a sender', () => {
+describe('a sender', { timeout: 120_000 }, () => {
   it('gets ERR_CLOSED when the receiver has closed, whoever asks and however often', async () => {
     using store = await makeStore();
     using attachment = await Store.open(store.name);
