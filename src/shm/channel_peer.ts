@@ -23,6 +23,18 @@ export interface ChannelPeerOptions {
   gone(): void;
 }
 
+/**
+ * Keeps Node from closing the socket when a write fails: a sender that has ended may have said
+ * something before, and its close, which are there to be read.
+ */
+function readToTheEnd(socket: Socket): void {
+  const destroy = socket.destroy.bind(socket);
+  socket.destroy = (error?: Error & { code?: string }) => {
+    return error?.code === 'EPIPE' ? socket : destroy(error);
+  };
+  socket.once('end', () => destroy());
+}
+
 export class ChannelPeer {
   readonly #socket: Socket;
   readonly #options: ChannelPeerOptions;
@@ -44,6 +56,7 @@ export class ChannelPeer {
     // A receive() that waits keeps the process alive, by the server.
     socket.unref();
     socket.on('data', (chunk) => this.#read(chunk));
+    readToTheEnd(socket);
     // What matters of an error is the end that follows.
     socket.on('error', () => {});
     socket.once('close', () => {
