@@ -150,6 +150,7 @@
       "native/test/sampling_test.cc",
       "native/test/segment_life_test.cc",
       "native/test/segment_test.cc",
+      "native/test/session_test.cc",
       "native/test/smaps_test.cc",
       "native/test/stack_walk_test.cc",
       "native/test/store_crash_test.cc",

@@ -63,6 +63,8 @@ export interface NativeCaptureStats {
   peakAtMs: number;
   leakedBytes: number;
   droppedRecords: number;
+  /** Threads that never came back from a record that they had begun. */
+  lostThreads: number;
   unknownFrees: number;
   durationMs: number;
   fileBytes: number;

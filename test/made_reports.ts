@@ -37,6 +37,7 @@ const stats: CaptureStats = {
   peakAtMs: 0,
   leakedBytes: 500,
   droppedRecords: 0,
+  lostThreads: 0,
   unknownFrees: 0,
   durationMs: 0,
   fileBytes: 0,

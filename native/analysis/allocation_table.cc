@@ -80,8 +80,14 @@ void CaptureAnalysis::timeIs(uint64_t time_ns) {
   last_ns_ = time_ns;
 }
 
+void CaptureAnalysis::onLosses(const LossPayload& losses) {
+  totals_.dropped_records = losses.dropped_records;
+  totals_.lost_threads = losses.lost_threads;
+}
+
 void CaptureAnalysis::onEnd(const EndPayload& end) {
   totals_.dropped_records = end.dropped_records;
+  totals_.lost_threads = end.lost_threads;
   timeIs(end.time_ns);
 }
 

@@ -27,7 +27,8 @@ struct CaptureTotals {
   uint64_t peak_bytes = 0;
   uint64_t peak_ns = 0;          // since the start; the last time that was told before it
   uint64_t leaked_bytes = 0;     // live at the end
-  uint64_t dropped_records = 0;  // as the end says, or the streams where there is no end
+  uint64_t dropped_records = 0;  // as the end says; where there is none, as it was said last
+  uint64_t lost_threads = 0;     // that never came back from a record
   uint64_t duration_ns = 0;
   uint64_t file_bytes = 0;
   uint32_t pid = 0;
@@ -74,6 +75,7 @@ class CaptureAnalysis final : CaptureVisitor {
   void onEvent(const Event& event) override { live_.onEvent(event); }
   void onBlocks(const BlockEvents& events) override { live_.onBlocks(events); }
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
+  void onLosses(const LossPayload& losses) override;
   void onEnd(const EndPayload& end) override;
 
   void timeIs(uint64_t time_ns);

@@ -113,9 +113,16 @@ void RecordText::onEpoch(const EpochPayload& epoch) {
   line("epoch %" PRIu64 " at=%.3fms", epoch.number, ms(epoch.time_ns));
 }
 
+void RecordText::onLosses(const LossPayload& losses) {
+  line("losses at=%.3fms dropped_records=%" PRIu64 " lost_threads=%" PRIu64, ms(losses.time_ns),
+       losses.dropped_records, losses.lost_threads);
+}
+
 void RecordText::onEnd(const EndPayload& end) {
-  line("end at=%.3fms event_bytes=%" PRIu64 " dropped_records=%" PRIu64 " streams=%u reason=%u",
-       ms(end.time_ns), end.event_bytes, end.dropped_records, end.stream_count, end.reason);
+  line("end at=%.3fms event_bytes=%" PRIu64 " dropped_records=%" PRIu64
+       " streams=%u reason=%u lost_threads=%" PRIu64,
+       ms(end.time_ns), end.event_bytes, end.dropped_records, end.stream_count, end.reason,
+       end.lost_threads);
 }
 
 void RecordText::onEvent(const Event& event) {

@@ -28,6 +28,7 @@ class RecordText final : CaptureVisitor {
   void onMarker(uint64_t time_ns, std::string_view label) override;
   void onEpoch(const EpochPayload& epoch) override;
   void onEvent(const Event& event) override;
+  void onLosses(const LossPayload& losses) override;
   void onEnd(const EndPayload& end) override;
 
   [[gnu::format(printf, 2, 3)]] void line(const char* format, ...);

@@ -61,6 +61,14 @@ bool takeMarker(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return true;
 }
 
+// That of an earlier writer is shorter.
+bool takeEnd(std::string_view payload, EndPayload& end) {
+  end = {};
+  if (payload.size() < kLeastEndBytes) return false;
+  memcpy(&end, payload.data(), std::min(payload.size(), sizeof end));
+  return true;
+}
+
 constexpr size_t kBlocksAtOnce = 256;
 
 const uint8_t* bytesOf(std::string_view text) {
@@ -141,9 +149,15 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
       if (is_right) visitor.onEpoch(epoch);
       break;
     }
+    case FrameType::losses: {
+      LossPayload losses;
+      is_right = takeFixed(frame.payload, losses, rest);
+      if (is_right) visitor.onLosses(losses);
+      break;
+    }
     case FrameType::end: {
       EndPayload end;
-      is_right = takeFixed(frame.payload, end, rest);
+      is_right = takeEnd(frame.payload, end);
       handOver(UINT64_MAX, visitor);
       if (is_right) visitor.onEnd(end);
       has_end_ = is_right;

@@ -116,6 +116,7 @@ class CaptureVisitor {
   virtual void onBlocks(const BlockEvents& events) {
     for (const BlockEvent& block : events.blocks) onEvent(eventOf(events, block));
   }
+  virtual void onLosses(const LossPayload&) {}
   virtual void onEnd(const EndPayload&) {}
 };
 

@@ -178,6 +178,11 @@ void CaptureWriter::write(bool is_last) {
   for (const Queued& one : queue) addFrame(one.type, {{}, one.payload});
   if (!code.empty()) addFrame(FrameType::code, {{}, code});
   addFrame(FrameType::epoch, payloadOf(epoch));
+  // A process that is killed writes no end.
+  if (const LossPayload lost = losses(); !is_last && lost.dropped_records != told_drops_) {
+    told_drops_ = lost.dropped_records;
+    addFrame(FrameType::losses, payloadOf(lost));
+  }
   if (is_last)
     finish(EndReason::closed);
   else
@@ -193,12 +198,19 @@ void CaptureWriter::check(bool is_written) {
   finish(file_->isFull() ? EndReason::max_bytes : EndReason::write_failed);
 }
 
+LossPayload CaptureWriter::losses() const {
+  const Losses more = options_.losses ? options_.losses() : Losses{};
+  return {monotonicNs(), streams_.dropped() + more.records, more.threads};
+}
+
 void CaptureWriter::finish(EndReason reason) {
   streams_.discard();
   EndPayload end = {};
   end.time_ns = monotonicNs();
   end.event_bytes = event_bytes_;
-  end.dropped_records = streams_.dropped();
+  const LossPayload lost = losses();
+  end.dropped_records = lost.dropped_records;
+  end.lost_threads = lost.lost_threads;
   end.own_bytes = kUnknown;
   end.stream_count = streams_.streamCount();
   end.reason = static_cast<uint32_t>(reason);

@@ -20,6 +20,12 @@
 
 namespace memdrift {
 
+// What is missing in a capture, and is not in its streams.
+struct Losses {
+  uint64_t records = 0;
+  uint64_t threads = 0;  // that never came back from a record
+};
+
 struct CaptureOptions {
   std::string path;
   std::string info;           // JSON text about the process
@@ -34,6 +40,8 @@ struct CaptureOptions {
   // On the writer's thread, when all streams of a round are read: names of the code that they are
   // in; empty when there is none.
   std::function<std::string()> take_code;
+  // On the writer's thread, at every write.
+  std::function<Losses()> losses;
   // On the writer's thread, once: no record is taken any more.
   std::function<void(EndReason)> on_end;
 };
@@ -70,6 +78,7 @@ class CaptureWriter final : StreamSink {
   void write(bool is_last);
   void finish(EndReason reason);
   void check(bool is_written);
+  LossPayload losses() const;
   void addFrame(FrameType type, const FramePayload& payload);
 
   void started(const StreamInfo& stream) override;
@@ -86,6 +95,7 @@ class CaptureWriter final : StreamSink {
   StreamSet streams_;
   std::optional<FrameFile> file_;  // of the thread, as its descriptor
   uint64_t event_bytes_ = 0;
+  uint64_t told_drops_ = 0;
 
   std::mutex lock_;
   std::vector<Queued> queue_;

@@ -58,7 +58,8 @@ inline constexpr uint32_t kMaxPayloadBytes = 16 << 20;
   X(end, 9)                \
   X(stacks, 10)            \
   X(lines, 11)             \
-  X(js_heap, 12)
+  X(js_heap, 12)           \
+  X(losses, 13)
 
 enum class FrameType : uint32_t {
 #define MEMDRIFT_DECLARE(name, number) name = number,
@@ -173,7 +174,18 @@ struct EndPayload {
   uint64_t own_bytes;        // memory that the tracker held itself, at most
   uint32_t stream_count;
   uint32_t reason;  // EndReason
+  // Fields from here on are not in every capture.
+  uint64_t lost_threads;  // that never came back from a record that they had begun
 };
-static_assert(sizeof(EndPayload) == 40);
+static_assert(sizeof(EndPayload) == 48);
+inline constexpr size_t kLeastEndBytes = 40;
+
+// As the end has it, up to now: of a process that is killed there is no end.
+struct LossPayload {
+  uint64_t time_ns;
+  uint64_t dropped_records;
+  uint64_t lost_threads;
+};
+static_assert(sizeof(LossPayload) == 24);
 
 }  // namespace memdrift

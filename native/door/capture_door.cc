@@ -74,6 +74,7 @@ Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   object.Set("peakAtMs", static_cast<double>(totals.peak_ns) / 1e6);
   object.Set("leakedBytes", countOf(env, totals.leaked_bytes));
   object.Set("droppedRecords", countOf(env, totals.dropped_records));
+  object.Set("lostThreads", countOf(env, totals.lost_threads));
   object.Set("unknownFrees", countOf(env, totals.counts.unknown_frees));
   object.Set("durationMs", static_cast<double>(totals.duration_ns) / 1e6);
   object.Set("fileBytes", countOf(env, totals.file_bytes));

@@ -224,7 +224,7 @@ static int memdrift_pthread_create(pthread_t* thread, const pthread_attr_t* attr
 }
 
 static void tellObjectsChanged() {
-  if (t_marks.is_inside || !g_session.load(std::memory_order_relaxed)) return;
+  if (isInside() || !g_session.load(std::memory_order_relaxed)) return;
   const int before = errno;
   if (const auto callback = g_on_objects_changed.load(std::memory_order_acquire)) callback();
   errno = before;

@@ -48,6 +48,9 @@ class MappingLog {
     return true;
   }
 
+  // Some may be missing, or a writer may have left its entry half made, which ends what is taken.
+  void giveUp() noexcept { is_whole_.store(false, std::memory_order_relaxed); }
+
   bool isWhole() const noexcept { return is_whole_.load(std::memory_order_relaxed); }
 
   MappingLog() {

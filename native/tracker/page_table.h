@@ -37,10 +37,16 @@ class PageTable {
     entries_[at] = {key, value, generation};
     used_++;
   }
+  // A table that a jump out of a signal handler left while it grew is not given back: how large it
+  // is cannot be told.
   void clear() noexcept {
-    if (entries_) giveBack(entries_, capacity());
+    Entry* const before = is_growing_ ? nullptr : entries_;
+    const size_t count = capacity();
     entries_ = nullptr;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     used_ = mask_ = 0;
+    is_growing_ = false;
+    if (before) giveBack(before, count);
   }
   size_t bytes() const noexcept { return capacity() * sizeof(Entry); }
 
@@ -72,11 +78,15 @@ class PageTable {
     void* pages = OwnMappings::map(wanted * sizeof(Entry));
     if (pages == MAP_FAILED) return false;
     g_table_bytes.fetch_add(wanted * sizeof(Entry), std::memory_order_relaxed);
+    is_growing_ = true;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     entries_ = static_cast<Entry*>(pages);
     mask_ = wanted - 1;
     used_ = 0;
     for (size_t i = 0; i < count && !forgets; i++)
       if (before[i].generation == generation) put(before[i].key, generation, before[i].value);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    is_growing_ = false;
     if (before) giveBack(before, count);
     return true;
   }
@@ -84,6 +94,7 @@ class PageTable {
   Entry* entries_ = nullptr;
   size_t mask_ = 0;
   size_t used_ = 0;
+  bool is_growing_ = false;
 };
 
 }  // namespace memdrift

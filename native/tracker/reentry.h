@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whether this thread is inside of the tracker: what it allocates then is its own, and not told.
+// Whether this thread is inside of the tracker: its allocations are the tracker's then, and are not
+// recorded.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +12,38 @@ struct ThreadTracking;
 // Of each thread. Initial-exec: reached without a call, and without the heap that the first use of
 // other kinds of thread-local memory takes.
 struct ThreadMarks {
-  bool is_inside;
+  // Where on the stack the outermost guard is; 0: the thread is outside. A guard whose place is
+  // given up by the stack was left by a jump; see Recording.
+  uintptr_t inside;
   ThreadTracking* tracking;
   int64_t until_sample;  // bytes, while samples are taken
+  uint32_t until_slot;   // records until a thread without ThreadTracking asks for one again
 };
 extern __thread ThreadMarks t_marks __attribute__((tls_model("initial-exec")));
+
+// `inside` of threads that the tracker itself has started.
+inline constexpr uintptr_t kInsideForGood = 1;
+
+inline bool isInside() noexcept { return t_marks.inside != 0; }
+
+[[gnu::always_inline]] inline uintptr_t stackPointer() noexcept {
+  uintptr_t here;
+  asm volatile("mov %%rsp, %0" : "=r"(here));
+  return here;
+}
 
 // Hooks on this thread pass everything through while it lives.
 class NoReentry {
  public:
-  NoReentry() noexcept : before_(t_marks.is_inside) { t_marks.is_inside = true; }
-  ~NoReentry() { t_marks.is_inside = before_; }
+  [[gnu::always_inline]] NoReentry() noexcept : before_(t_marks.inside) {
+    if (before_ == 0) t_marks.inside = stackPointer();
+  }
+  ~NoReentry() { t_marks.inside = before_; }
   NoReentry(const NoReentry&) = delete;
   NoReentry& operator=(const NoReentry&) = delete;
 
  private:
-  bool before_;
+  uintptr_t before_;
 };
 
 }  // namespace memdrift

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tracker/session.h"
 
+#include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -17,8 +18,7 @@
 namespace memdrift {
 
 __thread ThreadMarks t_marks __attribute__((tls_model("initial-exec"))) = {};
-std::atomic<Session*> g_session{nullptr};
-std::atomic<SampledBlocks*> g_samples{nullptr};
+ProcessPage g_process_page = {};
 
 namespace {
 
@@ -27,24 +27,40 @@ constexpr size_t kMaxThreads = 4096;
 
 std::atomic<ThreadTracking*> g_threads[kMaxThreads];
 std::atomic<size_t> g_thread_count{0};  // no thread from here on was ever taken
+std::atomic<uint64_t> g_drops{0};
 
-uint32_t threadId() noexcept { return static_cast<uint32_t>(syscall(SYS_gettid)); }
+// Of a slot that is being taken, whose thread cannot be looked for yet.
+constexpr uint32_t kTaken = UINT32_MAX;
+// A look for a free slot costs as much as many records.
+constexpr uint32_t kRecordsPerLook = 4096;
 
-bool isAlive(uint32_t tid) noexcept {
-  return syscall(SYS_tgkill, getpid(), tid, 0) == 0 || errno != ESRCH;
+void countDrop() noexcept { g_drops.fetch_add(1, std::memory_order_relaxed); }
+
+// The mutex's word, as the kernel's robust_futex(7) has it: the owner's number while it lives.
+bool isAlive(ThreadTracking& thread) noexcept {
+  constexpr int kOwner = 0x3fffffff;
+  return (std::atomic_ref(thread.life.__data.__lock).load(std::memory_order_acquire) & kOwner) != 0;
 }
 
-ThreadTracking* takeFree(uint32_t tid) noexcept {
+bool beginLife(ThreadTracking& thread) noexcept {
+  // Robust and private; pthread_mutexattr_setrobust() would need a newer glibc.
+  constexpr int kRobust = 16;
+  thread.life = PTHREAD_MUTEX_INITIALIZER;
+  thread.life.__data.__kind = kRobust;
+  return pthread_mutex_lock(&thread.life) == 0;
+}
+
+ThreadTracking* takeFree() noexcept {
   const size_t count = g_thread_count.load(std::memory_order_acquire);
   for (size_t i = 0; i < count; i++) {
     ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
     uint32_t free = 0;
-    if (thread && thread->tid.compare_exchange_strong(free, tid)) return thread;
+    if (thread && thread->tid.compare_exchange_strong(free, kTaken)) return thread;
   }
   return nullptr;
 }
 
-ThreadTracking* makeNew(uint32_t tid) noexcept {
+ThreadTracking* makeNew() noexcept {
   const size_t at = g_thread_count.fetch_add(1);
   if (at >= kMaxThreads) {
     g_thread_count.fetch_sub(1);
@@ -53,16 +69,23 @@ ThreadTracking* makeNew(uint32_t tid) noexcept {
   void* pages = OwnMappings::map(sizeof(ThreadTracking));
   if (pages == MAP_FAILED) return nullptr;
   auto* thread = static_cast<ThreadTracking*>(pages);
-  thread->tid.store(tid, std::memory_order_relaxed);
+  thread->tid.store(kTaken, std::memory_order_relaxed);
   g_threads[at].store(thread, std::memory_order_release);
   return thread;
+}
+
+// By the call that every thread of a Node program makes, whatever else a filter forbids.
+void restFor(long ns) noexcept {
+  static std::atomic<uint32_t> word{0};
+  const timespec time = {0, ns};
+  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &time, nullptr, 0);
 }
 
 // What other threads stored before is seen, and they see what this one did.
 void meetAllThreads() noexcept {
   if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
   // Not registered, or an old kernel: long enough for any store to be seen.
-  usleep(20'000);
+  restFor(20'000'000);
 }
 
 void giveUpTables(ThreadTracking& thread) noexcept {
@@ -72,44 +95,138 @@ void giveUpTables(ThreadTracking& thread) noexcept {
 
 }  // namespace
 
+void keepPageFromCopies() noexcept {
+  // Linux 4.14; what makes a copy by fork() is seen without it.
+  madvise(&g_process_page, sizeof g_process_page, MADV_WIPEONFORK);
+}
+
 void openSession(Session* session) noexcept {
+  g_drops.store(0, std::memory_order_relaxed);
   syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
   g_samples.store(session->samples, std::memory_order_seq_cst);
   g_session.store(session, std::memory_order_seq_cst);
 }
 
-void closeSession() noexcept {
+uint64_t unstreamedDrops() noexcept { return g_drops.load(std::memory_order_relaxed); }
+
+namespace {
+
+// Waits until `thread` is outside, at most until `end_ns`; true if it is.
+bool waitUntilOutside(ThreadTracking& thread, uint64_t end_ns) noexcept {
+  constexpr long kRestNs = 50'000;
+  const auto isOutside = [&] {
+    return thread.stage.load(std::memory_order_acquire) == ThreadTracking::kOutside ||
+           !isAlive(thread);
+  };
+  while (!isOutside()) {
+    if (monotonicNs() >= end_ns) return false;
+    restFor(kRestNs);
+  }
+  return true;
+}
+
+}  // namespace
+
+uint32_t closeSession() noexcept {
+  constexpr uint64_t kMostWaitNs = 1'000'000'000;
   g_samples.store(nullptr, std::memory_order_seq_cst);
   g_session.store(nullptr, std::memory_order_seq_cst);
   meetAllThreads();
+  // This thread is not in a record, so that one which seems to be under way was left by a jump.
+  if (ThreadTracking* own = t_marks.tracking; own && own->stage != ThreadTracking::kOutside) {
+    own->stage.store(ThreadTracking::kOutside, std::memory_order_relaxed);
+    countDrop();
+  }
+  const uint64_t end_ns = monotonicNs() + kMostWaitNs;
+  uint32_t stuck = 0;
   const size_t count = g_thread_count.load();
   for (size_t i = 0; i < count && i < kMaxThreads; i++) {
     ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
     if (!thread) continue;
-    while (thread->is_recording.load(std::memory_order_acquire) != 0 && isAlive(thread->tid))
-      usleep(50);
+    if (!waitUntilOutside(*thread, end_ns)) {
+      stuck++;
+      continue;
+    }
     giveUpTables(*thread);
     thread->stream = nullptr;
   }
+  return stuck;
 }
 
 void abandonSession() noexcept {
   g_samples.store(nullptr, std::memory_order_seq_cst);
   g_session.store(nullptr, std::memory_order_seq_cst);
+  g_thread_count.store(0);
+  for (std::atomic<ThreadTracking*>& one : g_threads) one.store(nullptr, std::memory_order_relaxed);
   t_marks = {};
 }
 
+namespace {
+
+// `at` was the place of a guard in a handler on the thread's other stack, and this thread runs on
+// its own one again. (Who switches contexts within such a handler loses that stack to the next
+// signal anyhow.)
+bool isOnUnusedSignalStack(uintptr_t at) noexcept {
+  stack_t other = {};
+  if (sigaltstack(nullptr, &other) != 0 || (other.ss_flags & SS_ONSTACK) != 0) return false;
+  const auto low = reinterpret_cast<uintptr_t>(other.ss_sp);
+  return at >= low && at - low < other.ss_size;
+}
+
+bool contains(const StackBounds& stack, uintptr_t at) noexcept {
+  return at >= stack.low && at < stack.end;
+}
+
+}  // namespace
+
+// Called when this thread seems to be inside. It is, unless the place of the guard is one that the
+// stack has given up: whoever was inside has left by a jump out of a signal handler then, as
+// siglongjmp() does. On stacks whose places are in no order, of contexts that a program switches
+// itself, that is not taken for granted: no record is begun within a live one.
+bool Recording::wasLeft(uintptr_t here) noexcept {
+  ThreadTracking* thread = t_marks.tracking;
+  if (!thread || t_marks.inside == kInsideForGood) return false;
+  const bool is_half_made =
+      thread->stage.load(std::memory_order_relaxed) != ThreadTracking::kOutside;
+  const uintptr_t at = t_marks.inside;
+  const bool is_left = contains(thread->stack, here) &&
+                       (contains(thread->stack, at) ? here >= at : isOnUnusedSignalStack(at));
+  if (!is_left) {
+    // Within the real functions a nested call is the allocator's own; within a record it is the
+    // program's, in a signal handler.
+    if (thread->stage.load(std::memory_order_relaxed) == ThreadTracking::kRecording) countDrop();
+    return false;
+  }
+  countDrop();
+  // What the record was made with may be half changed: the next one begins anew.
+  const uint32_t session = is_half_made ? thread->session.exchange(0) : 0;
+  if (session != 0) thread->left_session = session;
+  t_marks.inside = 0;
+  return true;
+}
+
 ThreadTracking* Recording::newThread() noexcept {
+  if (t_marks.until_slot != 0) {
+    t_marks.until_slot--;
+    countDrop();
+    return nullptr;
+  }
   const int before = errno;
-  const uint32_t tid = threadId();
-  ThreadTracking* thread = takeFree(tid);
-  if (!thread) thread = makeNew(tid);
+  ThreadTracking* thread = takeFree();
+  if (!thread) thread = makeNew();
+  if (thread && !beginLife(*thread)) thread = nullptr;
   if (thread) {
+    thread->left_session = 0;
+    thread->tid.store(static_cast<uint32_t>(thread->life.__data.__owner),
+                      std::memory_order_release);
     thread->stack = ownStack();
     thread->isolate = nullptr;
     thread->has_asked_for_isolate = thread->isolate_has_ended = false;
     thread->session.store(0, std::memory_order_relaxed);
     t_marks.tracking = thread;
+  } else {
+    t_marks.until_slot = kRecordsPerLook;
+    countDrop();
   }
   errno = before;
   return thread;
@@ -118,6 +235,8 @@ ThreadTracking* Recording::newThread() noexcept {
 void Recording::join() noexcept {
   const int before = errno;
   ThreadTracking& thread = *thread_;
+  if (thread.left_session == session_->number) forgetHalfRecord();
+  thread.left_session = 0;
   thread.stream = session_->streams->open(thread.tid.load(std::memory_order_relaxed));
   // Entries of an earlier session or thread may be left.
   thread.renew();
@@ -133,9 +252,17 @@ void Recording::join() noexcept {
   errno = before;
 }
 
+// What a stream's records are told by was changed for one that was not written: its thread goes on
+// in another stream, which names nodes of its own.
+void Recording::forgetHalfRecord() noexcept {
+  if (thread_->stream) session_->streams->close(thread_->stream);
+  giveUpTables(*thread_);
+  session_->mappings.giveUp();
+}
+
 void setThreadIsolate(TrackedIsolate* isolate) noexcept {
-  const bool was_inside = t_marks.is_inside;
-  t_marks.is_inside = false;
+  const uintptr_t was_inside = t_marks.inside;
+  t_marks.inside = 0;
   const auto isNew = [&](const Recording& recording) {
     return recording && (!isolate || recording.thread().isolate != isolate);
   };
@@ -145,10 +272,12 @@ void setThreadIsolate(TrackedIsolate* isolate) noexcept {
     thread.has_asked_for_isolate = isolate != nullptr;
     thread.renew();
     if (isolate) thread.code_generation = isolate->generation.load(std::memory_order_acquire);
-    if (isolate && recording.session().has_lines)
+    if (isolate && recording.session().has_lines) {
+      const AskingV8 asking(thread);
       isolate->lines.start(isolate->isolate, thread.stack);
+    }
   }
-  t_marks.is_inside = was_inside;
+  t_marks.inside = was_inside;
 }
 
 void endThreadIsolate() noexcept {
@@ -172,8 +301,9 @@ void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>&
 namespace {
 
 bool isInHook(size_t thread) noexcept {
-  const ThreadTracking* one = g_threads[thread].load(std::memory_order_acquire);
-  return one && one->is_recording.load(std::memory_order_acquire) != 0;
+  ThreadTracking* one = g_threads[thread].load(std::memory_order_acquire);
+  return one && one->stage.load(std::memory_order_acquire) != ThreadTracking::kOutside &&
+         isAlive(*one);
 }
 
 }  // namespace
@@ -203,12 +333,12 @@ void forgetEndedThreads(Session& session) {
   for (size_t i = 0; i < count && i < kMaxThreads; i++) {
     ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
     const uint32_t tid = thread ? thread->tid.load(std::memory_order_acquire) : 0;
-    if (tid == 0 || isAlive(tid)) continue;
+    if (tid == 0 || tid == kTaken || isAlive(*thread)) continue;
     if (thread->session.load(std::memory_order_acquire) == session.number && thread->stream)
       session.streams->close(thread->stream);
     thread->stream = nullptr;
     giveUpTables(*thread);
-    thread->is_recording.store(0, std::memory_order_relaxed);
+    thread->stage.store(ThreadTracking::kOutside, std::memory_order_relaxed);
     thread->tid.store(0, std::memory_order_release);
   }
 }

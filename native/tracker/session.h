@@ -2,6 +2,8 @@
 // One capture that is being made: what hooks need of it, and who is inside of them.
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -10,6 +12,7 @@
 #include "capture/capture_writer.h"
 #include "tracker/mapping_log.h"
 #include "tracker/module_table.h"
+#include "tracker/process_page.h"
 #include "tracker/sampling.h"
 #include "tracker/thread_tracking.h"
 
@@ -27,32 +30,33 @@ struct Session {
   uint32_t check_every = 0;  // stacks; 0: none is compared with V8
 };
 
-// The blocks that are sampled; null: all blocks are recorded, or none. Never freed while a hook may
-// hold it: the next session with samples uses it again.
-extern std::atomic<SampledBlocks*> g_samples;
-
-// The session that hooks record for; null: none. See Recording.
-extern std::atomic<Session*> g_session;
-
 // Makes hooks record for `session`.
 void openSession(Session* session) noexcept;
-// When it returns no hook is in the middle of a record, and none begins one.
-void closeSession() noexcept;
+// When it returns no hook begins a record, and none is in the middle of one, but for as many
+// threads as it returns: these may hold the session for good. Waits a second for all together.
+uint32_t closeSession() noexcept;
+
+// Records of this session that no stream tells: of threads for which there was no room, of signal
+// handlers that interrupted a hook, and those that a jump left half made.
+uint64_t unstreamedDrops() noexcept;
 
 // A record being made by the calling thread. Hooks make one on their stack and look whether it may.
 class Recording {
  public:
-  Recording() noexcept {
-    if (t_marks.is_inside || g_session.load(std::memory_order_relaxed) == nullptr) return;
-    t_marks.is_inside = true;
+  [[gnu::always_inline]] Recording() noexcept {
+    if (g_session.load(std::memory_order_relaxed) == nullptr) return;
+    const uintptr_t here = stackPointer();
+    if (t_marks.inside != 0 && !wasLeft(here)) [[unlikely]]
+      return;
+    t_marks.inside = here;
     thread_ = t_marks.tracking;
     if (!thread_) [[unlikely]]
       thread_ = newThread();
     if (!thread_) {
-      t_marks.is_inside = false;
+      t_marks.inside = 0;
       return;
     }
-    thread_->is_recording.store(1, std::memory_order_relaxed);
+    thread_->stage.store(ThreadTracking::kRecording, std::memory_order_relaxed);
     // closeSession() makes all threads see each other's stores, so that none is needed here.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     session_ = g_session.load(std::memory_order_acquire);
@@ -73,21 +77,48 @@ class Recording {
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
 
+  // True on a thread that seems to be inside and is not: a jump took it out.
+  static bool hasLeft() noexcept { return wasLeft(stackPointer()); }
+
   explicit operator bool() const noexcept { return session_ != nullptr; }
   ThreadTracking& thread() const noexcept { return *thread_; }
   Session& session() const noexcept { return *session_; }
 
  private:
   static ThreadTracking* newThread() noexcept;
+  static bool wasLeft(uintptr_t here) noexcept;
   void join() noexcept;
+  void forgetHalfRecord() noexcept;
   void end() noexcept {
-    thread_->is_recording.store(0, std::memory_order_release);
-    t_marks.is_inside = false;
+    thread_->stage.store(ThreadTracking::kOutside, std::memory_order_release);
+    t_marks.inside = 0;
     session_ = nullptr;
   }
 
   ThreadTracking* thread_ = nullptr;
   Session* session_ = nullptr;
+};
+
+// A part of a record in which V8 takes its locks and heap. No signal is handled meanwhile: a jump
+// out of its handler would leave these locks locked. For what is done once per new place, not more.
+class AskingV8 {
+ public:
+  explicit AskingV8(ThreadTracking& thread) noexcept : thread_(thread) {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+    thread.stage.store(ThreadTracking::kAskingV8, std::memory_order_relaxed);
+  }
+  ~AskingV8() {
+    thread_.stage.store(ThreadTracking::kRecording, std::memory_order_relaxed);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  AskingV8(const AskingV8&) = delete;
+  AskingV8& operator=(const AskingV8&) = delete;
+
+ private:
+  ThreadTracking& thread_;
+  sigset_t before_;
 };
 
 // The calling thread's isolate, from now on.
@@ -114,7 +145,8 @@ class RunningHooks {
 // Memory that is kept for threads: calls back for each piece.
 void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback);
 
-// In a child process after fork: hooks record nothing from now on.
+// In a child process after fork(): hooks record nothing from now on, and threads that it does not
+// have are forgotten.
 void abandonSession() noexcept;
 
 }  // namespace memdrift

@@ -87,7 +87,9 @@ class StackBuilder {
   }
   // All frames are there: lines of the places that are new are asked for.
   void end() noexcept {
-    if (has_lines_) thread_.isolate->lines.end(thread_.walker);
+    if (!has_lines_) return;
+    const AskingV8 asking(thread_);
+    thread_.isolate->lines.end(thread_.walker);
   }
 
   // A frame of code at `pc`, called from what is there already. False when there was no room for
@@ -165,6 +167,7 @@ uint32_t buildStack(Recording& recording, const Labels& labels) noexcept {
   v8_api::Isolate* isolate = api->tryGetCurrent();
   if (!isolate || !api->inContext(isolate)) return;
   thread.has_asked_for_isolate = true;
+  const AskingV8 asking(thread);
   Isolates::requestAttach(isolate, setThreadIsolate);
 }
 

@@ -64,7 +64,7 @@ void* beginOwnThread(void* argument) {
   auto* beginning = static_cast<Beginning*>(argument);
   const NewThread wanted = beginning->wanted;
   beginning->is_used.store(false, std::memory_order_release);
-  t_marks.is_inside = true;
+  t_marks.inside = kInsideForGood;
   return wanted.start(wanted.argument);
 }
 
@@ -94,7 +94,7 @@ void prepareThreadStacks() {
 }
 
 NewThread tellThreadStack(const NewThread& wanted, const void* frame) noexcept {
-  if (t_marks.is_inside) {
+  if (isInside() && !Recording::hasLeft()) {
     Beginning* beginning = takeBeginning();
     if (!beginning) return wanted;
     beginning->wanted = wanted;

@@ -2,6 +2,8 @@
 // What the tracker keeps for a thread: its stream, and the stacks that it has seen.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 
@@ -51,12 +53,17 @@ struct StackCounters {
 
 // Pages of zeros are a valid one. Its memory is never given back: a hook may hold it at any time.
 struct ThreadTracking {
-  // 1 while the thread makes a record; stop waits for 0.
-  std::atomic<uint32_t> is_recording;
+  enum Stage : uint32_t { kOutside, kRecording, kAskingV8 };
+  // Set while the thread makes a record; stop waits for kOutside.
+  std::atomic<Stage> stage;
   std::atomic<uint32_t> tid;      // 0: free to be taken by a new thread
   std::atomic<uint32_t> session;  // whose stream it has
   ThreadStream* stream;           // null: there was none for it
   StackBounds stack;
+  // Held by the thread as long as it lives: the kernel marks it when the thread ends, however that
+  // comes, and it takes no system call to look.
+  pthread_mutex_t life;
+  uint32_t left_session;  // in which a jump left a record half made; 0: none
 
   TrackedIsolate* isolate;
   bool has_asked_for_isolate;

@@ -42,6 +42,7 @@ uint64_t bytesOrUnknown(double bytes) {
   return std::isnan(bytes) ? kUnknown : static_cast<uint64_t>(bytes);
 }
 
+// No JavaScript runs in it: V8 keeps its heap from copies of the process (MADV_DONTFORK).
 void inChildAfterFork() {
   abandonSession();
   g_tracker.store(nullptr);
@@ -86,6 +87,7 @@ Tracker::Tracker(TrackerOptions options)
                 "another Tracker: stop that one first, or use mark() alone");
   try {
     prepareForFork();
+    keepPageFromCopies();
     begin();
   } catch (...) {
     g_tracker.store(nullptr);
@@ -101,7 +103,7 @@ void Tracker::begin() {
   capture.interval_ms = options_.interval_ms;
   capture.max_bytes = options_.max_bytes;
   capture.sample_bytes = options_.sample_bytes;
-  capture.on_start = [] { t_marks.is_inside = true; };
+  capture.on_start = [] { t_marks.inside = kInsideForGood; };
   capture.on_tick = [this] { tick(); };
   capture.on_stop = [this] { own_memory_.reset(); };
   capture.take_code = [] {
@@ -109,6 +111,7 @@ void Tracker::begin() {
     Isolates::instance().code().takeUsed([&](const CodeEvent& event) { putCode(event, records); });
     return records;
   };
+  capture.losses = [this] { return Losses{unstreamedDrops(), lost_threads_.load()}; };
   capture.on_end = [this](EndReason reason) { onEnd(reason); };
   writer_ = std::make_unique<CaptureWriter>(std::move(capture));
   session_->streams = &writer_->streams();
@@ -161,18 +164,22 @@ void Tracker::stop() {
     patch_.restore();
   }
   sumUp();
-  closeSession();
+  lost_threads_ = closeSession();
   if (session_->has_lines) takeLines();
   Isolates::instance().onLines(nullptr);
   // The writer still asks for names of code.
   writer_->stop();
-  if (session_->samples) session_->samples->clear();
+  const bool is_held = lost_threads_ != 0;
+  if (session_->samples && !is_held) session_->samples->clear();
   // A lazy binding that was under way when the words were put back has ended with a hook since.
   patch_.restore();
   ended_ = ended();
+  // A thread that is still in a record writes to it some time, or never.
+  if (is_held) (void)writer_.release();
   writer_.reset();
   Isolates::instance().stop();
-  // No hook is in it any more, and the tracker may live until V8 collects its handle.
+  // No other hook is in it any more, and the tracker may live until V8 collects its handle.
+  if (is_held) (void)session_.release();
   session_.reset();
   g_tracker.store(nullptr);
 }

@@ -82,7 +82,8 @@ class Tracker {
   std::string ended_;  // once it is stopped
   pid_t pid_;
   bool runs_ = true;
-  std::atomic<bool> is_stopping_{false};  // no object is patched any more
+  std::atomic<uint32_t> lost_threads_{0};  // in the middle of a record when it stopped
+  std::atomic<bool> is_stopping_{false};   // no object is patched any more
 };
 
 }  // namespace memdrift

@@ -23,10 +23,16 @@ export function statsText(stats: CaptureStats): string {
       `${megabytesWithUnit(stats.peakBytes)} live at once, at ${seconds(stats.peakAtMs)}`,
     ),
     line('live at the end', megabytesWithUnit(stats.leakedBytes)),
-    line('lost records', count(stats.droppedRecords)),
+    line('lost records', `${count(stats.droppedRecords)}${lostThreads(stats.lostThreads)}`),
     line('unknown frees', `${count(stats.unknownFrees)}, of blocks from before the start`),
     ...growthLines(stats.rssGrowth),
   ].join('\n')}\n`;
+}
+
+/** Threads that a jump or an endless signal handler took out of a record. */
+function lostThreads(threads: number): string {
+  if (threads === 0) return '';
+  return `, and ${threads} ${threads === 1 ? 'thread' : 'threads'} never left a record`;
 }
 
 const causes: Record<string, string> = {

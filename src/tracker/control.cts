@@ -9,7 +9,7 @@ import type { ControlAnswer, ControlRequest } from '../entry/control_model.ts' w
 };
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
 
-const { readlinkSync, rmSync } = require('node:fs') as typeof import('node:fs');
+const { rmSync } = require('node:fs') as typeof import('node:fs');
 const { createServer } = require('node:net') as typeof import('node:net');
 const { join } = require('node:path') as typeof import('node:path');
 
@@ -59,20 +59,7 @@ function serveControl(folder: string, control: Control): void {
     process.umask(mask);
   }
   server.unref();
-  const pid = ownPid();
-  process.on('exit', () => {
-    // A copy of this process, by fork(2), exits too: the socket is not its own.
-    if (ownPid() === pid) removeIfAllowed(path);
-  });
-}
-
-/** The kernel's answer, since process.pid is the parent's in a copy; null without /proc. */
-function ownPid(): string | null {
-  try {
-    return readlinkSync('/proc/self');
-  } catch {
-    return null;
-  }
+  process.on('exit', () => removeIfAllowed(path));
 }
 
 /**

@@ -279,20 +279,6 @@ FUNCTION(forkAndExit) {
   if (pid == 0) exit(5);
   return number(env, WEXITSTATUS(waitFor(pid)));
 }
-// forkHere(bare): goes on in both; 0 in the child.
-FUNCTION(forkHere) {
-  TAKE;
-  return number(env, v[0] ? (double)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : fork());
-}
-FUNCTION(waitForChild) {
-  TAKE;
-  return number(env, waitFor((int)v[0]));
-}
-FUNCTION(exitAtOnce) {
-  TAKE;
-  _exit((int)v[0]);
-}
-
 static int allocateInClone(void* unused) {
   (void)unused;
   for (int i = 0; i < 1000; i++) free(malloc(100));
@@ -371,15 +357,21 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      ENTRY(jumps),       ENTRY(staysInHandlers),
-      ENTRY(startTimer),  ENTRY(stopTimer),
-      ENTRY(threads),     ENTRY(threadsAtOnce),
-      ENTRY(contexts),    ENTRY(bareFork),
-      ENTRY(forkAndExit), ENTRY(forkAndAllocate),
-      ENTRY(forkHere),    ENTRY(waitForChild),
-      ENTRY(exitAtOnce),  ENTRY(shareMemoryWithChild),
-      ENTRY(vforkAndRun), ENTRY(closeFrom),
-      ENTRY(lockMemory),  ENTRY(longJumps),
+      ENTRY(jumps),
+      ENTRY(staysInHandlers),
+      ENTRY(startTimer),
+      ENTRY(stopTimer),
+      ENTRY(threads),
+      ENTRY(threadsAtOnce),
+      ENTRY(contexts),
+      ENTRY(bareFork),
+      ENTRY(forkAndExit),
+      ENTRY(forkAndAllocate),
+      ENTRY(shareMemoryWithChild),
+      ENTRY(vforkAndRun),
+      ENTRY(closeFrom),
+      ENTRY(lockMemory),
+      ENTRY(longJumps),
       ENTRY(forbid),
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {

@@ -51,6 +51,8 @@ describe.each(recording)('recording %s, output and exit code are the same', (_na
     vfork: 'for (let i = 0; i < 50; i++) print(unruly.vforkAndRun());',
     'a child in the same memory':
       'for (let i = 0; i < 50; i++) print(unruly.shareMemoryWithChild());',
+    'jumps out of signal handlers': 'print(unruly.jumps(300, 0));',
+    'jumps out of handlers on a stack of their own': 'print(unruly.jumps(300, 1));',
     'longjmp past allocations': 'print(unruly.longJumps(20000));',
     'many short threads': 'for (let i = 0; i < 40; i++) print(unruly.threads(50));',
   };
@@ -63,6 +65,22 @@ describe.each(recording)('recording %s, output and exit code are the same', (_na
       }`;
     await expectWhole(await runBoth(`${helpers}${code}`, { flags }));
   });
+});
+
+test('ends although threads never come back from handlers', async () => {
+  const run = await runBoth('console.log(unruly.staysInHandlers(8)); process.exit(4)');
+  await expectWhole(run);
+});
+
+test('a child by clone(2) alone keeps no memory for records', async () => {
+  const run = await runBoth('console.log(unruly.bareFork(1_000_000) < 8000)');
+  expect(run.stdout).toBe('true\n');
+});
+
+test('counts what threads beyond those that it has room for do', async () => {
+  const run = await runBoth('console.log(unruly.threadsAtOnce(4500) > 0)');
+  const stats = await readCaptureStats(run.captures[0] ?? '');
+  expect(stats.droppedRecords).toBeGreaterThan(400);
 });
 
 test('no thread of ours takes a signal of the program', async () => {
