@@ -28,7 +28,7 @@ inline bool isInside() noexcept { return t_marks.inside != 0; }
 
 [[gnu::always_inline]] inline uintptr_t stackPointer() noexcept {
   uintptr_t here;
-  asm volatile("mov %%rsp, %0" : "=r"(here));
+  asm("mov %%rsp, %0" : "=r"(here));
   return here;
 }
 
@@ -36,7 +36,7 @@ inline bool isInside() noexcept { return t_marks.inside != 0; }
 class NoReentry {
  public:
   [[gnu::always_inline]] NoReentry() noexcept : before_(t_marks.inside) {
-    if (before_ == 0) t_marks.inside = stackPointer();
+    t_marks.inside = before_ != 0 ? before_ : stackPointer();
   }
   ~NoReentry() { t_marks.inside = before_; }
   NoReentry(const NoReentry&) = delete;

@@ -44,11 +44,10 @@ uint64_t unstreamedDrops() noexcept;
 class Recording {
  public:
   [[gnu::always_inline]] Recording() noexcept {
-    if (g_session.load(std::memory_order_relaxed) == nullptr) return;
-    const uintptr_t here = stackPointer();
-    if (t_marks.inside != 0 && !wasLeft(here)) [[unlikely]]
+    if (t_marks.inside != 0 && !wasLeft(stackPointer())) [[unlikely]]
       return;
-    t_marks.inside = here;
+    if (g_session.load(std::memory_order_relaxed) == nullptr) return;
+    t_marks.inside = stackPointer();
     thread_ = t_marks.tracking;
     if (!thread_) [[unlikely]]
       thread_ = newThread();
