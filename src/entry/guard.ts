@@ -1,6 +1,6 @@
 /**
- * The entry of the guard: a process in a session of its own that signals the target, and outlives
- * whoever asked for it by SIGKILL, Ctrl-C or a timeout, until the inspector is closed again.
+ * The entry of the guard: a process in a session of its own that signals the target. It outlives a
+ * parent that ends by SIGKILL, Ctrl-C or a timeout, until the inspector is closed again.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -123,7 +123,7 @@ function signal(target: DebugTarget): void {
 }
 
 async function serve(): Promise<void> {
-  // Whoever asked may be gone when it is answered.
+  // The parent may have ended before it hears the answer.
   process.stdout.on('error', () => {});
   process.title = 'memdrift-guard';
   let watch: Watch | null = null;

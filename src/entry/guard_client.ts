@@ -69,7 +69,7 @@ export class Guard {
     this.leave();
   }
 
-  /** Leaves the rest to it: it goes on without us. */
+  /** Leaves the rest to it: it continues without us. */
   leave(): void {
     this.#child.stdin?.end();
     this.#child.stdout?.destroy();

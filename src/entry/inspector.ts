@@ -15,9 +15,9 @@ const openMs = 5000;
 /** How long to wait for others of us who ask at the same port, and for others who have it. */
 const turnMs = 10_000;
 const portMs = 5000;
-/** How long to wait for the main thread to begin, and for its answer after that. */
+/** How long to wait for the main thread to run JavaScript, and for its answer after that. */
 const beginMs = 20_000;
-const answerMs = 20_000;
+const answerMs = 60_000;
 /** How long its loop may take to turn before it is closed from JavaScript that runs meanwhile. */
 const turnsMs = 1000;
 const closeMs = 5000;
@@ -96,8 +96,12 @@ async function sessionOf(inspector: Inspector): Promise<InspectorSession | null>
   }
 }
 
-/** What begins only after we have given up must not begin: nobody would hear its answer. */
-function ask(session: InspectorSession, { expression, awaitPromise }: Question): Promise<unknown> {
+/** An expression that would begin only after we have given up must not begin. */
+async function ask(
+  session: InspectorSession,
+  { expression, awaitPromise }: Question,
+): Promise<unknown> {
+  await session.evaluate({ expression: '1', timeoutMs: beginMs });
   const latest = Date.now() + beginMs;
   return session.evaluate({
     expression: `(() => {
@@ -105,7 +109,7 @@ function ask(session: InspectorSession, { expression, awaitPromise }: Question):
       return (${expression});
     })()`,
     awaitPromise: awaitPromise === true,
-    timeoutMs: beginMs + answerMs,
+    timeoutMs: answerMs,
   });
 }
 
@@ -118,7 +122,8 @@ async function opened(
   onNotice?.(
     `sends SIGUSR1 to process ${pid} (${JSON.stringify(name)}): Node opens its inspector on ` +
       'loopback for about a second, and says so on its stderr ("Debugger listening on …"); ' +
-      `waits ${openMs / 1000} s for it, and ${beginMs / 1000} s for its main thread`,
+      `waits ${openMs / 1000} s for it, ${beginMs / 1000} s for its main thread, and ` +
+      `${answerMs / 1000} s for the answer`,
   );
   const known = listenersOf(pid).map(({ inode }) => inode);
   for (let signals = 0; signals < mostSignals; signals++) {
@@ -149,14 +154,14 @@ async function appeared(pid: number, known: readonly string[]): Promise<Inspecto
   return null;
 }
 
-/** Who listens where the process would open its inspector; null: nobody, or it takes any port. */
+/** The process that has the port where `pid` opens its inspector; null: none, or any port does. */
 function holderOf(pid: number): string | null {
   const { port } = inspectorAddress(pid);
   return port === 0 ? null : portHolder(pid, port);
 }
 
 /**
- * Waits until nobody listens where the process would open its inspector: Node would say on its
+ * Waits until the port is free where the process opens its inspector: Node would say on its
  * stderr that it failed, and open none.
  * @throws MemdriftError ERR_BUSY.
  */
@@ -176,15 +181,15 @@ async function portIsFree(pid: number): Promise<void> {
   }
 }
 
-/** True: it is closed. Otherwise the guard goes on, or the process does once a debugger left. */
+/** True: it is closed. Otherwise the guard closes it, or the process does once a debugger left. */
 async function closed(
   session: InspectorSession,
   inspector: Inspector,
   guard: Guard,
 ): Promise<boolean> {
-  if (!(await scheduleClosing(session, inspector, answerMs))) return false;
+  if (!(await scheduleClosing(session, inspector, closeMs))) return false;
   guard.tell({ do: 'scheduled' });
-  // The next one who asks must not meet an inspector that is about to close.
+  // The next command must not meet an inspector that will close at once.
   if (await closes(inspector, turnsMs)) return true;
   if (isUsed(inspector)) return false;
   await closeAtOnce(inspector);

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { MemdriftError } from '../errors.ts';
 import { type Listener, ownsConnection } from './listeners.ts';
 
-/** Of a listener that is no inspector. */
+/** Limits for a listener that is not an inspector. */
 const listMs = 1000;
 const maxListBytes = 64 << 10;
 const connectMs = 5000;

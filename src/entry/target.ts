@@ -10,7 +10,7 @@ export interface EntryOptions {
   readonly yesOpenInspector?: boolean;
   /** Signals a Node that may have a listener of its own for SIGUSR1. */
   readonly signal?: boolean;
-  /** Hears what is about to happen to the process, right before. */
+  /** Hears what will happen to the process, right before it does. */
   readonly onNotice?: (text: string) => void;
 }
 
@@ -89,7 +89,7 @@ export function otherUsers(): readonly number[] {
 }
 
 /**
- * That nobody else can use the inspector while it is open, or that this is allowed.
+ * Checks that no other user can use the inspector while it is open, or that this is allowed.
  * @throws MemdriftError ERR_DENIED, ERR_UNSUPPORTED (it would not be open to us).
  */
 function checkInspector(pid: number, isAllowed: boolean): void {

@@ -42,7 +42,7 @@ sys.exit(7)`,
 interface Program {
   readonly command: string;
   readonly args: readonly string[];
-  /** What is said of it. */
+  /** Why it is not signalled. */
   readonly reason: RegExp;
 }
 

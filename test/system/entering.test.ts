@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { explain } from '../../src/drift/explain.ts';
+import { evaluateIn } from '../../src/entry/inspector.ts';
 import { listenersOf } from '../../src/entry/listeners.ts';
 import { lookAtTarget } from '../../src/entry/node_proof.ts';
 import { attach } from '../../src/tracker/attach.ts';
 import { Children } from '../children.ts';
 import { killEntries } from '../entry/killed_entries.ts';
+import { guardsOf } from '../entry/left_behind.ts';
 
 const children = new Children();
 const folder = mkdtempSync(join(tmpdir(), 'memdrift-entering-'));
@@ -62,6 +64,25 @@ describe('a Node that is entered neither by default nor by --signal', () => {
     await entered(child.pid, /does not see .*\(it has another root\)/);
     expect(await child.ask('still there?')).toBe('goes on');
   });
+});
+
+test('an expression that a blocked main thread did not begin in time never begins', async () => {
+  const blocks = `const inspector = require('node:inspector');
+    setTimeout(() => { const end = Date.now() + 20_000;
+      while (inspector.url() === undefined && Date.now() < end);
+      require('node:child_process').execSync('sleep 25'); console.log('runs again'); }, 200);`;
+  const args = ['--inspect-port=0', '-e', `${program} ${blocks}`];
+  const child = await children.run(process.execPath, args);
+  const question = { expression: "console.log('too late'), 1" };
+  await expect(evaluateIn(child.pid, question, forced)).rejects.toMatchObject({
+    code: 'ERR_TIMEOUT',
+    message: expect.stringMatching(/did not answer \(20 s are over\): its main thread is blocked/),
+  });
+  expect(await child.line()).toBe('runs again');
+  const settled = { timeout: 30_000 };
+  await expect.poll(() => listenersOf(child.pid), settled).toEqual([]);
+  await expect.poll(() => guardsOf(child.pid), settled).toEqual([]);
+  expect(await child.ask('still there?')).toBe('goes on');
 });
 
 test('a stripped Node is asked with --signal alone', async () => {
