@@ -142,16 +142,16 @@ test('a Node that starts is signalled only when it survives that', {
     const pid = child.pid as number;
     expect(() => lookAtTarget(pid)).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
     child.stdin?.end('go\n');
-    let target: DebugTarget | null = null;
-    while (target === null) {
+    for (let isSent = false; !isSent; ) {
       try {
-        const look = lookAtTarget(pid);
-        if (look.doubt === null) target = look.target;
+        const { target, doubt } = lookAtTarget(pid);
+        if (doubt !== null) continue;
+        sendDebugSignal(target);
+        isSent = true;
       } catch {
-        // It is the shell still, or a Node without a handler.
+        // It is the shell still, begins Node at this moment, or has no handler yet.
       }
     }
-    sendDebugSignal(target);
     await expect.poll(() => newInspector(pid, []), { timeout: 20_000 }).not.toBeNull();
     child.kill('SIGKILL');
     expect(await ended).toEqual([null, 'SIGKILL']);

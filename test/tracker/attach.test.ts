@@ -54,8 +54,10 @@ const heldAfterAttach = async (path: string): Promise<number> =>
   heldUnder(await readCaptureTable(path, { leaks: true }), 'after_attach').malloc ?? 0;
 
 describe('a process that was not prepared', () => {
-  test.each(Object.entries(programs))('%s', async (name, program) => {
-    const flags = name === 'without require' ? ['--input-type=module'] : [];
+  test.each(Object.entries(programs))('%s', { timeout: 90_000 }, async (name, program) => {
+    // A port of its own: processes that are asked at one port take turns.
+    const flags = ['--inspect-port=0'];
+    if (name === 'without require') flags.push('--input-type=module');
     const pid = await start(process.execPath, ...flags, '-e', program);
     const path = newFile();
     await attach(pid, { path, sampleBytes: 0, ...allowed });
