@@ -4,12 +4,13 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bed, busyLoops, type Ended, type Recorded } from './harness.ts';
 
-const { MEMDRIFT_REAL_PACKAGES: packages = '.cache/real-packages', MEMDRIFT_REAL_NODES } =
-  process.env;
+const { MEMDRIFT_REAL_PACKAGES, MEMDRIFT_REAL_NODES } = process.env;
+// Programs find it by a link from elsewhere.
+const packages = resolve(MEMDRIFT_REAL_PACKAGES ?? '.cache/real-packages');
 if (!existsSync(join(packages, 'node_modules')))
   throw new Error(`no packages in ${packages}: install them with node test/real/install.mjs`);
 
