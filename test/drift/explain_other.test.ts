@@ -50,10 +50,9 @@ describe('a Node process', () => {
 
   test('is asked at its socket, where memdrift run started it', async () => {
     const args = ['run', '-o', join(addons.folder, 'run.mdc'), '-e', script];
-    const launcher = await children.run(process.execPath, [join(root, 'dist/cli.js'), ...args]);
-    const [child] = readdirSync('/proc').filter((name) => parentOf(name) === launcher.pid);
-    const explanation = await explain(Number(child));
-    process.kill(Number(child), 'SIGKILL');
+    // The command becomes the program.
+    const { pid } = await children.run(process.execPath, [join(root, 'dist/cli.js'), ...args]);
+    const explanation = await explain(pid);
     expect(explanation).toMatchObject({ source: 'socket', nodeVersion: process.version });
     expectSums(explanation);
     expect(bytesOf(explanation, 'memdrift')).toBeGreaterThan(1e6);
