@@ -73,7 +73,11 @@ class EhFrameReader {
     return value;
   }
   uintptr_t at() const { return at_; }
-  void moveTo(uintptr_t at) { at_ = at; }
+  // Forwards only: a length that wraps around would make a damaged table endless.
+  void skip(uint64_t bytes) {
+    if (bytes > UINT64_MAX - at_) bytes_.fail();
+    at_ += bytes;
+  }
   bool hasFailed() const { return bytes_.hasFailed(); }
 
  private:

@@ -55,6 +55,8 @@ class FrameBytes {
     }
     return readByKernel(at, to, bytes);
   }
+  // As if something could not be read.
+  void fail() noexcept { has_failed_ = true; }
   bool hasFailed() const noexcept { return has_failed_; }
 
  private:

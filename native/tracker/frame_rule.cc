@@ -125,7 +125,7 @@ bool findFrame(FrameBytes& bytes, const Place& place, Frame& frame) {
   if (place.pc - frame.function >= code_bytes) return false;
   if (frame.has_augmentation) {
     const uint64_t skip = from.uleb();
-    from.moveTo(from.at() + skip);
+    from.skip(skip);
   }
   frame.own_begin = from.at();
   frame.own_end = entry.end;
@@ -170,7 +170,7 @@ class Program {
         advance(low);
         return true;
       case 2:
-        saved(low, static_cast<int64_t>(from.uleb()) * frame_.data_step);
+        saved(low, scaled(from.uleb()));
         return true;
       case 3:
         restored(low);
@@ -184,6 +184,10 @@ class Program {
   void advance(uint64_t steps) {
     const uintptr_t next = at_ + steps * frame_.code_step;
     at_ = next;
+  }
+  // Without a sign, since what a damaged table gives may overflow.
+  int64_t scaled(uint64_t steps) const {
+    return static_cast<int64_t>(steps * static_cast<uint64_t>(frame_.data_step));
   }
   void saved(uint64_t name, int64_t offset) {
     if (name != kRbp) return;
@@ -224,7 +228,7 @@ bool Program::plain(uint8_t code, EhFrameReader& from) {
       return true;
     case 0x05: {  // offset_extended
       const uint64_t name = from.uleb();
-      saved(name, static_cast<int64_t>(from.uleb()) * frame_.data_step);
+      saved(name, scaled(from.uleb()));
       return true;
     }
     case 0x06:  // restore_extended
@@ -274,28 +278,28 @@ bool Program::define(uint8_t code, EhFrameReader& from) {
     case 0x0f: {  // def_cfa_expression
       row_.is_expression = true;
       const uint64_t bytes = from.uleb();
-      from.moveTo(from.at() + bytes);
+      from.skip(bytes);
       return true;
     }
     case 0x10:    // expression
     case 0x16: {  // val_expression
       const uint64_t name = from.uleb();
       const uint64_t bytes = from.uleb();
-      from.moveTo(from.at() + bytes);
+      from.skip(bytes);
       return name != kRbp;
     }
     case 0x11: {  // offset_extended_sf
       const uint64_t name = from.uleb();
-      saved(name, from.sleb() * frame_.data_step);
+      saved(name, scaled(static_cast<uint64_t>(from.sleb())));
       return true;
     }
     case 0x12:  // def_cfa_sf
       row_.cfa_register = from.uleb();
-      row_.cfa_offset = from.sleb() * frame_.data_step;
+      row_.cfa_offset = scaled(static_cast<uint64_t>(from.sleb()));
       row_.is_expression = false;
       return true;
     case 0x13:  // def_cfa_offset_sf
-      row_.cfa_offset = from.sleb() * frame_.data_step;
+      row_.cfa_offset = scaled(static_cast<uint64_t>(from.sleb()));
       return true;
     default:
       return false;
