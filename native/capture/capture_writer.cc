@@ -226,7 +226,9 @@ void CaptureWriter::ended(const StreamInfo& stream) { thread(stream, ThreadState
 
 void CaptureWriter::thread(const StreamInfo& stream, ThreadState state) {
   const ThreadPayload payload = {monotonicNs(), stream.tid, static_cast<uint32_t>(state)};
-  const std::string name = state == ThreadState::started ? threadName(stream.tid) : "";
+  const bool is_named =
+      state == ThreadState::started && (!options_.may_open || options_.may_open());
+  const std::string name = is_named ? threadName(stream.tid) : "";
   check(file_->add({FrameType::thread, stream.index}, payloadOf(payload, name)));
 }
 

@@ -40,6 +40,8 @@ struct CaptureOptions {
   // On the writer's thread, when all streams of a round are read: names of the code that they are
   // in; empty when there is none.
   std::function<std::string()> take_code;
+  // On the writer's thread: whether threads' names may be read, which opens files.
+  std::function<bool()> may_open;
   // On the writer's thread, at every write.
   std::function<Losses()> losses;
   // On the writer's thread, once: no record is taken any more.

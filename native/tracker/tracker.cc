@@ -13,7 +13,6 @@
 #include "capture/descriptors.h"
 #include "errors.h"
 #include "proc/counters.h"
-#include "proc/read_file.h"
 #include "tracker/hooks.h"
 #include "tracker/isolates.h"
 #include "tracker/stack_nodes.h"
@@ -105,7 +104,11 @@ void Tracker::begin() {
   capture.sample_bytes = options_.sample_bytes;
   capture.on_start = [] { t_marks.inside = kInsideForGood; };
   capture.on_tick = [this] { tick(); };
-  capture.on_stop = [this] { own_memory_.reset(); };
+  capture.on_stop = [this] {
+    own_memory_.reset();
+    own_status_.reset();
+  };
+  capture.may_open = [this] { return own_status_ && !own_status_->isConfined(); };
   capture.take_code = [] {
     std::string records;
     Isolates::instance().code().takeUsed([&](const CodeEvent& event) { putCode(event, records); });
@@ -150,6 +153,7 @@ Tracker::~Tracker() {
   // The thread of the parent is not here to be joined, nor to give up a lock that it held.
   (void)writer_.release();
   (void)own_memory_.release();
+  (void)own_status_.release();
   (void)session_.release();
 }
 
@@ -238,8 +242,10 @@ void Tracker::sumUp() {
 
 // On the writer's thread.
 void Tracker::tick() {
-  if (!own_memory_)
+  if (!own_memory_) {
+    own_status_ = std::make_unique<OwnStatus>();
     own_memory_ = std::make_unique<OwnMemory>(session_->mappings, writer_->streams().pool());
+  }
   // The last row says everything.
   if (is_stopping_) next_residency_ns_ = 0;
   addMemory();
@@ -309,7 +315,7 @@ void Tracker::addMemory() {
   std::fill_n(reinterpret_cast<uint64_t*>(&payload), sizeof payload / sizeof(uint64_t), kUnknown);
   payload.time_ns = monotonicNs();
   try {
-    const Counters counters = readStatus(kSelf, status_text_);
+    const Counters counters = own_status_->read();
     payload.rss_anon_bytes = bytesOrUnknown(counters.rss_anon_bytes);
     payload.rss_file_bytes = bytesOrUnknown(counters.rss_file_bytes);
     payload.rss_shmem_bytes = bytesOrUnknown(counters.rss_shmem_bytes);
@@ -330,12 +336,13 @@ void Tracker::lookAround(MemoryPayload& payload) {
     next_numbers_ns_ = payload.time_ns + kLookIntervalNs;
     Isolates::instance().askForNumbers();
   }
-  if (payload.time_ns < next_residency_ns_) return;
+  // It opens files.
+  if (payload.time_ns < next_residency_ns_ || own_status_->isConfined()) return;
   const uint64_t begin_ns = ownCpuNs();
   std::vector<StackResidency> stacks;
   ResidentParts parts = own_memory_->look(stacks);
   // Pages that came or went meanwhile are in one number and not in the other.
-  const Counters after = readStatus(kSelf, status_text_);
+  const Counters after = own_status_->read();
   const double drift_bytes =
       std::abs(after.rss_anon_bytes - static_cast<double>(payload.rss_anon_bytes)) +
       std::abs(after.rss_shmem_bytes - static_cast<double>(payload.rss_shmem_bytes));
@@ -362,7 +369,8 @@ void Tracker::onEnd(EndReason) {
   }
   const std::string text = "memdrift: the capture of process " + std::to_string(pid_) +
                            " ends: " + ended() + ". The program goes on untracked.\n";
-  writeToStderr(text);
+  // By calls that a filter may end the process for.
+  if (!own_status_->isConfined()) writeToStderr(text);
 }
 
 }  // namespace memdrift

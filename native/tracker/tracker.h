@@ -11,6 +11,7 @@
 #include "capture/js_heap_stream.h"
 #include "tracker/got_patch.h"
 #include "tracker/own_memory.h"
+#include "tracker/own_status.h"
 #include "tracker/session.h"
 
 namespace memdrift {
@@ -74,10 +75,10 @@ class Tracker {
   uint64_t next_pass_ns_ = 0;
   std::optional<RunningHooks> running_;  // since so many states of the modules were retired
   size_t retired_count_ = 0;
-  std::unique_ptr<OwnMemory> own_memory_;  // the writer's
+  std::unique_ptr<OwnStatus> own_status_;  // the writer's, as the next
+  std::unique_ptr<OwnMemory> own_memory_;
   uint64_t next_residency_ns_ = 0;
   uint64_t next_numbers_ns_ = 0;  // of V8
-  std::string status_text_;
   TrackerReport report_;
   std::string ended_;  // once it is stopped
   pid_t pid_;

@@ -83,6 +83,36 @@ test('counts what threads beyond those that it has room for do', async () => {
   expect(stats.droppedRecords).toBeGreaterThan(400);
 });
 
+/** Numbers of x86-64. */
+const calls: [string, number][] = [
+  ['membarrier', 324],
+  ['tgkill', 234],
+  ['openat', 257],
+  ['process_vm_readv', 310],
+];
+const kill = 0x80000000;
+
+describe.each(calls)('a program that dies of %s', (_name, call) => {
+  test.each([
+    ['its threads all', 1],
+    ['one thread', 0],
+  ])('forbidden to %s ends as it would', async (_whom, all) => {
+    // Node itself opens a file for its first output.
+    const run = await runBoth(`
+      console.log('begun');
+      setTimeout(() => {
+        unruly.forbid(${call}, ${kill}, ${all}, 0);
+        let times = 0;
+        const work = setInterval(() => {
+          Buffer.alloc(20000);
+          if (++times === 30) { clearInterval(work); console.log('done'); }
+        }, 10);
+      }, 100);`);
+    expect(run.stdout).toBe('begun\ndone\n');
+    await expectWhole(run);
+  });
+});
+
 test('no thread of ours takes a signal of the program', async () => {
   const run = await runBoth(`
     const { readdirSync, readFileSync } = require('node:fs');

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "tracker/own_status.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "errors.h"
+
+namespace memdrift {
+
+namespace {
+
+constexpr const char* kPath = "/proc/thread-self/status";
+constexpr size_t kMostBytes = 16 << 10;
+
+// How many filters; before Linux 5.9, which does not count them, whether there are any.
+unsigned long filtersIn(const std::string& status) {
+  for (const char* name : {"\nSeccomp_filters:", "\nSeccomp:"}) {
+    const size_t at = status.find(name);
+    if (at != std::string::npos)
+      return strtoul(status.c_str() + status.find(':', at) + 1, nullptr, 10);
+  }
+  return 0;
+}
+
+}  // namespace
+
+OwnStatus::OwnStatus() : fd_(open(kPath, O_RDONLY | O_CLOEXEC)) {
+  try {
+    read();
+  } catch (const Error&) {
+    // Said again, and recorded as unknown, at the first look.
+  }
+  first_filters_ = filters_;
+}
+
+OwnStatus::~OwnStatus() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Counters OwnStatus::read() {
+  text_.resize(kMostBytes);
+  ssize_t got;
+  do {
+    got = pread(fd_, text_.data(), text_.size(), 0);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) throw Error::fromErrno("read", kPath);
+  text_.resize(static_cast<size_t>(got));
+  filters_ = filtersIn(text_);
+  Counters counters;
+  parseStatus(text_, counters);
+  return counters;
+}
+
+}  // namespace memdrift
