@@ -70,6 +70,11 @@ class alignas(64) ThreadStream {
     return is_there ? state_.node_count : 0;
   }
 
+  // True if the block at `address` is one of the last few that were recorded here. Of the thread.
+  bool hasRecent(uint64_t address) const noexcept {
+    return state_.recent.find(address) < RecentBlocks::kCount;
+  }
+
   // The next record is of a new epoch, however short ago the last one began. Of the thread.
   void endTurn() noexcept { turned_at_ = 0; }
 

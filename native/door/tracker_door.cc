@@ -31,6 +31,22 @@ Tracker& trackerOf(const Napi::CallbackInfo& info) {
   return *fromHandle<Handle>(info[0], Handle::kTag, "tracker").tracker;
 }
 
+// An executable with an allocator of its own in it, as Bun's, calls no function that is hooked.
+void checkHooks(Napi::Env env, Tracker& tracker) {
+  Napi::ArrayBuffer buffer;
+  const bool is_hooked = tracker.sees([&](size_t bytes) {
+    buffer = Napi::ArrayBuffer::New(env, bytes);
+    return buffer.Data();
+  });
+  buffer.Detach();
+  if (is_hooked) return;
+  tracker.discard();
+  throw Error(
+      ErrorCode::ERR_UNSUPPORTED,
+      "this program's allocations come to no hook: its executable has an allocator in it, "
+      "as Bun's and static builds of Node have; run it with a Node that is linked to glibc");
+}
+
 // trackerStart({path, info, nativeStacks, lines, intervalMs, maxBytes, sampleBytes, checkEvery}): a
 // handle.
 Napi::Value trackerStart(const Napi::CallbackInfo& info) {
@@ -50,6 +66,7 @@ Napi::Value trackerStart(const Napi::CallbackInfo& info) {
   options.check_every =
       static_cast<uint32_t>(integerArgument(given.Get("checkEvery"), "checkEvery"));
   auto tracker = std::make_shared<Tracker>(std::move(options));
+  checkHooks(env, *tracker);
   g_running = tracker;
   napi_add_env_cleanup_hook(env, endOfEnvironment, nullptr);
   return toHandle(env, std::make_unique<Handle>(Handle{std::move(tracker)}), Handle::kTag);

@@ -195,6 +195,22 @@ void Tracker::takeLines() {
     usleep(1000);
 }
 
+bool Tracker::sees(const std::function<const void*(size_t bytes)>& allocate) const {
+  constexpr int64_t kBytes = 4096;
+  const int64_t before = t_marks.until_sample;
+  const void* block = allocate(kBytes);
+  if (options_.sample_bytes != 0)
+    return before - t_marks.until_sample >= kBytes || t_marks.until_sample > before;
+  const ThreadTracking* thread = t_marks.tracking;
+  return thread && thread->session == session_->number && thread->stream &&
+         thread->stream->hasRecent(reinterpret_cast<uintptr_t>(block));
+}
+
+void Tracker::discard() {
+  stop();
+  unlink(options_.path.c_str());
+}
+
 void Tracker::mark(const std::string& label) {
   if (!writer_) throw Error(ErrorCode::ERR_STATE, "the tracker was stopped before the mark");
   {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,12 @@ class Tracker {
   explicit Tracker(TrackerOptions options);
   // stop()s; in a child after fork, where the writer does not live, only lets go.
   ~Tracker();
+
+  // True if hooks see what `allocate` does, which returns a block of as many bytes from the
+  // executable's own allocator.
+  bool sees(const std::function<const void*(size_t bytes)>& allocate) const;
+  // stop()s, and removes the file.
+  void discard();
 
   void mark(const std::string& label);
   // What V8 said of its heap just now.
