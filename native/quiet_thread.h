@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Threads of ours in a program that is not ours.
+// Our threads in a program that is not ours.
 #pragma once
 
 #include <pthread.h>

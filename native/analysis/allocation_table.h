@@ -27,8 +27,8 @@ struct CaptureTotals {
   uint64_t peak_bytes = 0;
   uint64_t peak_ns = 0;          // since the start; the last time that was told before it
   uint64_t leaked_bytes = 0;     // live at the end
-  uint64_t dropped_records = 0;  // as the end says; where there is none, as it was said last
-  uint64_t lost_threads = 0;     // that never came back from a record
+  uint64_t dropped_records = 0;  // of the end frame, or of the last losses frame
+  uint64_t lost_threads = 0;     // threads that never left a record
   uint64_t duration_ns = 0;
   uint64_t file_bytes = 0;
   uint32_t pid = 0;

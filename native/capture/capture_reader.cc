@@ -61,7 +61,7 @@ bool takeMarker(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return true;
 }
 
-// That of an earlier writer is shorter.
+// An earlier writer's payload is shorter.
 bool takeEnd(std::string_view payload, EndPayload& end) {
   end = {};
   if (payload.size() < kLeastEndBytes) return false;

@@ -178,7 +178,7 @@ void CaptureWriter::write(bool is_last) {
   for (const Queued& one : queue) addFrame(one.type, {{}, one.payload});
   if (!code.empty()) addFrame(FrameType::code, {{}, code});
   addFrame(FrameType::epoch, payloadOf(epoch));
-  // A process that is killed writes no end.
+  // A killed process writes no end frame.
   if (const LossPayload lost = losses(); !is_last && lost.dropped_records != told_drops_) {
     told_drops_ = lost.dropped_records;
     addFrame(FrameType::losses, payloadOf(lost));

@@ -20,10 +20,10 @@
 
 namespace memdrift {
 
-// What is missing in a capture, and is not in its streams.
+// Losses of a capture that its streams do not count.
 struct Losses {
   uint64_t records = 0;
-  uint64_t threads = 0;  // that never came back from a record
+  uint64_t threads = 0;  // that never left a record
 };
 
 struct CaptureOptions {
@@ -33,7 +33,8 @@ struct CaptureOptions {
   uint64_t max_bytes = 0;     // of the file; 0: no limit
   uint64_t sample_bytes = 0;
   StreamLimits limits;
-  // All on the writer's thread, whose descriptors are its own: what one opens, another closes.
+  // All run on the writer's thread, which has its own descriptors: what one of them opens, another
+  // closes.
   std::function<void()> on_start;  // first
   std::function<void()> on_tick;   // within start(), then every interval, and once at the end
   std::function<void()> on_stop;   // last
@@ -51,7 +52,7 @@ struct CaptureOptions {
 class CaptureWriter final : StreamSink {
  public:
   // Makes the file, on its thread. Throws as createCaptureFile, ERR_NO_MEMORY, ERR_FULL, and
-  // ERR_SYSTEM where there is no thread to be had.
+  // ERR_SYSTEM when no thread can be started.
   explicit CaptureWriter(CaptureOptions options);
   ~CaptureWriter();
 
@@ -63,7 +64,7 @@ class CaptureWriter final : StreamSink {
   // in the order of events, and what comes after is after, if its stream's turn is ended then.
   void mark(std::string_view label);
 
-  // The callbacks may come from now on; returns after the first tick. Once.
+  // Starts the callbacks; returns after the first tick. Call it once.
   void start();
 
   // Writes what is left and the end, and joins the thread. Once, after start().
@@ -95,7 +96,7 @@ class CaptureWriter final : StreamSink {
 
   CaptureOptions options_;
   StreamSet streams_;
-  std::optional<FrameFile> file_;  // of the thread, as its descriptor
+  std::optional<FrameFile> file_;  // the writer thread's, like its descriptor
   uint64_t event_bytes_ = 0;
   uint64_t told_drops_ = 0;
 

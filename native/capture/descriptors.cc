@@ -25,7 +25,7 @@ constexpr long kPidfdGetfd = 438;
 
 __thread bool t_is_separate __attribute__((tls_model("initial-exec"))) = false;
 
-// Before close_range(2): the table is a copy, so that its files stay open in the program's.
+// For kernels before close_range(2): the table is a copy, so the program's files stay open.
 void closeAll() noexcept {
   constexpr int kMostCommon = 1024;
   for (int fd = 0; fd < kMostCommon; fd++) close(fd);
@@ -38,7 +38,7 @@ void closeAll() noexcept {
   closedir(open_ones);
 }
 
-// A descriptor in this thread's table for what is the process's standard error now; -1: none.
+// Returns a descriptor in this thread's table for the process's present standard error, or -1.
 int takeStderr() noexcept {
   const auto process = static_cast<int>(syscall(kPidfdOpen, getpid(), 0));
   if (process >= 0) {
@@ -46,7 +46,7 @@ int takeStderr() noexcept {
     close(process);
     if (fd >= 0) return fd;
   }
-  // Opened anew it has an offset of its own: at the end, or it would overwrite a file.
+  // A reopened file has an offset of its own: without O_APPEND a write would overwrite its start.
   return open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 }
 

@@ -7,9 +7,9 @@
 
 namespace memdrift {
 
-// Gives the calling thread a table of descriptors of its own, with none open in it. False where the
-// kernel or a filter refuses: the thread shares the process's table then.
-// A number is valid in its own table only: what the thread opens, the thread closes, or its end.
+// Gives the calling thread an empty table of descriptors of its own. Returns false where the kernel
+// or a filter refuses: the thread then still shares the process's table. A number is valid in its
+// own table only: the thread must close what it opened; its end does too.
 bool separateDescriptors() noexcept;
 
 // Moves `fd` to a number above those that programs close or use by number; returns the new one, or
@@ -17,7 +17,7 @@ bool separateDescriptors() noexcept;
 int moveAway(int fd) noexcept;
 
 // Writes `text` to the process's standard error, also from a thread with a table of its own. Waits
-// a second at most for a reader.
+// at most a second for a reader.
 void writeToStderr(std::string_view text) noexcept;
 
 }  // namespace memdrift

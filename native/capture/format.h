@@ -175,12 +175,12 @@ struct EndPayload {
   uint32_t stream_count;
   uint32_t reason;  // EndReason
   // Fields from here on are not in every capture.
-  uint64_t lost_threads;  // that never came back from a record that they had begun
+  uint64_t lost_threads;  // threads that never left a record
 };
 static_assert(sizeof(EndPayload) == 48);
 inline constexpr size_t kLeastEndBytes = 40;
 
-// As the end has it, up to now: of a process that is killed there is no end.
+// The losses so far, as in the end frame, which a killed process does not write.
 struct LossPayload {
   uint64_t time_ns;
   uint64_t dropped_records;

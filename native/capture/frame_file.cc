@@ -57,13 +57,13 @@ void FrameFile::guard(const std::string& path) {
 
 bool FrameFile::isOurs() const noexcept {
   struct stat now;
-  // With its size, since a file that was removed and closed leaves its number to the next one.
+  // The size too, since a new file may reuse the inode number of a removed one.
   return fstat(fd_, &now) == 0 && now.st_dev == device_ && now.st_ino == inode_ &&
          now.st_size == static_cast<off_t>(written_);
 }
 
 bool FrameFile::reopen() noexcept {
-  // Not closed before: the number is the program's now.
+  // The old number is not closed: it is the program's now.
   fd_ = open(guarded_path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
   if (fd_ < 0) return false;
   if (isOurs() && lseek(fd_, static_cast<off_t>(written_), SEEK_SET) >= 0) {

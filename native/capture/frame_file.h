@@ -41,8 +41,8 @@ class FrameFile {
  public:
   // Owns `fd`. `max_bytes` is the whole file's, with room kept for a last frame; 0 is no limit.
   FrameFile(int fd, uint64_t max_bytes);
-  // Of a descriptor that the rest of the process can close and reuse: before each write the file
-  // behind it is compared, and `path` opened again if that is still the same file.
+  // Guards a descriptor that the program can close and reuse: compares the file behind it before
+  // each write, and opens `path` again when that is still the same file.
   void guard(const std::string& path);
   ~FrameFile();
   FrameFile(const FrameFile&) = delete;
@@ -69,7 +69,7 @@ class FrameFile {
   bool reopen() noexcept;
 
   int fd_;
-  std::string guarded_path_;  // empty: no one else has the descriptor
+  std::string guarded_path_;  // empty: the program cannot reach the descriptor
   dev_t device_ = 0;
   ino_t inode_ = 0;
   uint64_t max_bytes_;

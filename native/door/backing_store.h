@@ -10,18 +10,18 @@
 
 namespace memdrift::door {
 
-// A share of V8's BackingStore. While it lives, on whatever thread, the memory stays allocated and
-// belongs to this BackingStore, although the script transfers the buffer or drops it. A resizable
-// one may still lose pages: resize() to a smaller size protects them.
+// A share of V8's BackingStore. While it lives, on any thread, the memory stays allocated and
+// belongs to this BackingStore, even when the script transfers or drops the buffer. A resizable one
+// may still lose pages: resize() to a smaller size protects them.
 class BackingStore {
  public:
-  // Of an ArrayBuffer or a SharedArrayBuffer; nothing where this Node does not export V8's
-  // functions.
+  // Returns the share of an ArrayBuffer or a SharedArrayBuffer; nothing where this Node does not
+  // export V8's functions.
   static std::optional<BackingStore> of(Napi::Env env, napi_value buffer);
 
-  // Whether resize() may take pages away. A SharedArrayBuffer only grows.
+  // Returns whether resize() may take pages away. A SharedArrayBuffer only grows.
   bool canShrink() const { return can_shrink_; }
-  // The length now, also after a transfer to another buffer.
+  // Returns the length now, also after a transfer to another buffer.
   size_t sizeBytes() const;
 
  private:

@@ -16,7 +16,7 @@ std::vector<std::string> textsArgument(const Napi::Value& value, const char* nam
   return texts;
 }
 
-// launchBecome(file, argv, environment): errno, if this process is still here.
+// launchBecome(file, argv, environment): returns errno when the exec failed.
 Napi::Value launchBecome(const Napi::CallbackInfo& info) {
   const int failure = becomeProgram(stringArgument(info[0], "file"), textsArgument(info[1], "argv"),
                                     textsArgument(info[2], "environment"));

@@ -239,7 +239,7 @@ Napi::Value storeDropChannel(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// What a sender that looks for the channel's receiver finds; NativeReceiver of src/door.ts.
+// Returns the state of the channel's receiver: a NativeReceiver of src/door.ts.
 Napi::Value storeReceiver(const Napi::CallbackInfo& info) {
   static constexpr const char* kNames[] = {"never", "alive",       "closed",
                                            "gone",  "makerClosed", "makerGone"};

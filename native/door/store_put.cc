@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// put() and send(): bytes of a view are copied into a new object, here or on the pool.
+// put() and send(): copy the bytes of a view into a new object, on the event loop or on the pool.
 //
-// The program goes on meanwhile. It may transfer, drop or resize the buffer, and close the store or
-// segment whose memory that is. So the pool copies only what stays: it holds the BackingStore.
+// The program runs meanwhile. It may transfer, drop or resize the buffer, and close the store or
+// segment that owns its memory. So the pool holds the BackingStore while it copies.
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -21,7 +21,7 @@ namespace memdrift::door {
 
 namespace {
 
-// Up to here a put is over before a thread of the pool would have begun with it.
+// A put of at most this size ends before a thread of the pool would begin it.
 constexpr uint64_t kPutHereBytes = 64 * 1024;
 
 // The bytes of a view, valid until JavaScript runs again.
@@ -66,7 +66,7 @@ class PoolPut {
   }
   PoolPut(const PoolPut&) = delete;
 
-  // On the event loop.
+  // Call it on the event loop.
   void begin(Napi::Env env, const Napi::Value& view);
   void onPool();
   Napi::Value finish(Napi::Env env);
@@ -109,8 +109,8 @@ void PoolPut::onPool() {
   seal().giveUp();
 }
 
-// What is left where the source can shrink, or could not be held. resize() clears bytes before it
-// changes the length, so that only this thread, which does not run it now, can trust the length.
+// Ends a put on the event loop where the source can shrink or could not be held. resize() clears
+// bytes before it changes the length: only the thread that would run it can trust the length.
 Napi::Value PoolPut::finish(Napi::Env env) {
   if (room_) {
     if (!view_.IsEmpty())
@@ -140,9 +140,9 @@ struct SmallPut {
   Seal seal;
 };
 
-// A small put, on the event loop. What stands in its way, such as somebody who has the store's
-// lock, is met again on the pool: it may wait there, and who tries until there is room lets others
-// run.
+// Does a small put on the event loop. Returns nothing when an obstacle stops it, such as another
+// process that holds the store's lock: the put then goes to the pool, which may wait for the lock
+// and for room.
 std::optional<uint64_t> putHere(SmallPut put) {
   if (put.request.size_bytes > kPutHereBytes) return std::nullopt;
   put.request.lock_timeout_us = 0;
@@ -161,7 +161,8 @@ Napi::Value putBy(const Napi::CallbackInfo& info, Seal seal) {
   handle->open();
   Store::CreateRequest request = createRequest(info[2]);
   const Source source = sourceOf(info.Env(), info[1]);
-  // While it waited for room: an error is better than an object that is not what was put.
+  // The view changed while put() waited for room: an error is better than an object with other
+  // bytes.
   if (request.size_bytes != source.size_bytes) throw changed(request.size_bytes);
   if (const auto made = putHere({*handle->store, request, source.bytes, seal}))
     return fromBytes(info.Env(), *made);

@@ -18,8 +18,8 @@ Elements elementsArgument(const Napi::Object& options) {
   elements.dimensions = shape.Length();
   if (elements.dimensions > kMaxDimensions)
     throw Error(ErrorCode::ERR_INVALID, "a shape has " + std::to_string(elements.dimensions) +
-                                            " dimensions, " + std::to_string(kMaxDimensions) +
-                                            " at the most are kept");
+                                            " dimensions: use at most " +
+                                            std::to_string(kMaxDimensions));
   for (uint32_t i = 0; i < elements.dimensions; i++)
     elements.shape[i] = static_cast<uint64_t>(integerArgument(shape.Get(i), "shape"));
   return elements;

@@ -45,9 +45,9 @@ struct Search {
   std::vector<AddressRange> data;
 };
 
-// The first object that defines malloc, in the order in which the linker looks for it. By the
-// tables of symbols, not by dlsym(): a program that is not position-independent answers that with a
-// jump of its own, and the tracker with its hook.
+// The first object that defines malloc, in the order in which the linker looks for it. Found in the
+// symbol tables, not by dlsym(): that returns a stub in a program that is not position-independent,
+// and the hook in a tracked one.
 int visit(dl_phdr_info* info, size_t, void* argument) {
   auto& search = *static_cast<Search*>(argument);
   const LoadedObject object(*info);

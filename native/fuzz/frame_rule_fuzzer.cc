@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Any bytes as an object's tables of frames: a rule or an end comes out, and nothing outside of the
-// bytes is read. The first eight bytes say where the tables' header is and which code is asked for.
+// Reads any bytes as an object's tables of frames: the answer is a rule or none, and no byte
+// outside is read. The first eight bytes give the place of the tables' header and the code address.
 #include <cstdint>
 #include <cstring>
 #include <vector>

@@ -44,8 +44,9 @@ bool startsWith(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
-// Node marks every descriptor that it was given to be closed by an exec, and opens its own so. Its
-// own are event queues, /dev/null, and pipes of which both ends are in this process.
+// Clears close-on-exec on the descriptors that this process was given, which Node sets at start.
+// Node's own descriptors keep it: event queues, /dev/null, and pipes with both ends in this
+// process.
 void keepGivenDescriptors() {
   const std::vector<OpenFile> files = openFiles();
   std::map<std::string, unsigned> ends;
@@ -58,8 +59,8 @@ void keepGivenDescriptors() {
   }
 }
 
-// A handler ends with the exec, an ignored signal stays ignored: Node ignores two that a program
-// would otherwise have at their defaults.
+// An exec ends handlers but keeps ignored signals: Node ignores two that the program would
+// otherwise have at their defaults.
 void resetIgnoredSignals() {
   for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_DFL);
 }

@@ -16,10 +16,11 @@ namespace memdrift {
 
 namespace {
 
-// The pipe ends with the launcher, which ends a witness by SIGKILL, so that what follows `read`
-// runs only when the launcher ended first. The last field of its stat is how: 9 is SIGKILL, which
-// was meant for the program. Unless that is another end, as a fault of ours would be, the program
-// ends. Its number is still its own: until now the launcher was there to wait for it.
+// The pipe closes when the launcher ends. A launcher ends a witness by SIGKILL, so the commands
+// after `read` run only when the launcher ended first. The last field of its stat says how: 9 is
+// SIGKILL, which was meant for the program too, so the witness kills it. After another end, which
+// would be a fault of ours, the program continues. Its process id is still its own: until now the
+// launcher was there to wait for it.
 constexpr const char* kScript =
     "read -r end; read -r stat < /proc/$PPID/stat; "
     "case \"$stat\" in '' | *' 9') kill -KILL \"$1\" ;; esac";
@@ -37,7 +38,7 @@ class SpawnSettings {
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-    // Held open, the program's output would have no end for who reads it.
+    // Held open, they would keep a reader of the program's output from its end.
     for (const int fd : {STDOUT_FILENO, STDERR_FILENO})
       posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
   }
@@ -62,7 +63,8 @@ Witness startWitness(pid_t program, const std::vector<int>& blocked) {
   std::string words[] = {"sh", "-c", kScript, "memdrift-witness", number};
   char* const arguments[] = {words[0].data(), words[1].data(), words[2].data(),
                              words[3].data(), words[4].data(), nullptr};
-  // No environment: a watch finds its processes by a variable, and ENV is a script for some shells.
+  // No environment: a watch finds its processes by a variable, and some shells run the script that
+  // ENV names.
   char* const environment[] = {nullptr};
   pid_t pid = 0;
   const int failure =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A witness is a small process in the launcher's process group, session and cgroup that has
-// signals blocked: those that it has pending were sent to more than the launcher, so the program
-// had them as well. It is the only sign: siginfo says the same of kill(pid) and of kill(-pgid).
+// A witness is a small process in the launcher's process group, session and cgroup that blocks
+// signals. A signal that is pending in it was sent to more processes than the launcher, so the
+// program had it too. There is no other sign: siginfo is the same for kill(pid) and kill(-pgid).
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +16,7 @@ struct Witness {
   int end;
 };
 
-// @throws Error where there is no /bin/sh.
+// Starts a witness beside `program`. Throws where /bin/sh is missing.
 Witness startWitness(pid_t program, const std::vector<int>& blocked);
 
 void endWitness(const Witness& witness);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One object that the dynamic linker has loaded, as its program headers and dynamic section say.
+// One object that the dynamic linker has loaded, as its program headers and dynamic section
+// describe it.
 #pragma once
 
 #include <elf.h>
@@ -33,7 +34,7 @@ class LoadedObject {
   bool definesSymbol(const Elf64_Rela& relocation) const noexcept {
     return symbols_[ELF64_R_SYM(relocation.r_info)].st_shndx != SHN_UNDEF;
   }
-  // Calls back with each definition that other objects can bind to under this name: one per
+  // Calls `callback` with each definition of this name that other objects can bind to: one per
   // version of the symbol.
   template <typename F>
   void forEachDefinition(const char* wanted, F&& callback) const {
@@ -51,7 +52,7 @@ class LoadedObject {
     forEachDefinition(wanted, [&](const Elf64_Sym&) { is_found = true; });
     return is_found;
   }
-  // The segment that `at` is in; null: none.
+  // Returns the segment that contains `at`, or null.
   const Elf64_Phdr* segmentOf(uintptr_t at) const noexcept;
   bool isWritable(uintptr_t at) const noexcept {
     const Elf64_Phdr* segment = segmentOf(at);
@@ -59,14 +60,14 @@ class LoadedObject {
   }
 
   const char* name;  // empty: the executable
-  uintptr_t base;    // what is added to addresses in the file
+  uintptr_t base;    // added to each address in the file
   const Elf64_Phdr* headers;
   size_t header_count;
   Range image;  // from the lowest segment's page to the highest one's
   Range text;   // the executable segment
   uint64_t text_file_offset = 0;
   Range relro;         // made read-only after relocation
-  Range eh_frame_hdr;  // empty: it has no table of frames
+  Range eh_frame_hdr;  // empty: no table of frames
   const uint8_t* build_id = nullptr;
   size_t build_id_bytes = 0;
   Relocations lazy;           // DT_JMPREL

@@ -12,8 +12,8 @@ namespace memdrift {
 
 namespace {
 
-// glibc's struct dl_find_object, as its manual gives it. Own, since the headers of a build on an
-// older system have none.
+// glibc's struct dl_find_object, from its manual. Declared here because the headers of older
+// systems lack it.
 struct DlFindObject {
   unsigned long long flags;
   void* map_start;
@@ -31,7 +31,7 @@ FindObject index() noexcept {
   return function;
 }
 
-// The index is asked in hooks too, where a first dlsym() would take locks.
+// Looked up at load: hooks use the index too, and a first dlsym() there would take locks.
 const FindObject g_index_at_load = index();
 
 }  // namespace
@@ -62,17 +62,19 @@ bool RelocationState::isRelocated(const dl_phdr_info& info) {
       if (pages.begin < pages.end) return isProtected(pages);
     }
   }
-  // Without RELRO only words that have their last value already are changed, and no protection.
+  // An object without RELRO counts as relocated: of its words only those that hold their final
+  // value are changed, and no protection.
   return !use_index_;
 }
 
-// Read-only once, read-only for good: what is read before the answer is used cannot be too new.
+// RELRO pages that are read-only stay so: an early read of the mappings can miss an object, but not
+// take an unready one for ready.
 bool RelocationState::isProtected(const Range& pages) {
   if (!has_read_) {
     has_read_ = true;
     FILE* const maps = fopen("/proc/self/maps", "re");
     if (!maps) {
-      writable_ = {{0, UINTPTR_MAX}};  // none is known to be read-only
+      writable_ = {{0, UINTPTR_MAX}};  // no page is known to be read-only
     } else {
       char line[512];
       uintptr_t begin = 0, end = 0;

@@ -34,7 +34,7 @@ void ChannelTable::drop(uint64_t key) {
   const std::lock_guard lock(mutex_);
   key &= kKeyMask;
   if (claimed_.erase(key) == 0) return;
-  // Before the lock, so that nobody takes this for a death.
+  // Written before the lock is released, so that no sender takes this for a death.
   write(key, Record::kClosed);
   setByteLock(fd_, F_UNLCK, lockOffsetOfChannel(key));
 }
@@ -44,7 +44,7 @@ ReceiverState ChannelTable::receiver(uint64_t key) const {
   key &= kKeyMask;
   if (isAlive(key)) return ReceiverState::kAlive;
   const Record record = recordOf(key);
-  // One that has come since the first look has written its record.
+  // A receiver that came since the first look has written its record.
   if (isAlive(key)) return ReceiverState::kAlive;
   if (record == Record::kClosed) return ReceiverState::kClosed;
   if (record == Record::kReceived) return ReceiverState::kGone;
@@ -66,8 +66,8 @@ ChannelTable::Record ChannelTable::recordOf(uint64_t key) const {
   return Record::kNone;
 }
 
-// Only the holder of a channel's lock writes its record, and makes it: the others' slots may change
-// meanwhile.
+// Only the holder of a channel's lock makes and writes its record; slots of other channels may
+// change meanwhile.
 void ChannelTable::write(uint64_t key, Record record) {
   const uint64_t word = static_cast<uint64_t>(record) << 48 | key;
   for (Shared<uint64_t>& slot : header_.channels) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who receives from the channels of a store, and what became of who did.
+// The receivers of a store's channels: which are alive, and how earlier ones ended.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 
 namespace memdrift {
 
-// What a sender that looks for the receiver of a channel finds.
+// State of a channel's receiver, as a sender finds it.
 enum class ReceiverState {
-  kNever,  // none has come yet: one may come
+  kNever,  // no receiver has come yet: one may come
   kAlive,
   kClosed,  // the last one has closed
   kGone,    // the last one ended without close
@@ -21,21 +21,21 @@ enum class ReceiverState {
   kMakerGone
 };
 
-// The lock on a channel's byte says that a receiver is alive. Its record says that there was one,
-// which a lock cannot say once its holder has ended. With more than kMaxChannels channels,
-// records of ended receivers are used again: such a channel counts as one without a receiver yet.
+// The lock on a channel's byte shows that a receiver is alive. The record shows that there was one,
+// which a lock cannot show once its holder has ended. With more than kMaxChannels channels, records
+// of ended receivers are used again: such a channel counts as one without a receiver yet.
 class ChannelTable {
  public:
   ChannelTable(int fd, StoreHeader& header) : fd_(fd), header_(header) {}
 
-  // For the attachment that has made the store, until this ends.
+  // Marks this attachment as the store's maker until it ends.
   void beMaker();
   void makerCloses();
 
-  // The right to be the one receiver of a channel; false while another one has it. Ends with the
-  // attachment, whatever ends that.
+  // Claims the right to be the channel's one receiver; returns false while another receiver has it.
+  // The claim ends with the attachment, however that ends.
   bool claim(uint64_t key);
-  // The receiver has closed.
+  // Releases the claim, and records that the receiver has closed.
   void drop(uint64_t key);
   ReceiverState receiver(uint64_t key) const;
 
@@ -49,7 +49,7 @@ class ChannelTable {
   int fd_;
   StoreHeader& header_;
   bool is_maker_ = false;
-  // The kernel does not say of a lock that this attachment has it.
+  // Guards claimed_, which is needed since the kernel does not report a lock to its own holder.
   mutable std::mutex mutex_;
   std::unordered_set<uint64_t> claimed_;
 };

@@ -104,7 +104,7 @@ class SharedText {
   static_assert(kBytes % 8 == 0);
 };
 
-// Channels whose receivers are remembered.
+// For at most this many channels the receiver's end is remembered.
 inline constexpr size_t kMaxChannels = 496;
 
 struct StoreHeader {
@@ -125,7 +125,7 @@ struct StoreHeader {
   // Not 0 once the attachment that made the store has closed; see kMakerLockOffset.
   Shared<uint64_t> maker_closed;
   uint64_t reserved[7];
-  // What became of receivers; see channel_table.h.
+  // Records of receivers; see channel_table.h.
   Shared<uint64_t> channels[kMaxChannels];
 };
 static_assert(sizeof(StoreHeader) == kPageBytes);

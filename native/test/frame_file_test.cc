@@ -31,14 +31,14 @@ std::string damageOf(const std::string& path, Seen& seen) {
 
 class GuardedFileTest : public testing::Test {
  protected:
-  // A file whose descriptor the program has closed and opened again for one of its own.
+  // Makes a capture file, closes its descriptor and reuses the number, as a program may.
   void SetUp() override {
     fd_ = createCaptureFile(path_);
     file_.emplace(fd_, 0);
     struct stat own;
     fstat(fd_, &own);
     file_->guard(path_);
-    // Found by what is behind it: it was moved away.
+    // The writer moved it to another number, so it is found by the file behind it.
     for (fd_ = 0; fd_ < 65536; fd_++) {
       struct stat other;
       if (fstat(fd_, &other) == 0 && other.st_ino == own.st_ino && other.st_dev == own.st_dev)
@@ -66,7 +66,7 @@ class GuardedFileTest : public testing::Test {
   std::optional<FrameFile> file_;
 };
 
-TEST_F(GuardedFileTest, GoesOnInItsFileWhenTheDescriptorWasReused) {
+TEST_F(GuardedFileTest, ContinuesInItsFileWhenTheDescriptorWasReused) {
   EXPECT_GE(fd_, 256);
   file_->add({FrameType::info}, {{}, "after"});
   EXPECT_TRUE(file_->flush());
@@ -76,15 +76,15 @@ TEST_F(GuardedFileTest, GoesOnInItsFileWhenTheDescriptorWasReused) {
   EXPECT_EQ(seen.info, "after");
 }
 
-TEST_F(GuardedFileTest, StopsWhenThePathIsAnotherFileByNow) {
+TEST_F(GuardedFileTest, StopsWhenThePathNamesAnotherFile) {
   unlink(path_.c_str());
-  std::ofstream(path_) << "of somebody else";
+  std::ofstream(path_) << "another program's";
   file_->add({FrameType::info}, {{}, "after"});
   EXPECT_FALSE(file_->flush());
   EXPECT_EQ(file_->errorNumber(), EBADF);
   std::string content;
   std::getline(std::ifstream(path_), content);
-  EXPECT_EQ(content, "of somebody else");
+  EXPECT_EQ(content, "another program's");
 }
 
 }  // namespace

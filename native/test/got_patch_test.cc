@@ -130,7 +130,7 @@ TEST(GotPatch, BindsObjectsThatAreLoadedLater) {
   EXPECT_TRUE(patch.bindsNewObjects());
   void* object = dlopen("libresolv.so.2", RTLD_NOW);
   ASSERT_NE(object, nullptr);
-  // No pass since: the dynamic linker has bound it.
+  // No pass has run since: the dynamic linker bound it.
   const size_t with = patch.slotCount();
   dlclose(object);
   EXPECT_LT(patch.slotCount(), with);
@@ -138,7 +138,7 @@ TEST(GotPatch, BindsObjectsThatAreLoadedLater) {
   EXPECT_EQ(dlsym(RTLD_DEFAULT, "valloc"), both[0].real);
 }
 
-// As _dl_fixup does that looked the function up before the patch and stores it after.
+// As when _dl_fixup looks the function up before the patch and stores it after.
 TEST(GotPatch, FindsAWordThatWasBoundMeanwhile) {
   const std::vector<Interposed> both = freeAndValloc();
   GotPatch patch(both);

@@ -44,8 +44,8 @@ class SessionTest : public testing::Test {
 
 jmp_buf g_place;
 
-// Both deeper on the stack than the records that come after: a guard is known to be gone once the
-// stack has given up its place.
+// Both run deeper on the stack than later records: a guard is known to be gone once the stack has
+// given up its place.
 [[gnu::noinline]] void leaveARecord() {
   [[maybe_unused]] volatile char room[4096];
   room[0] = 0;
@@ -60,7 +60,7 @@ jmp_buf g_place;
   longjmp(g_place, 1);
 }
 
-TEST_F(SessionTest, GoesOnInAnotherStreamAfterAJumpOutOfARecord) {
+TEST_F(SessionTest, ContinuesInAnotherStreamAfterAJumpOutOfARecord) {
   const uint32_t before = streamOfARecord();
   if (setjmp(g_place) == 0) leaveARecord();
   EXPECT_TRUE(isInside());
@@ -72,13 +72,13 @@ TEST_F(SessionTest, GoesOnInAnotherStreamAfterAJumpOutOfARecord) {
   EXPECT_EQ(closeSession(), 0U);
 }
 
-TEST_F(SessionTest, GoesOnInItsStreamAfterAJumpOutOfARealCall) {
+TEST_F(SessionTest, ContinuesInItsStreamAfterAJumpOutOfARealCall) {
   const uint32_t before = streamOfARecord();
   if (setjmp(g_place) == 0) leaveARealCall();
   EXPECT_EQ(streamOfARecord(), before);
 }
 
-TEST_F(SessionTest, CountsWhatASignalHandlerDoesWithinARecordAsLost) {
+TEST_F(SessionTest, CountsRecordsOfAHandlerThatInterruptsARecordAsLost) {
   static uint32_t in_handler;
   in_handler = 1;
   signal(SIGUSR1, [](int) { in_handler = streamOfARecord(); });
@@ -110,7 +110,7 @@ class SignalStack {
 
 sigjmp_buf g_outside;
 
-TEST_F(SessionTest, GoesOnAfterAJumpOutOfAHandlerOnAnotherStack) {
+TEST_F(SessionTest, ContinuesAfterAJumpOutOfAHandlerOnAnotherStack) {
   EXPECT_NE(streamOfARecord(), 0U);
   const auto other = std::make_unique<SignalStack>();
   struct sigaction action = {};
@@ -129,7 +129,7 @@ ucontext_t g_own, g_other;
 uint32_t g_seen_in_context;
 
 // A context that a program switches to in the middle of a record, and back: the record is alive.
-TEST_F(SessionTest, MakesNoRecordWithinOneThatAnotherContextIsIn) {
+TEST_F(SessionTest, MakesNoRecordWithinOneOfAnotherContext) {
   EXPECT_NE(streamOfARecord(), 0U);
   static char stack[1 << 16];
   getcontext(&g_other);
@@ -166,7 +166,7 @@ TEST_F(SessionTest, DoesNotWaitForAThreadThatStaysInARecord) {
 }
 
 TEST_F(SessionTest, KnowsThatAThreadHasEnded) {
-  // One that the tracker did not see begin, in the middle of a record.
+  // A thread that the tracker did not see begin ends in the middle of a record.
   std::thread([] {
     Recording recording;
     pthread_exit(nullptr);
@@ -177,7 +177,7 @@ TEST_F(SessionTest, KnowsThatAThreadHasEnded) {
   EXPECT_EQ(threads, 0U);
 }
 
-TEST_F(SessionTest, ACopyOfTheProcessRecordsNothingHoweverItWasMade) {
+TEST_F(SessionTest, RecordsNothingInACopyOfTheProcess) {
   EXPECT_NE(streamOfARecord(), 0U);
   const auto pid = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
   if (pid == 0) _exit(streamOfARecord() == 0 ? 0 : 1);

@@ -12,16 +12,16 @@
 
 namespace memdrift {
 
-// Inside dl_iterate_phdr's callback throughout, one thread at a time.
+// Used inside dl_iterate_phdr's callback only, by one thread at a time.
 class DefinitionRedirect {
  public:
-  // Of a relocated object: redirects the definitions in it whose address is that of a real
-  // function. Again without effect.
+  // Redirects the definitions in a relocated object whose address is a real function's. A second
+  // call changes nothing.
   void apply(const LoadedObject& object, const std::vector<Interposed>& functions);
-  // Puts back what apply() changed in this object.
+  // Restores what apply() changed in this object.
   void restore(const LoadedObject& object);
-  // True when every function had a definition that could be redirected: then objects that come
-  // later need no look.
+  // Returns true when every function had a definition that could be redirected: later objects then
+  // need no pass.
   bool isWhole(const std::vector<Interposed>& functions) const;
   void forget() { changes_.clear(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The numbers and pointers of .eh_frame and .eh_frame_hdr, as the Linux Standard Base has them.
+// Numbers and pointers of .eh_frame and .eh_frame_hdr, as the Linux Standard Base defines them.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ inline constexpr uint8_t kRelativeToHere = 0x10;
 inline constexpr uint8_t kRelativeToTable = 0x30;
 inline constexpr uint8_t kOmitted = 0xff;
 
-// Reads one after another from an address on; zeros behind the end of what can be read.
+// Reads values one after another from an address; reads zeros past the end of the readable bytes.
 class EhFrameReader {
  public:
   EhFrameReader(FrameBytes& bytes, uintptr_t at) : bytes_(bytes), at_(at) {}

@@ -17,8 +17,8 @@ namespace memdrift {
 
 namespace {
 
-// By bare system calls: those of glibc are points where a thread can be cancelled, and this runs
-// within the program's own dlopen.
+// Uses bare system calls: glibc's wrappers are cancellation points, and this runs within the
+// program's own dlopen.
 class ObjectFile {
  public:
   explicit ObjectFile(const char* path) noexcept
@@ -102,7 +102,7 @@ bool FrameBytes::readByKernel(uintptr_t at, void* to, size_t bytes) noexcept {
   return true;
 }
 
-// Not beyond the page of `at`: the next one may not be there.
+// Stays within the page of `at`: the next one may be unmapped.
 bool FrameBytes::fill(uintptr_t at) noexcept {
   constexpr uintptr_t kPageBytes = 4096;
   const size_t bytes = std::min<size_t>(kWindowBytes, kPageBytes - at % kPageBytes);

@@ -12,17 +12,19 @@
 
 namespace memdrift {
 
-// The file's segment with the tables, mapped for us: it stays when the object is unloaded.
+// A mapping of our own of the file's segment with the tables, which stays when the object is
+// unloaded.
 class FrameView {
  public:
-  // Null when `path` can't be read or is not the file that `object` was loaded from. Inside
-  // dl_iterate_phdr's callback. Takes 20 us and no memory of its own.
+  // Maps the tables of `object`; returns null when `path` cannot be read or is not the file that
+  // `object` was loaded from. Call it inside dl_iterate_phdr's callback. Takes 20 us and no memory
+  // of its own.
   static std::unique_ptr<const FrameView> open(const LoadedObject& object, const std::string& path);
   ~FrameView();
   FrameView(const FrameView&) = delete;
   FrameView& operator=(const FrameView&) = delete;
 
-  // As addresses in the object.
+  // Returns the mapped bytes as addresses in the object.
   Range range() const noexcept { return range_; }
   const uint8_t* data() const noexcept { return data_; }
 
@@ -30,21 +32,22 @@ class FrameView {
   FrameView() = default;
 
   Range range_;
-  const uint8_t* data_ = nullptr;  // of the first address
+  const uint8_t* data_ = nullptr;  // at range_.begin
   void* pages_ = nullptr;
   size_t page_bytes_ = 0;
 };
 
-// Reads by address in the object: from a view, or else through the kernel, which refuses addresses
-// that are not mapped (any more). One of them takes some 0.3 us.
+// Reads by address in the object: from a view, or else through the kernel, which refuses unmapped
+// addresses. A read through the kernel takes about 0.3 us.
 class FrameBytes {
  public:
   explicit FrameBytes(const FrameView* view) noexcept
       : range_(view ? view->range() : Range{}), data_(view ? view->data() : nullptr) {}
-  // Of these bytes, as if at `range`. For tests and fuzzers.
+  // Reads `data` as if it were at `range`. For tests and fuzzers.
   FrameBytes(const Range& range, const uint8_t* data) noexcept : range_(range), data_(data) {}
 
-  // False, zeros, and hasFailed() from now on, where not all of it can be read.
+  // Returns false and writes zeros when not all bytes can be read; hasFailed() is true from then
+  // on.
   bool read(uintptr_t at, void* to, size_t bytes) noexcept {
     if (data_) [[likely]] {
       if (at - range_.begin < range_.end - range_.begin && bytes <= range_.end - at) {
@@ -55,7 +58,7 @@ class FrameBytes {
     }
     return readByKernel(at, to, bytes);
   }
-  // As if something could not be read.
+  // Makes hasFailed() true, as a failed read does.
   void fail() noexcept { has_failed_ = true; }
   bool hasFailed() const noexcept { return has_failed_; }
 

@@ -25,7 +25,7 @@ struct Frame {
 };
 
 struct Entry {
-  uintptr_t begin;  // behind its length
+  uintptr_t begin;  // after its length
   uintptr_t end;
 };
 
@@ -36,7 +36,7 @@ Entry entryAt(FrameBytes& bytes_of, uintptr_t at) {
   return {from.at(), from.at() + bytes};
 }
 
-// Compilers write no more letters than these.
+// Compilers write at most this many letters.
 constexpr size_t kMostLetters = 16;
 
 bool readCommon(FrameBytes& bytes, uintptr_t at, Frame& frame) {
@@ -73,8 +73,8 @@ bool readCommon(FrameBytes& bytes, uintptr_t at, Frame& frame) {
   return !from.hasFailed();
 }
 
-// The FDE of the function at `pc`, by the sorted table in .eh_frame_hdr.
-// 0: there is none.
+// Returns the FDE of the function at `pc`, from the sorted table in .eh_frame_hdr; 0 when there is
+// none.
 uintptr_t findEntry(FrameBytes& bytes, uintptr_t header, uintptr_t pc) {
   EhFrameReader from(bytes, header);
   if (from.take<uint8_t>() != 1) return 0;
@@ -185,7 +185,7 @@ class Program {
     const uintptr_t next = at_ + steps * frame_.code_step;
     at_ = next;
   }
-  // Without a sign, since what a damaged table gives may overflow.
+  // Unsigned, since the values of a damaged table may overflow.
   int64_t scaled(uint64_t steps) const {
     return static_cast<int64_t>(steps * static_cast<uint64_t>(frame_.data_step));
   }

@@ -46,8 +46,8 @@ int findInExecutable(dl_phdr_info* info, size_t, void* data) {
   return 1;  // the executable is the first; no other is of interest
 }
 
-// The dynamic linker calls for itself while it holds its locks. Sanitizers define the one name, and
-// an executable may have a copy of the other.
+// The dynamic linker makes its own calls under its locks. It is known by two names, since
+// sanitizers define the first and an executable may have a copy of the second.
 bool isDynamicLinker(const LoadedObject& object) {
   return object.defines("__tls_get_addr") && object.defines("_r_debug");
 }
@@ -75,7 +75,7 @@ struct GotPatch::Round {
   RelocationState relocation;
   size_t count = 0;
   bool has_unready = false;
-  bool is_excepted = false;  // the object at hand
+  bool is_excepted = false;  // the current object
   unsigned long long loads = 0;
   unsigned long long unloads = 0;
 };
@@ -140,8 +140,7 @@ bool GotPatch::isStale() {
 
 void GotPatch::run(Pass pass, size_t* count) {
   Round round = {this, pass, RelocationState()};
-  // Inside the callback nothing is unloaded, so that no word is read or written in memory that is
-  // gone.
+  // Nothing is unloaded inside the callback, so no word is read or written in unmapped memory.
   dl_iterate_phdr(onObject, &round);
   if (count) *count = round.count;
   if (pass != Pass::hook) return;
@@ -165,7 +164,7 @@ void GotPatch::visit(const LoadedObject& object, Round& round) {
   if (isDynamicLinker(object)) return;
   round.is_excepted = isExcepted(object);
   if (round.pass == Pass::bind_excepted && !round.is_excepted) return;
-  // The definitions first: a word that is bound while the words are looked at is bound rightly.
+  // Definitions first: a word that the linker binds during this pass is then bound to the hook.
   if (round.pass == Pass::hook) definitions_.apply(object, functions_);
   if (round.pass == Pass::restore) definitions_.restore(object);
   visitTable(object, object.lazy, round);
@@ -189,8 +188,9 @@ void GotPatch::visitTable(const LoadedObject& object, const Relocations& table, 
   }
 }
 
-// What a word should hold. Words that hold anything but a real function or a hook are another
-// library's, whose blocks the real function could not free, or are bound at their first call.
+// Returns the value that a word should hold. A word that holds neither a real function nor a hook
+// leads to another library, whose blocks the real function could not free, or is bound at its first
+// call.
 uintptr_t GotPatch::wanted(const LoadedObject& object, const Word& word, const Round& round) const {
   const auto& [relocation, value] = word;
   if (round.pass == Pass::restore || round.is_excepted) {
@@ -207,7 +207,7 @@ uintptr_t GotPatch::wanted(const LoadedObject& object, const Word& word, const R
   return function ? function->hookAddress() : value;
 }
 
-// Two names may be one function.
+// The name decides too: two names may be one function.
 const Interposed* GotPatch::byReal(uintptr_t word, std::string_view name) const {
   for (const Interposed& function : functions_)
     if (function.realAddress() == word && name == function.name) return &function;
@@ -232,8 +232,8 @@ bool GotPatch::isExcepted(const LoadedObject& object) const {
   return object.image.contains(functions_.front().hookAddress()) || isAllocator(object);
 }
 
-// A malloc that was preloaded: what it maps for its blocks is these blocks, and its calls come from
-// where no hook may take from the heap, under its locks. glibc has the other functions as well.
+// A preloaded malloc: its mappings hold blocks that are recorded already, and it calls under its
+// own locks, where no hook may use the heap. glibc is not one: it defines mmap as well.
 bool GotPatch::isAllocator(const LoadedObject& object) const {
   const Interposed* allocate = byName("malloc");
   const Interposed* map = byName("mmap");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Makes the calls that loaded objects make to certain functions come to our hooks, without a
-// restart or a preload. Objects that are loaded now have the words changed through which they call;
-// objects that come later are bound to the hooks by the dynamic linker (DefinitionRedirect).
+// Leads certain calls of loaded objects to our hooks, without a restart or a preload. It changes
+// the words through which the objects that are loaded now call; the dynamic linker binds later
+// objects to the hooks (DefinitionRedirect).
 //
-// Nothing is remembered of an object: a word that holds a real function's address is changed, one
-// that holds a hook's is put back. So an object that was unloaded and replaced cannot be mistaken
-// for another, and a lazy binding that was under way is found at the next pass.
+// It remembers nothing about an object: a word that holds a real function's address is changed, one
+// that holds a hook's is restored. So an object cannot be mistaken for an unloaded one at its
+// address, and the next pass finds a lazy binding that was under way.
 #pragma once
 
 #include <cstddef>
@@ -26,16 +26,16 @@ class GotPatch {
   // `functions` outlive it.
   explicit GotPatch(const std::vector<Interposed>& functions);
 
-  // Hooks all objects that are relocated; later calls find what was still being bound or relocated
-  // at the earlier ones. Any thread, not in hooks. Takes about 0.1 ms, of large programs 1 ms.
+  // Hooks all relocated objects; a later call finds words that were still being bound or relocated.
+  // Any thread, not in hooks. Takes about 0.1 ms, in large programs 1 ms.
   void apply();
-  // Puts every word and definition back; calls that are inside of a hook finish there.
+  // Restores every word and definition; calls that are inside a hook finish there.
   void restore();
-  // The words that lead to a hook now.
+  // Returns how many words lead to a hook now.
   size_t slotCount();
-  // True when an object was being relocated at the last pass: another one is needed soon.
+  // Returns true when an object was being relocated at the last pass: another pass is needed soon.
   bool hasUnready();
-  // False where some definition could not be redirected: then each new object needs a pass.
+  // Returns false when a definition could not be redirected: each new object then needs a pass.
   bool bindsNewObjects();
   // True if objects came or went since apply(); cheap.
   bool isStale();
@@ -60,7 +60,7 @@ class GotPatch {
   bool isAllocator(const LoadedObject& object) const;
 
   const std::vector<Interposed>& functions_;
-  // From the lowest to the highest: most words are in neither.
+  // From the lowest address to the highest; most words are in neither range.
   Range reals_;
   Range hooks_;
   std::mutex lock_;

@@ -231,9 +231,9 @@ static void tellObjectsChanged() {
 }
 
 static void* memdrift_dlopen(const char* name, int flags) {
-  // A bare name is looked for in the folders that the caller's object names, and "$ORIGIN" is its
-  // folder: the caller must not be us, so this is a jump, and the writer's next tick finds the
-  // object.
+  // The dynamic linker looks up a bare name in the folders that the caller's object names, and
+  // "$ORIGIN" is that object's folder. A tail call keeps the program as the caller; the writer's
+  // next tick finds the object.
   if (!name || !strchr(name, '/') || strchr(name, '$')) return real.dlopen(name, flags);
   void* object = real.dlopen(name, flags);
   if (object) tellObjectsChanged();

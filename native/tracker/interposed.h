@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A function whose calls come to a hook.
+// A function whose calls are led to a hook.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ struct Interposed {
   uintptr_t realAddress() const noexcept { return reinterpret_cast<uintptr_t>(real); }
 };
 
-// The function that `name` is for the program: that of a preloaded allocator, if there is one.
-// Null: there is none.
+// Returns the function that the program calls by `name`, which may be a preloaded allocator's; null
+// when there is none.
 void* realFunction(const char* name);
 
 }  // namespace memdrift

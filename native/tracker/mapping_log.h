@@ -48,7 +48,8 @@ class MappingLog {
     return true;
   }
 
-  // Some may be missing, or a writer may have left its entry half made, which ends what is taken.
+  // Marks the log as incomplete: entries are missing, or a jump left one half made, which take()
+  // never passes.
   void giveUp() noexcept { is_whole_.store(false, std::memory_order_relaxed); }
 
   bool isWhole() const noexcept { return is_whole_.load(std::memory_order_relaxed); }

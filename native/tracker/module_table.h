@@ -22,7 +22,7 @@ struct Module {
   uintptr_t eh_frame_hdr;  // 0: it has none
   std::string path;
   std::string build_id;  // bytes
-  // Null: its file can't be read.
+  // Null: its file cannot be read.
   std::shared_ptr<const FrameView> frames;
 };
 
@@ -35,21 +35,22 @@ class ModuleTable {
   ModuleTable& operator=(const ModuleTable&) = delete;
 
   // Takes in what the dynamic linker has now; calls back for modules that were not there before.
-  // One thread at a time; not in hooks. The first module is the executable, of which no walk needs
-  // the tables.
+  // One thread at a time; not in hooks. The first module is the executable, whose tables no walk
+  // needs.
   void update(const std::function<void(const Module&)>& on_new);
 
-  // The module whose code is at `pc`, null when there is none. In hooks; the answer holds for the
-  // rest of the hook.
+  // Returns the module whose code is at `pc`, or null. Safe in hooks; the answer holds for the rest
+  // of the hook.
   const Module* find(uintptr_t pc) const noexcept;
   // The executable's code.
   Range executableText() const noexcept { return executable_text_; }
   // Changes when an address may have come to be of another module.
   uint32_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
-  // Earlier states, which hooks that began before the last update() may still look at.
+  // Returns the number of earlier states, which hooks that began before the last update() may still
+  // read.
   size_t retiredCount() const noexcept { return retired_.size(); }
-  // Gives up the `count` oldest of them. The caller knows that all hooks of their time have ended.
+  // Frees the `count` oldest of them. All hooks of their time must have ended.
   void freeRetired(size_t count) {
     retired_.erase(retired_.begin(), retired_.begin() + static_cast<ptrdiff_t>(count));
   }

@@ -8,7 +8,7 @@
 
 namespace memdrift {
 
-// The protection of a page is opened for a store and is the segment's again after it.
+// Makes a page writable for a store and restores the segment's protection afterwards.
 class ObjectWords {
  public:
   explicit ObjectWords(const LoadedObject& object) noexcept : object_(object) {}
@@ -17,9 +17,9 @@ class ObjectWords {
   ObjectWords& operator=(const ObjectWords&) = delete;
 
   static uintptr_t load(uintptr_t at) noexcept;
-  // A word that relocation writes. False: its page can't be written.
+  // Stores a word that relocation writes; returns false when its page cannot be written.
   bool storeRelocated(uintptr_t at, uintptr_t value) noexcept;
-  // A word of a segment that is read-only from the start.
+  // Stores a word of a segment that is read-only from the start.
   bool storeConstant(uintptr_t at, uintptr_t value) noexcept;
 
  private:

@@ -16,7 +16,8 @@ namespace {
 constexpr const char* kPath = "/proc/thread-self/status";
 constexpr size_t kMostBytes = 16 << 10;
 
-// How many filters; before Linux 5.9, which does not count them, whether there are any.
+// Returns the number of filters; Linux before 5.9 does not count them, and the mode of seccomp
+// stands for it.
 unsigned long filtersIn(const std::string& status) {
   for (const char* name : {"\nSeccomp_filters:", "\nSeccomp:"}) {
     const size_t at = status.find(name);
@@ -32,7 +33,8 @@ OwnStatus::OwnStatus() : fd_(open(kPath, O_RDONLY | O_CLOEXEC)) {
   try {
     read();
   } catch (const Error&) {
-    // Said again, and recorded as unknown, at the first look.
+    // The first read() of the writer fails in the same way, and its figures are recorded as
+    // unknown.
   }
   first_filters_ = filters_;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The status of this process in /proc, read by one descriptor that stays open: a program may forbid
-// itself, and so us, to open files by a filter that ends the process.
+// The status of this process in /proc, read through one descriptor that stays open: a filter that
+// the program installs may end the process when a file is opened.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace memdrift {
 
-// On the writer's thread only, whose descriptor and filters it has.
+// Used on the writer's thread only: descriptor and filters are that thread's.
 class OwnStatus {
  public:
   OwnStatus();
@@ -17,10 +17,10 @@ class OwnStatus {
   OwnStatus(const OwnStatus&) = delete;
   OwnStatus& operator=(const OwnStatus&) = delete;
 
-  // Throws ERR_SYSTEM, ERR_MALFORMED.
+  // Reads the counters of this process. Throws ERR_SYSTEM, ERR_MALFORMED.
   Counters read();
-  // True once a filter of system calls was installed on the thread since it was made, as far as the
-  // last read() said: no call but those that every thread of the program makes is safe then.
+  // Returns true when the last read() found a filter of system calls that was installed since
+  // construction: only calls that every thread of the program makes are safe then.
   bool isConfined() const noexcept { return filters_ > first_filters_; }
 
  private:

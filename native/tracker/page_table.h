@@ -37,8 +37,8 @@ class PageTable {
     entries_[at] = {key, value, generation};
     used_++;
   }
-  // A table that a jump out of a signal handler left while it grew is not given back: how large it
-  // is cannot be told.
+  // A table that a jump out of a signal handler left while it grew is not unmapped: its size is
+  // unknown.
   void clear() noexcept {
     Entry* const before = is_growing_ ? nullptr : entries_;
     const size_t count = capacity();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whether this thread is inside of the tracker: its allocations are the tracker's then, and are not
-// recorded.
+// Tells whether this thread is inside the tracker: its allocations are then the tracker's and are
+// not recorded.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ struct ThreadTracking;
 // Of each thread. Initial-exec: reached without a call, and without the heap that the first use of
 // other kinds of thread-local memory takes.
 struct ThreadMarks {
-  // Where on the stack the outermost guard is; 0: the thread is outside. A guard whose place is
-  // given up by the stack was left by a jump; see Recording.
+  // Stack address of the outermost guard; 0: the thread is outside. A guard whose place the stack
+  // has given up was left by a jump; see Recording.
   uintptr_t inside;
   ThreadTracking* tracking;
   int64_t until_sample;  // bytes, while samples are taken

@@ -30,14 +30,15 @@ std::atomic<ThreadTracking*> g_threads[kMaxThreads];
 std::atomic<size_t> g_thread_count{0};  // no thread from here on was ever taken
 std::atomic<uint64_t> g_drops{0};
 
-// Of a slot that is being taken, whose thread cannot be looked for yet.
+// Marks a slot that is being taken, whose thread is not known yet.
 constexpr uint32_t kTaken = UINT32_MAX;
-// A look for a free slot costs as much as many records.
+// A search for a free slot costs as much as many records.
 constexpr uint32_t kRecordsPerLook = 4096;
 
 void countDrop() noexcept { g_drops.fetch_add(1, std::memory_order_relaxed); }
 
-// The mutex's word, as the kernel's robust_futex(7) has it: the owner's number while it lives.
+// Reads the mutex's word, which holds the owner's thread id while it lives (the kernel's ABI of
+// robust futexes).
 bool isAlive(ThreadTracking& thread) noexcept {
   constexpr int kOwner = 0x3fffffff;
   return (std::atomic_ref(thread.life.__data.__lock).load(std::memory_order_acquire) & kOwner) != 0;
@@ -75,7 +76,8 @@ ThreadTracking* makeNew() noexcept {
   return thread;
 }
 
-// By the call that every thread of a Node program makes, whatever else a filter forbids.
+// Waits by futex, which every thread of a Node program calls: a filter that forbids other calls
+// allows it.
 void restFor(long ns) noexcept {
   static std::atomic<uint32_t> word{0};
   const timespec time = {0, ns};
@@ -84,10 +86,11 @@ void restFor(long ns) noexcept {
 
 // What other threads stored before is seen, and they see what this one did.
 void meetAllThreads() noexcept {
-  // Not where there is a filter of system calls: one may end the process for a rare call.
+  // Not under a filter of system calls, which may end the process for a rare call.
   const bool is_filtered = prctl(PR_GET_SECCOMP) != 0;
   if (!is_filtered && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
-  // Or an old kernel, or not registered: long enough for any store to be seen.
+  // Without membarrier (a filter, an old kernel, not registered): wait long enough for any store to
+  // be seen.
   restFor(20'000'000);
 }
 
@@ -99,7 +102,7 @@ void giveUpTables(ThreadTracking& thread) noexcept {
 }  // namespace
 
 void keepPageFromCopies() noexcept {
-  // Linux 4.14; what makes a copy by fork() is seen without it.
+  // Linux 4.14 and later; copies by fork() are handled without it.
   madvise(&g_process_page, sizeof g_process_page, MADV_WIPEONFORK);
 }
 
@@ -114,7 +117,7 @@ uint64_t unstreamedDrops() noexcept { return g_drops.load(std::memory_order_rela
 
 namespace {
 
-// Waits until `thread` is outside, at most until `end_ns`; true if it is.
+// Waits until `thread` is outside, at most until `end_ns`; returns whether it is.
 bool waitUntilOutside(ThreadTracking& thread, uint64_t end_ns) noexcept {
   constexpr long kRestNs = 50'000;
   const auto isOutside = [&] {
@@ -135,7 +138,7 @@ uint32_t closeSession() noexcept {
   g_samples.store(nullptr, std::memory_order_seq_cst);
   g_session.store(nullptr, std::memory_order_seq_cst);
   meetAllThreads();
-  // This thread is not in a record, so that one which seems to be under way was left by a jump.
+  // This thread is not in a record: one that seems to be under way was left by a jump.
   if (ThreadTracking* own = t_marks.tracking; own && own->stage != ThreadTracking::kOutside) {
     own->stage.store(ThreadTracking::kOutside, std::memory_order_relaxed);
     countDrop();
@@ -166,8 +169,8 @@ void abandonSession() noexcept {
 
 namespace {
 
-// `at` was the place of a guard in a handler on the thread's other stack, and this thread runs on
-// its own one again. (Who switches contexts within such a handler loses that stack to the next
+// Returns true when `at` is on the thread's alternate signal stack and the thread runs on its own
+// stack again. (A program that switches contexts within such a handler loses that stack to the next
 // signal anyhow.)
 bool isOnUnusedSignalStack(uintptr_t at) noexcept {
   stack_t other = {};
@@ -182,10 +185,10 @@ bool contains(const StackBounds& stack, uintptr_t at) noexcept {
 
 }  // namespace
 
-// Called when this thread seems to be inside. It is, unless the place of the guard is one that the
-// stack has given up: whoever was inside has left by a jump out of a signal handler then, as
-// siglongjmp() does. On stacks whose places are in no order, of contexts that a program switches
-// itself, that is not taken for granted: no record is begun within a live one.
+// Called when this thread seems to be inside; returns true when a jump out of a signal handler,
+// such as siglongjmp(), left the record. The stack has given up the guard's place then. On stacks
+// of contexts that the program switches itself, addresses have no order and the answer is false: no
+// record begins within a live one.
 bool Recording::wasLeft(uintptr_t here) noexcept {
   ThreadTracking* thread = t_marks.tracking;
   if (!thread || t_marks.inside == kInsideForGood) return false;
@@ -201,7 +204,7 @@ bool Recording::wasLeft(uintptr_t here) noexcept {
     return false;
   }
   countDrop();
-  // What the record was made with may be half changed: the next one begins anew.
+  // The state of the half-made record may be inconsistent: the next record begins anew.
   const uint32_t session = is_half_made ? thread->session.exchange(0) : 0;
   if (session != 0) thread->left_session = session;
   t_marks.inside = 0;
@@ -255,8 +258,8 @@ void Recording::join() noexcept {
   errno = before;
 }
 
-// What a stream's records are told by was changed for one that was not written: its thread goes on
-// in another stream, which names nodes of its own.
+// The stream's state was changed for a record that was not written, so that later ones would be
+// read wrongly: the thread continues in another stream, which names its own nodes.
 void Recording::forgetHalfRecord() noexcept {
   if (thread_->stream) session_->streams->close(thread_->stream);
   giveUpTables(*thread_);
@@ -318,7 +321,7 @@ RunningHooks::RunningHooks() {
     if (isInHook(i)) threads_.push_back(i);
 }
 
-// Seen outside once is enough: the next hook finds what is new.
+// One sighting outside is enough: the thread's next hook finds the new state.
 bool RunningHooks::isOver() {
   std::erase_if(threads_, [](size_t thread) { return !isInHook(thread); });
   return threads_.empty();

@@ -32,12 +32,12 @@ struct Session {
 
 // Makes hooks record for `session`.
 void openSession(Session* session) noexcept;
-// When it returns no hook begins a record, and none is in the middle of one, but for as many
-// threads as it returns: these may hold the session for good. Waits a second for all together.
+// Ends the session: when it returns no hook begins a record. Returns how many threads are still in
+// the middle of one and may hold the session for good. Waits at most a second for all together.
 uint32_t closeSession() noexcept;
 
-// Records of this session that no stream tells: of threads for which there was no room, of signal
-// handlers that interrupted a hook, and those that a jump left half made.
+// Returns how many records of this session are in no stream: those of threads without a slot, those
+// of signal handlers that interrupted a hook, and those that a jump left half made.
 uint64_t unstreamedDrops() noexcept;
 
 // A record being made by the calling thread. Hooks make one on their stack and look whether it may.
@@ -76,7 +76,7 @@ class Recording {
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
 
-  // True on a thread that seems to be inside and is not: a jump took it out.
+  // Returns true on a thread that seems to be inside but left by a jump.
   static bool hasLeft() noexcept { return wasLeft(stackPointer()); }
 
   explicit operator bool() const noexcept { return session_ != nullptr; }
@@ -98,8 +98,8 @@ class Recording {
   Session* session_ = nullptr;
 };
 
-// A part of a record in which V8 takes its locks and heap. No signal is handled meanwhile: a jump
-// out of its handler would leave these locks locked. For what is done once per new place, not more.
+// A part of a record in which V8 takes its locks and heap. Signals are blocked meanwhile: a jump
+// out of a handler would leave the locks locked. Only for work that is done once per new place.
 class AskingV8 {
  public:
   explicit AskingV8(ThreadTracking& thread) noexcept : thread_(thread) {
@@ -130,22 +130,22 @@ void forEachThread(uint32_t session, const std::function<void(ThreadTracking&)>&
 // Gives up what ended threads had. One thread at a time, not in hooks.
 void forgetEndedThreads(Session& session);
 
-// The hooks that ran when it was made. What they may hold can be freed once isOver(), if new hooks
-// can no longer find it. On the writer's thread.
+// The hooks that ran when it was made. Memory that new hooks can no longer find may be freed once
+// isOver(). Used on the writer's thread.
 class RunningHooks {
  public:
   RunningHooks();
   bool isOver();
 
  private:
-  std::vector<size_t> threads_;  // inside of a hook since then, as far as is known
+  std::vector<size_t> threads_;  // may be inside a hook since then
 };
 
 // Memory that is kept for threads: calls back for each piece.
 void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback);
 
-// In a child process after fork(): hooks record nothing from now on, and threads that it does not
-// have are forgotten.
+// Stops recording in a child process after fork(), and forgets the threads that the child does not
+// have.
 void abandonSession() noexcept;
 
 }  // namespace memdrift

@@ -47,7 +47,7 @@ void RuleCache::fill(Entry& entry, uintptr_t pc, const ModuleTable& modules) noe
   if (const Module* module = modules.find(pc)) {
     FrameBytes bytes(module->frames.get());
     entry.rule = frameRule(bytes, module->eh_frame_hdr, pc);
-    // A linker may have put the tables into a segment that is not the header's.
+    // A linker may put the tables into another segment than the header's.
     if (!bytes.hasFailed() || !module->frames) return;
     FrameBytes by_kernel(nullptr);
     entry.rule = frameRule(by_kernel, module->eh_frame_hdr, pc);
@@ -56,8 +56,8 @@ void RuleCache::fill(Entry& entry, uintptr_t pc, const ModuleTable& modules) noe
   entry.rule = {};
   FoundObject found;
   if (!findObject(pc, found)) return;
-  // Loaded a moment ago: its constructors allocate, or nobody has looked yet. It is asked again
-  // until the table has it, since it may be gone and replaced by then.
+  // The object was loaded a moment ago, and no pass has seen it yet. The rule is not kept, since
+  // another object may be at this address before the table has this one.
   FrameBytes bytes(nullptr);
   entry.rule = frameRule(bytes, found.eh_frame_hdr, pc);
   entry.pc = 0;

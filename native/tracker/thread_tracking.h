@@ -60,10 +60,10 @@ struct ThreadTracking {
   std::atomic<uint32_t> session;  // whose stream it has
   ThreadStream* stream;           // null: there was none for it
   StackBounds stack;
-  // Held by the thread as long as it lives: the kernel marks it when the thread ends, however that
-  // comes, and it takes no system call to look.
+  // Held by the thread as long as it lives: the kernel marks it when the thread ends, however it
+  // ends, and a look takes no system call.
   pthread_mutex_t life;
-  uint32_t left_session;  // in which a jump left a record half made; 0: none
+  uint32_t left_session;  // whose record a jump left half made; 0: none
 
   TrackedIsolate* isolate;
   bool has_asked_for_isolate;

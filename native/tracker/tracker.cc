@@ -29,9 +29,10 @@ std::atomic<uint32_t> g_session_count{0};
 
 // How often threads that ended are looked for.
 constexpr uint64_t kLookIntervalNs = 100'000'000;
-// How often words are looked for that were being bound when the last pass went by.
+// How often to look for words that were being bound during the last pass.
 constexpr uint64_t kPassIntervalNs = 1'000'000'000;
-// States of the modules that hooks may still look at, before it is found out.
+// This many retired states of the modules are kept before it is checked whether hooks still read
+// them.
 constexpr size_t kMostRetiredModules = 16;
 // Looks at what is resident take at most this part of a processor: one in so many.
 constexpr uint64_t kLookCostFactor = 400;
@@ -175,14 +176,15 @@ void Tracker::stop() {
   writer_->stop();
   const bool is_held = lost_threads_ != 0;
   if (session_->samples && !is_held) session_->samples->clear();
-  // A lazy binding that was under way when the words were put back has ended with a hook since.
+  // A lazy binding that was under way during the first restore() may have stored a hook since.
   patch_.restore();
   ended_ = ended();
-  // A thread that is still in a record writes to it some time, or never.
+  // A thread that is still in a record may write to it at any time.
   if (is_held) (void)writer_.release();
   writer_.reset();
   Isolates::instance().stop();
-  // No other hook is in it any more, and the tracker may live until V8 collects its handle.
+  // Otherwise no hook uses it any more; freed now, since the tracker may live until V8 collects its
+  // handle.
   if (is_held) (void)session_.release();
   session_.reset();
   g_tracker.store(nullptr);
@@ -286,8 +288,8 @@ void Tracker::objectsChanged() {
   if (!tracker->patch_.bindsNewObjects()) tracker->patch_.apply();
 }
 
-// On the writer's thread: objects that came by another way than a hooked dlopen, and words that
-// were being bound or relocated when the last pass went by.
+// On the writer's thread: finds objects that no hooked dlopen loaded, and words that were being
+// bound or relocated during the last pass.
 void Tracker::lookForObjects(uint64_t now_ns) {
   if (now_ns >= next_pass_ns_ || patch_.isStale() || patch_.hasUnready()) {
     next_pass_ns_ = now_ns + kPassIntervalNs;
@@ -352,7 +354,7 @@ void Tracker::lookAround(MemoryPayload& payload) {
     next_numbers_ns_ = payload.time_ns + kLookIntervalNs;
     Isolates::instance().askForNumbers();
   }
-  // It opens files.
+  // Residency is read from files that are opened each time.
   if (payload.time_ns < next_residency_ns_ || own_status_->isConfined()) return;
   const uint64_t begin_ns = ownCpuNs();
   std::vector<StackResidency> stacks;
@@ -385,7 +387,7 @@ void Tracker::onEnd(EndReason) {
   }
   const std::string text = "memdrift: the capture of process " + std::to_string(pid_) +
                            " ends: " + ended() + ". The program goes on untracked.\n";
-  // By calls that a filter may end the process for.
+  // A filter may end the process for these calls.
   if (!own_status_->isConfined()) writeToStderr(text);
 }
 

@@ -80,9 +80,9 @@ class Tracker {
   std::unique_ptr<CaptureWriter> writer_;
   uint64_t next_look_ns_ = 0;
   uint64_t next_pass_ns_ = 0;
-  std::optional<RunningHooks> running_;  // since so many states of the modules were retired
+  std::optional<RunningHooks> running_;  // since retired_count_ states of the modules were retired
   size_t retired_count_ = 0;
-  std::unique_ptr<OwnStatus> own_status_;  // the writer's, as the next
+  std::unique_ptr<OwnStatus> own_status_;  // the writer's, like the next
   std::unique_ptr<OwnMemory> own_memory_;
   uint64_t next_residency_ns_ = 0;
   uint64_t next_numbers_ns_ = 0;  // of V8
