@@ -233,8 +233,8 @@ export interface NativeStoreOptions extends NativeAttachOptions {
 
 /**
  * `never`: no receiver has come yet. `closed` and `gone`: the last one has closed, or has ended
- * without. The last two are as `never`, and the attachment that made the store has closed, or has
- * ended without.
+ * without closing. `makerClosed` and `makerGone`: no receiver has come, and the attachment that
+ * made the store has closed, or has ended without closing.
  */
 export type NativeReceiver = 'never' | 'alive' | 'closed' | 'gone' | 'makerClosed' | 'makerGone';
 
@@ -283,7 +283,7 @@ export interface StoreBinding {
   /** False while another attachment is the channel's receiver. `key` has 48 bits. */
   storeClaimChannel(store: StoreHandle, key: number): boolean;
   storeDropChannel(store: StoreHandle, key: number): void;
-  /** What a sender that looks for the receiver finds. */
+  /** Returns the state of the channel's receiver. */
   storeReceiver(store: StoreHandle, key: number): NativeReceiver;
   storeList(store: StoreHandle): NativeObjectInfo[];
   storeStats(store: StoreHandle): NativeStoreStats;
@@ -313,8 +313,8 @@ export interface ExperimentBinding {
 
 /** native/door/entry_door.cc */
 export interface EntryBinding {
-  /** A pidfd, to be closed as any descriptor; -1: this kernel, or its filter, has none. */
+  /** Opens a pidfd, which the caller closes; -1: the kernel or a seccomp filter offers none. */
   processOpen(pid: number): number;
-  /** @throws MemdriftError ERR_GONE, ERR_DENIED */
+  /** Signals the process of a pidfd. @throws MemdriftError ERR_GONE, ERR_DENIED */
   processSignal(handle: number, signal: number): void;
 }

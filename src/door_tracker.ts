@@ -63,7 +63,7 @@ export interface NativeCaptureStats {
   peakAtMs: number;
   leakedBytes: number;
   droppedRecords: number;
-  /** Threads that never came back from a record that they had begun. */
+  /** Threads that never left a record. */
   lostThreads: number;
   unknownFrees: number;
   durationMs: number;

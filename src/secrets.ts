@@ -1,23 +1,25 @@
-/** What in a command line looks like a secret; the one list, for all that shows command lines. */
+/**
+ * Masks what looks like a secret in a command line; the one list, for all output of command lines.
+ */
 
 const mask = '***';
 
-/** No argument that Linux passes to a program is longer; a damaged capture's may be. */
+/** Linux passes no longer argument to a program; a damaged capture's may be longer. */
 const mostCharacters = 128 << 10;
 
-/** Last words of a name whose value is a secret: of an option, a variable, a header or a key. */
+/** Last words of names (of options, variables, headers, keys) whose value is a secret. */
 const secretWords =
   'token|secret|pass|password|passwd|passphrase|pwd|auth|authorization|credentials?|apikey|cookie';
-/** The same where "key" alone would be too little. */
+/** Keys that are secret; "key" alone is not. */
 const secretKeys = '(?:api|access|private|secret|signing|encryption|auth|account|master)[-_.]?key';
-/** Words that are also written without a gap, as in PGPASSWORD. */
+/** Words that also end a name without a separator, as in PGPASSWORD. */
 const secretEnds = '(?:token|secret|password|passwd|apikey)';
 const secretName = new RegExp(
   `^(?:.*[-_.])?(?:${secretWords}|${secretKeys})$|^[a-z0-9]*${secretEnds}$`,
   'i',
 );
 
-/** Keys known by their form: of AWS, GitHub, GitLab, Slack, Google, npm, Stripe; JWT, PEM. */
+/** Keys known by their form: AWS, GitHub, GitLab, Slack, Google, npm, Stripe; JWT, PEM. */
 const secretShapes: readonly RegExp[] = [
   /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g,
   /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
@@ -31,7 +33,7 @@ const secretShapes: readonly RegExp[] = [
   /-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/gs,
 ];
 
-/** Options that begin with `-p` and hold no password: ports, letters of flags, and usual words. */
+/** Options that begin with `-p` without a password: ports, groups of flags, and usual words. */
 const noPassword: readonly RegExp[] = [
   /^-p[\d:.,/-]+(?:tcp|udp)?$/,
   /^-p[a-z]{0,3}$/,
@@ -40,8 +42,8 @@ const noPassword: readonly RegExp[] = [
 ];
 
 /**
- * The arguments with what looks like a secret replaced by `***`. It errs to both sides: what is
- * named like a secret is masked though it is none, and a secret without a name is not known.
+ * Returns the arguments with `***` for what looks like a secret. It errs on both sides: a harmless
+ * value under a secret's name is masked, and a secret without a name is missed.
  */
 export function maskedArguments(argv: readonly string[]): string[] {
   return argv.map((argument, i) => {
@@ -66,12 +68,12 @@ function isNameOfNext(argument: string): boolean {
 }
 
 function isSecretName(name: string): boolean {
-  // dbPassword is db-Password.
+  // So that dbPassword ends with the word Password.
   return secretName.test(name.replace(/([a-z0-9])([A-Z])/g, '$1-$2'));
 }
 
 interface Form {
-  /** Its groups: `head` stays and `value` goes, if `name` or `value` say so. */
+  /** Its groups: `head` stays, and `value` is masked when isSecret() says so. */
   readonly pattern: RegExp;
   readonly isSecret: (groups: Groups) => boolean;
 }
@@ -88,7 +90,7 @@ const jsonMember = new RegExp(
   'g',
 );
 
-/** What holds secrets within a text: a script of a shell, a URL, a header, JSON, a connection. */
+/** Forms of secrets within a text: shell scripts, URLs, headers, JSON, connection strings. */
 const forms: readonly Form[] = [
   {
     pattern: /(?<head>[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@]*:)(?<value>[^\s/]+)(?=@)/gi,
@@ -96,7 +98,7 @@ const forms: readonly Form[] = [
   },
   { pattern: /(?<head>\bbearer\s+)(?<value>[^\s"']{8,})/gi, isSecret: () => true },
   {
-    // USER:PASSWORD in base64; otherwise the word is one like others.
+    // USER:PASSWORD in base64; otherwise "basic" is an ordinary word.
     pattern: /(?<head>\bbasic\s+)(?<value>[A-Za-z0-9+/=_-]{4,})/gi,
     isSecret: ({ value }) => decoded(value).includes(':'),
   },

@@ -14,7 +14,7 @@ export function tableRows(report: CaptureReport, most = Number.POSITIVE_INFINITY
   return Array.from(eachRow(report, most));
 }
 
-/** The same one by one: deep stacks of many rows together are more than the memory holds. */
+/** Yields the same rows one by one: many rows with deep stacks do not fit in memory together. */
 export function* eachRow(
   report: CaptureReport,
   most = Number.POSITIVE_INFINITY,

@@ -111,7 +111,7 @@ export async function* captureText(path: string): AsyncGenerator<string> {
   }
 }
 
-/** The line of a capture's first frame, with the command line as pages have it. */
+/** Returns the line of a capture's first frame with secrets in the command line masked. */
 function maskedInfo(line: string): string {
   try {
     const info = JSON.parse(line.slice('info '.length)) as Record<string, unknown>;

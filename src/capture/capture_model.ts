@@ -10,7 +10,7 @@ export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeCla
   readonly nodeVersion: string | null;
   /** When the capture began, since 1970; null: the capture does not say. */
   readonly startedAtMs: number | null;
-  /** The command line, what looks like a secret as `***`; null: the capture does not say. */
+  /** The command line, with `***` for what looks like a secret; null: not in the capture. */
   readonly argv: readonly string[] | null;
 }
 

@@ -6,8 +6,8 @@ import { MemdriftError } from '../errors.ts';
 const writerName = 'memdrift-writer';
 
 /**
- * Returns the capture that the process has open: the writer's thread has a table of descriptors of
- * its own, or shares the process's where the kernel refused that.
+ * Returns the capture that the process has open. The writer's thread has its own table of
+ * descriptors, or shares the process's where the kernel refused that.
  * @throws MemdriftError ERR_GONE (no such process), ERR_DENIED (another user's), ERR_STATE (it is
  * not tracked).
  */
@@ -49,7 +49,7 @@ function namesIn(pid: number, folder: string): readonly string[] {
   }
 }
 
-/** Empty for a thread that has ended meanwhile. */
+/** Returns an empty text for a thread that has ended meanwhile. */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -18,14 +18,14 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 
-/** Of texts so much is written at once: many are a line. */
+/** Texts of about this many characters are written at once, since most are one line. */
 const batchCharacters = 1 << 20;
 
 const privateMode = 0o600;
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
 
 export interface OutputPlan {
-  /** Captures and logs whose content is in it: the file is for no more users than they are. */
+  /** Captures and logs that it is made from: it is readable by no more users than they are. */
   readonly madeFrom: readonly string[];
   /** Whether a file that exists is replaced. */
   readonly replaces: boolean;
@@ -34,9 +34,9 @@ export interface OutputPlan {
 type Pieces = Iterable<string | Uint8Array>;
 
 /**
- * Writes the pieces one after another, which together may be more than a string holds. A new file
- * has mode 0600. An existing one is replaced once the new content is whole, and keeps its mode as
- * far as the files that the content is from allow.
+ * Writes the pieces one after another, which together may exceed a string. A new file has mode
+ * 0600. An existing one is replaced once the new content is whole, and keeps its mode as far as the
+ * sources' modes allow.
  * @throws MemdriftError ERR_EXISTS, ERR_DENIED (a symbolic link of another user), ERR_SYSTEM.
  */
 export function writeOutput(to: string, pieces: Pieces, plan: OutputPlan): void {
@@ -49,7 +49,7 @@ export function writeOutput(to: string, pieces: Pieces, plan: OutputPlan): void 
   }
 }
 
-/** The error of a file that exists and is not to be replaced. */
+/** Returns the error for a file that exists and must not be replaced. */
 export function exists(to: string): MemdriftError {
   return new MemdriftError('ERR_EXISTS', `${to} exists; replace it with --force, or name another`);
 }
@@ -64,7 +64,7 @@ function write(to: string, pieces: Pieces, { madeFrom, replaces }: OutputPlan): 
   }
 }
 
-/** A terminal, a pipe or a null device: nothing to replace, and no file of ours to be private. */
+/** Returns true for a terminal, a pipe or a null device, which is written to and not replaced. */
 function isDevice(to: string): boolean {
   const path = resolve(to);
   if (/^\/(dev\/(?!shm\/)|proc\/)/.test(path)) return true;
@@ -81,7 +81,9 @@ function writeThrough(to: string, pieces: Pieces): void {
   }
 }
 
-/** Beside it, then renamed to it; where no file can be made there, into the file itself. */
+/**
+ * Writes beside the file and renames; where no file can be made there, writes into the file itself.
+ */
 function writeInstead(file: string, pieces: Pieces, mode: number): void {
   const beside = join(dirname(file), `.${basename(file)}.${randomBytes(8).toString('hex')}`);
   let made: NewFile;
@@ -104,12 +106,12 @@ interface NewFile {
   readonly fd: number;
 }
 
-/** Makes the file, which must not exist. */
+/** Makes and opens the file, which must not exist. */
 function openNew(path: string): NewFile {
   return { path, fd: openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, privateMode) };
 }
 
-/** Writes all, then does the rest; a file that cannot be written as a whole is removed. */
+/** Writes all pieces, then calls `finish`; removes a file that cannot be written whole. */
 function fill({ path, fd }: NewFile, pieces: Pieces, finish: (fd: number) => void): void {
   try {
     for (const batch of batches(pieces)) writeFileSync(fd, batch);
@@ -134,8 +136,8 @@ function writeInto(file: string, pieces: Pieces, mode: number): void {
 }
 
 /**
- * The file that a link of this user, or of the system, leads to. In a folder that all users can
- * write, another user's link makes us overwrite what that user may not.
+ * Returns the file that a link of this user, or of root, leads to. In a folder that all users can
+ * write to, another user's link would make us overwrite a file that only we may change.
  */
 function followed(link: string, status: Stats): string {
   if (status.uid !== process.geteuid?.() && status.uid !== 0) {
@@ -150,7 +152,7 @@ function allowedMode(sources: readonly string[]): number {
   return privateMode | modes.reduce((all, mode) => all & mode, 0o666);
 }
 
-/** Small texts together. */
+/** Yields small texts joined into larger ones. */
 export function* batches(pieces: Pieces): Generator<string | Uint8Array> {
   let texts: string[] = [];
   let characters = 0;

@@ -78,7 +78,7 @@ export async function writeJson(content: object): Promise<void> {
   await writePieces(batches(jsonPieces({ schemaVersion, ...content })));
 }
 
-/** The text of JSON.stringify(content, null, 2), and a newline. */
+/** Yields the text of JSON.stringify(content, null, 2) and a newline. */
 export function* jsonPieces(content: object): Generator<string> {
   let before = '{\n  ';
   for (const [name, value] of Object.entries(content)) {
@@ -104,7 +104,7 @@ function isList(value: unknown): value is Iterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
 
-/** No string in JSON has a newline, so that all of them are between lines. */
+/** Returns JSON text with further lines indented: no string in JSON contains a newline. */
 function jsonText(value: unknown, indent: string): string {
   const text = JSON.stringify(value, null, 2).replaceAll('\n', `\n${indent}`);
   return text.replace(/[\x7f-\x9f]/g, escaped);

@@ -76,7 +76,7 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
   const sockets = await ownSocketFolder();
   const order = { folder, file, launcherPid: process.pid, socketFolder: sockets, options };
   const environment = trackedEnvironment(process.env, order);
-  // Now, and not at its end: nothing of this command is left then.
+  // Said before the program starts: this process is the program from then on.
   say(`captures in ${file ?? folder}`);
   const argv = [process.argv0, ...process.execArgv, ...nodeArguments];
   const error = becomeProgram(process.execPath, argv, environment);
@@ -84,7 +84,10 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
   return startFailureCode(error);
 }
 
-/** Without a folder of its own a program is tracked all the same. */
+/**
+ * Returns the folder for control sockets; null where there is none: the program is tracked all the
+ * same.
+ */
 async function ownSocketFolder(): Promise<string | null> {
   try {
     await sweepSockets();
@@ -95,7 +98,9 @@ async function ownSocketFolder(): Promise<string | null> {
   }
 }
 
-/** Not by a stream, which would change the flags of a descriptor that the program gets as well. */
+/**
+ * Writes without a stream, which would change the flags of a descriptor that the program inherits.
+ */
 function say(message: string): void {
   try {
     writeSync(2, `memdrift: ${printable(message)}\n`);

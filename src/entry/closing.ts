@@ -1,10 +1,11 @@
-/** Closes an inspector that a signal of ours opened, from within the process. */
+/** Closes an inspector that our signal opened, from within the process. */
 import { type Inspector, InspectorSession } from './inspector_session.ts';
 import { hasDebugger, type Listener, listenersOf } from './listeners.ts';
 
 /**
- * Has the process close its inspector when its loop turns, however long its main thread is blocked
- * before: true once it has taken the order. Ends the session, which close() would wait for.
+ * Has the process close its inspector when its event loop turns, however long the main thread is
+ * blocked until then. Returns true once the process has taken the order. Ends the session, since
+ * close() would wait for it.
  */
 export async function scheduleClosing(
   session: InspectorSession,
@@ -26,7 +27,7 @@ export async function closeAtOnce(inspector: Inspector): Promise<void> {
     const session = await InspectorSession.open(inspector);
     session.sendLast(closingNow(inspector.listener, session.ourPort));
   } catch {
-    // It is closed by now.
+    // The inspector is closed by now.
   }
 }
 
@@ -39,9 +40,9 @@ export function isUsed({ pid, listener }: Inspector): boolean {
 }
 
 /**
- * Closes it only after the loop has polled once: where the signal met a busy main thread, Node has
- * opened the inspector by an interrupt, and opens it again when the loop hears of the signal. The
- * timers do not keep a program that ends.
+ * Returns code that closes the inspector only after the loop has polled once: where the signal met
+ * a busy main thread, Node opened the inspector by an interrupt, and opens it again when the loop
+ * handles the signal. The timers do not keep a program alive.
  */
 function closingLater({ port }: Listener): string {
   return `(() => {
@@ -62,8 +63,9 @@ function closingNow({ port }: Listener, ourPort: number): string {
 }
 
 /**
- * A function that closes the inspector, or says that a debugger is connected: close() would end its
- * connection, and block the main thread until the debugger has answered.
+ * Returns the code of a function that closes the inspector, or returns true when a debugger is
+ * connected: close() would end that connection, and block the main thread until the debugger
+ * answers.
  */
 function closeUnlessUsed(port: number, ourPort: number): string {
   const [end, ours] = [port, ourPort].map(hexadecimal);
@@ -90,7 +92,7 @@ function closeUnlessUsed(port: number, ourPort: number): string {
     };`;
 }
 
-/** As the kernel prints the port of an address. */
+/** Returns the port as the kernel prints it in an address. */
 function hexadecimal(port: number): string {
   return `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
 }

@@ -1,4 +1,4 @@
-/** The one place that sends SIGUSR1: to a process that is proven to wait for it, at that moment. */
+/** The one place that sends SIGUSR1, to a process that is proven to wait for it at that moment. */
 import { closeSync } from 'node:fs';
 import { binding } from '../binding.ts';
 import { MemdriftError } from '../errors.ts';
@@ -6,8 +6,8 @@ import { checkDisposition, type DebugTarget, debugSignal, doubtOf } from './node
 import { checkSame } from './process_identity.ts';
 
 /**
- * Checks the target once more and signals it. What /proc says between the opening of a pidfd and a
- * signal through it is about the process that gets the signal.
+ * Checks the target once more and signals it. Facts read from /proc between the opening of a pidfd
+ * and a signal through it concern the process that gets the signal.
  * @throws MemdriftError ERR_GONE, ERR_STATE (it runs another program, or changed its listeners),
  * ERR_UNSUPPORTED, ERR_DENIED.
  */

@@ -1,4 +1,4 @@
-/** Addresses of a few symbols of an executable, which is any file and therefore untrusted. */
+/** Reads addresses of a few symbols from an executable, which may be any file and is untrusted. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 export interface ElfSymbol {
@@ -84,7 +84,10 @@ function symbolsOf(
   return found;
 }
 
-/** By their places: a linker shares the ends of names, so that one may begin within another. */
+/**
+ * Returns names by their offset: a linker shares the ends of names, so one may begin within
+ * another.
+ */
 function namesIn(text: Buffer, prefixes: readonly string[]): Map<number, string> {
   const names = new Map<number, string>();
   for (const prefix of prefixes) {
@@ -109,7 +112,7 @@ function recordsAt(
   return Array.from({ length: count }, (_, i) => all.subarray(i * bytes, (i + 1) * bytes));
 }
 
-/** @throws where the file has fewer bytes, or a table is larger than any of Node's. */
+/** @throws RangeError when the file has fewer bytes, or a table is larger than any of Node's. */
 function bytesAt(file: number, offset: number, length: number): Buffer {
   const { size: fileBytes } = fstatSync(file);
   if (length > maxTableBytes || offset + length > fileBytes) throw new RangeError('damaged');
@@ -122,7 +125,7 @@ function bytesAt(file: number, offset: number, length: number): Buffer {
   return bytes;
 }
 
-/** Inexact, and so refused as out of range, from 2^53 on. */
+/** Returns a 64-bit word; from 2^53 on it is inexact, and every use refuses it as out of range. */
 function wordAt(bytes: Buffer, offset: number): number {
   return Number(bytes.readBigUInt64LE(offset));
 }

@@ -16,7 +16,9 @@ import { checkSame } from './process_identity.ts';
 
 /** The main thread may run again at once, or in hours. */
 const pause = { firstMs: 50, laterMs: 1000, untilMs: 10_000 };
-/** For so long a process must be idle, or its inspector closed, for the signal to be consumed. */
+/**
+ * The signal counts as consumed once the process was idle, or its inspector closed, for this long.
+ */
 const settledMs = 1500;
 /** This many looks in a row must find a debugger. */
 const usedLooks = 5;
@@ -24,9 +26,9 @@ const usedLooks = 5;
 const turnsMs = 2000;
 /** Each try is a line on the process's stderr. */
 const mostClosings = 3;
-/** How long to wait for a main thread of which nothing can be read. */
+/** How long to wait for a main thread whose state cannot be read. */
 const blindMs = 600_000;
-/** As long as the main thread is blocked: the longest that a timer takes. */
+/** The longest timeout of a timer, for a main thread that may be blocked for hours. */
 const foreverMs = 2 ** 31 - 1;
 
 class Watch {
@@ -45,7 +47,9 @@ class Watch {
     this.#known = known;
   }
 
-  /** Until the inspector is closed, the process has ended, or it consumed the signal otherwise. */
+  /**
+   * Resolves when the inspector is closed, the process has ended, or it has consumed the signal.
+   */
   async untilClosed(): Promise<void> {
     while (this.#isAlive() && !(await this.#isDone())) {
       const isEarly = performance.now() - this.#begin < pause.untilMs;
@@ -66,7 +70,10 @@ class Watch {
     return this.isScheduled && this.#isLeftTo(this.inspector);
   }
 
-  /** Whether a debugger is connected: the process closes the inspector once that has left. */
+  /**
+   * Returns whether a debugger is connected: the process then closes the inspector when it has
+   * left.
+   */
   async #isLeftTo(inspector: Inspector): Promise<boolean> {
     // Our own connection may be in the kernel's list for another moment.
     this.#usedLooks = isUsed(inspector) ? this.#usedLooks + 1 : 0;

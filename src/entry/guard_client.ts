@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { MemdriftError } from '../errors.ts';
 import type { GuardAnswer, GuardOrder } from './guard_model.ts';
 
-/** As it is compiled: the same seen from here and from where this is compiled to. */
+/** The compiled guard: the path is the same from src/entry and from dist/entry. */
 const guardFile = fileURLToPath(new URL('../../dist/entry/guard.js', import.meta.url));
 
 /** A loaded machine takes seconds to start a Node. */
@@ -25,14 +25,14 @@ export class Guard {
   /** @throws MemdriftError ERR_SYSTEM, ERR_TIMEOUT: without a guard nothing is signalled. */
   static async start(): Promise<Guard> {
     const child = spawn(process.execPath, [guardFile], {
-      // A session of its own: what ends us from a terminal or by our process group spares it.
+      // A session of its own: signals of a terminal or to our process group do not reach it.
       detached: true,
       stdio: ['pipe', 'pipe', 'ignore'],
       cwd: '/',
       env: ownEnvironment(),
     });
     const { stdin, stdout } = child;
-    // It ends when it cannot start; its answers' end tells.
+    // A guard that cannot start ends its answers, which #expect() reports.
     child.on('error', () => stdout?.destroy());
     stdin?.on('error', () => {});
     const guard = new Guard(child, stdout as NodeJS.ReadableStream);
@@ -49,7 +49,7 @@ export class Guard {
     return this.#child.pid as number;
   }
 
-  /** Has it signal the process. @throws MemdriftError as sendDebugSignal(). */
+  /** Has the guard signal the process. @throws MemdriftError as sendDebugSignal(). */
   async signal(order: Extract<GuardOrder, { do: 'signal' }>): Promise<void> {
     this.tell(order);
     await this.#expect('signalled');
@@ -59,7 +59,7 @@ export class Guard {
     this.#child.stdin?.write(`${JSON.stringify(order)}\n`);
   }
 
-  /** Ends it: the inspector is closed. */
+  /** Ends the guard, once the inspector is closed. */
   async finish(): Promise<void> {
     const ended = once(this.#child, 'exit', { signal: AbortSignal.timeout(endMs) });
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
@@ -69,7 +69,7 @@ export class Guard {
     this.leave();
   }
 
-  /** Leaves the rest to it: it continues without us. */
+  /** Leaves the rest to the guard, which continues without us. */
   leave(): void {
     this.#child.stdin?.end();
     this.#child.stdout?.destroy();
@@ -94,7 +94,10 @@ export class Guard {
   }
 }
 
-/** Without what would load other code into it, or connect it to our own parent. */
+/**
+ * Returns our environment without variables that load code into the guard or connect it to our
+ * parent.
+ */
 function ownEnvironment(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(
     ([name]) => !/^(NODE_|MEMDRIFT_TRACK$|VITEST)/.test(name),

@@ -1,4 +1,4 @@
-/** What is said, in lines of JSON, between who enters a process and the guard beside it. */
+/** Messages between a command that enters a process and its guard, as lines of JSON. */
 import type { ErrorCode } from '../errors.ts';
 import type { Inspector } from './inspector_session.ts';
 import type { DebugTarget } from './node_proof.ts';

@@ -1,4 +1,6 @@
-/** JavaScript in a running Node: by its inspector, which SIGUSR1 opens and we close again. */
+/**
+ * Evaluates JavaScript in a running Node by its inspector, which SIGUSR1 opens and we close again.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { closeAtOnce, isOpen, isUsed, scheduleClosing } from './closing.ts';
@@ -12,20 +14,22 @@ import { type EntryOptions, provenTarget } from './target.ts';
 
 /** How long a process may take to open its inspector: its main thread may be in a native call. */
 const openMs = 5000;
-/** How long to wait for others of us who ask at the same port, and for others who have it. */
+/**
+ * How long to wait for other memdrift commands at the same port, and for a program that holds it.
+ */
 const turnMs = 10_000;
 const portMs = 5000;
 /** How long to wait for the main thread to run JavaScript, and for its answer after that. */
 const beginMs = 20_000;
 const answerMs = 60_000;
-/** How long its loop may take to turn before it is closed from JavaScript that runs meanwhile. */
+/** How long the event loop may take to turn before an interrupt closes the inspector. */
 const turnsMs = 1000;
 const closeMs = 5000;
-/** How long what we did may be in the kernel's list of connections. */
+/** How long our own connections may stay in the kernel's list. */
 const staleMs = 200;
-/** For so long the port must be another's before the signal is taken to have been in vain. */
+/** A signal counts as lost when another process has held the port for this long. */
 const takenMs = 500;
-/** How often to signal: the port may be taken between the look at it and the signal. */
+/** How many times to signal: the port may be taken between the check and the signal. */
 const mostSignals = 3;
 
 export interface Question {
@@ -35,7 +39,8 @@ export interface Question {
 
 /**
  * Evaluates the expression in the process; its value must be JSON. An inspector that was open is
- * used and stays; otherwise one is opened by a signal, and closed whatever becomes of us.
+ * used and stays; otherwise a signal opens one, which is closed again even when this process is
+ * killed.
  * @throws MemdriftError ERR_UNSUPPORTED, ERR_DENIED (it is not to be signalled), ERR_BUSY (the port
  * is taken), ERR_TIMEOUT (its main thread is blocked), ERR_SYSTEM (what the expression threw).
  */
@@ -66,7 +71,7 @@ async function evaluateBySignal(
 ): Promise<unknown> {
   await portIsFree(target.identity.pid);
   const guard = await Guard.start();
-  // True: nothing is open that a signal of ours opened.
+  // True when no inspector is open that our signal opened.
   let isClosed = false;
   try {
     const { inspector, isOurs } = await opened(target, guard, options);
@@ -87,7 +92,7 @@ async function evaluateBySignal(
   }
 }
 
-/** Null: another one of us closed it meanwhile. */
+/** Returns null when another memdrift command closed it meanwhile. */
 async function sessionOf(inspector: Inspector): Promise<InspectorSession | null> {
   try {
     return await InspectorSession.open(inspector);
@@ -131,7 +136,7 @@ async function opened(
     await guard.signal({ do: 'signal', target, known });
     const inspector = await appeared(pid, known);
     if (inspector !== null) return { inspector, isOurs: true };
-    // The program itself may have opened it right before.
+    // The program itself may have opened the inspector meanwhile.
     const open = await openInspector(pid);
     if (open !== null) return { inspector: open, isOurs: false };
     if (holderOf(pid) === null) break;
@@ -140,7 +145,7 @@ async function opened(
   throw new MemdriftError('ERR_TIMEOUT', `${what}: its main thread is blocked`, { pid });
 }
 
-/** Null: it did not open, or another process took its port right before. */
+/** Returns null when it did not open, or when another process took its port first. */
 async function appeared(pid: number, known: readonly string[]): Promise<Inspector | null> {
   const deadline = performance.now() + openMs;
   let taken = Number.POSITIVE_INFINITY;
@@ -154,15 +159,18 @@ async function appeared(pid: number, known: readonly string[]): Promise<Inspecto
   return null;
 }
 
-/** The process that has the port where `pid` opens its inspector; null: none, or any port does. */
+/**
+ * Returns the process that holds the port where `pid` opens its inspector; null when it is free or
+ * any port will do.
+ */
 function holderOf(pid: number): string | null {
   const { port } = inspectorAddress(pid);
   return port === 0 ? null : portHolder(pid, port);
 }
 
 /**
- * Waits until the port is free where the process opens its inspector: Node would say on its
- * stderr that it failed, and open none.
+ * Waits until the port is free where the process opens its inspector: otherwise Node reports a
+ * failure on the process's stderr and opens none.
  * @throws MemdriftError ERR_BUSY.
  */
 async function portIsFree(pid: number): Promise<void> {
@@ -181,7 +189,10 @@ async function portIsFree(pid: number): Promise<void> {
   }
 }
 
-/** True: it is closed. Otherwise the guard closes it, or the process does once a debugger left. */
+/**
+ * Returns true when it is closed. Otherwise the guard closes it, or the process does once a
+ * debugger has left.
+ */
 async function closed(
   session: InspectorSession,
   inspector: Inspector,

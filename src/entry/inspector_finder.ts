@@ -5,7 +5,7 @@ import { nodeOptionsOf } from './process_text.ts';
 
 const usualPort = 9229;
 
-/** The inspector that opened since `known` were all listeners; null: none yet. */
+/** Returns the inspector among the listeners that are not in `known`; null: none yet. */
 export async function newInspector(
   pid: number,
   known: readonly string[],
@@ -14,7 +14,9 @@ export async function newInspector(
   return fresh.length === 0 ? null : firstInspector(pid, servedAside(pid, fresh) ?? fresh);
 }
 
-/** The inspector that is open already; null: none is. Servers of the program are not asked. */
+/**
+ * Returns the inspector that is open already, or null. Sends no request to the program's servers.
+ */
 export async function openInspector(pid: number): Promise<Inspector | null> {
   const all = listenersOf(pid);
   if (all.length === 0) return null;
@@ -35,8 +37,8 @@ async function firstInspector(
 }
 
 /**
- * Where the process opens its inspector, by its options; it may have set another port since.
- * Port 0: any that is free.
+ * Returns the address where the process's options have it open its inspector; the program may have
+ * set another port since. Port 0 is any free port.
  */
 export function inspectorAddress(pid: number): { readonly host: string; readonly port: number } {
   let address = { host: '127.0.0.1', port: usualPort };
@@ -52,7 +54,7 @@ export function inspectorAddress(pid: number): { readonly host: string; readonly
 
 type Address = ReturnType<typeof inspectorAddress>;
 
-/** `port`, `host` or `host:port`, as Node has them. */
+/** Parses `port`, `host` or `host:port`, as Node does. */
 function addressOf(text: string, before: Address): Address {
   const [, host, port] = /^(?:(\[[^\]]*\]|[^:]*):)?(\d+)$/.exec(text) ?? [undefined, text];
   return {

@@ -15,7 +15,7 @@ const maxAnswerBytes = 128 * 2 ** 20;
 export interface Inspector {
   readonly pid: number;
   readonly listener: Listener;
-  /** Of the one target that a Node process has. */
+  /** Id of the one target that a Node process has. */
   readonly id: string;
 }
 
@@ -25,7 +25,7 @@ export interface Evaluation {
   readonly timeoutMs: number;
 }
 
-/** The inspector at the listener; null for any other kind of server. */
+/** Returns the inspector at the listener; null for any other kind of server. */
 export async function inspectorAt(pid: number, listener: Listener): Promise<Inspector | null> {
   try {
     const list = JSON.parse(await readList(pid, listener)) as readonly Partial<ListRow>[] | null;
@@ -45,7 +45,7 @@ interface ListRow {
 }
 
 async function readList(pid: number, listener: Listener): Promise<string> {
-  // An agent of our own: a proxy of the environment is not to be asked.
+  // An agent of our own, so that no proxy of the environment is used.
   const agent = new Agent();
   const signal = AbortSignal.timeout(listMs);
   const url = `http://${addressOf(listener)}/json/list`;
@@ -98,7 +98,7 @@ export class InspectorSession {
 
   /** @throws MemdriftError ERR_TIMEOUT, ERR_STATE (the listener is another process's by now). */
   static async open({ pid, listener, id }: Inspector): Promise<InspectorSession> {
-    // Built of the id alone: what a listener says of its address leads nowhere else.
+    // Built from the id alone: an address that a listener claims is not followed.
     const socket = new WebSocket(`ws://${addressOf(listener)}/${id}`, {
       perMessageDeflate: false,
       handshakeTimeout: connectMs,
@@ -116,8 +116,9 @@ export class InspectorSession {
   }
 
   /**
-   * The value of the expression, which must be JSON; with `awaitPromise` of its promise. Only then:
-   * the promise that V8 makes of a plain value may be collected before it is answered.
+   * Returns the value of the expression, which must be JSON; with `awaitPromise`, the value of its
+   * promise. Not always: the promise that V8 makes of a plain value may be collected before the
+   * answer.
    * @throws MemdriftError ERR_TIMEOUT, ERR_SYSTEM (what it threw).
    */
   async evaluate({ timeoutMs, ...evaluation }: Evaluation): Promise<unknown> {
@@ -128,7 +129,7 @@ export class InspectorSession {
     return valueIn(await this.#within(answer, timeoutMs));
   }
 
-  /** Evaluates what ends the connection; the process does not wait for us to notice that. */
+  /** Evaluates an expression that ends the connection, without waiting for an answer. */
   sendLast(expression: string): void {
     const message = { id: ++this.#last, method: 'Runtime.evaluate', params: { expression } };
     this.#socket.send(JSON.stringify(message), () => this.end());

@@ -1,4 +1,4 @@
-/** Where a process listens, who is connected there, and which listener may be Node's inspector. */
+/** Listening sockets of a process, their connections, and which of them may be Node's inspector. */
 import { linkOf, namesIn, systemCallsOf, textOf } from './process_text.ts';
 
 /** A listening TCP socket that loopback reaches. */
@@ -9,7 +9,7 @@ export interface Listener {
 }
 
 interface Row {
-  /** In the kernel's hexadecimal. */
+  /** Hexadecimal, as the kernel prints it. */
   readonly address: string;
   readonly port: number;
   readonly remotePort: number;
@@ -27,7 +27,7 @@ const hosts: Readonly<Record<string, Listener['host']>> = {
   '00000000000000000000000001000000': '::1',
 };
 
-/** Listening sockets of the process; another process's sockets in its namespace are left out. */
+/** Returns the listening sockets of the process, without those of others in its namespace. */
 export function listenersOf(pid: number): readonly Listener[] {
   const rows = rowsOf(pid).filter((row) => row.state === tcpState.listening);
   const listeners = rows.flatMap(({ address, port, inode }) => {
@@ -39,7 +39,7 @@ export function listenersOf(pid: number): readonly Listener[] {
   return listeners.filter(({ inode }) => own.has(inode));
 }
 
-/** Whether the process is at the other end of our connection from `ourPort` to the listener. */
+/** Returns whether the process holds the other end of our connection from `ourPort`. */
 export function ownsConnection(pid: number, { port }: Listener, ourPort: number): boolean {
   const ends = rowsOf(pid).filter(
     (row) => row.port === port && row.remotePort === ourPort && row.state === tcpState.established,
@@ -49,12 +49,12 @@ export function ownsConnection(pid: number, { port }: Listener, ourPort: number)
   return ends.some(({ inode }) => own.has(inode));
 }
 
-/** Whether anything is connected to the listener. */
+/** Returns whether anything is connected to the listener. */
 export function hasDebugger(pid: number, { port }: Listener): boolean {
   return rowsOf(pid).some((row) => row.port === port && row.state === tcpState.established);
 }
 
-/** Who listens on the port in the namespace of `pid`, as words; null: the port is free. */
+/** Returns the holder of the port in the namespace of `pid`, in words; null: the port is free. */
 export function portHolder(pid: number, port: number): string | null {
   const row = rowsOf(pid).find(
     (one) => one.port === port && one.state === tcpState.listening && one.address in hosts,
@@ -69,8 +69,8 @@ export function portHolder(pid: number, port: number): string | null {
 }
 
 /**
- * Those of `listeners` that a thread other than the main one waits for, as the inspector's does:
- * the program's own servers are not to be asked anything. Null: the threads cannot be looked at.
+ * Returns those of `listeners` that a thread other than the main one polls, as the inspector's
+ * does: the program's own servers must get no request. Null when the threads cannot be examined.
  */
 export function servedAside(
   pid: number,

@@ -1,14 +1,15 @@
-/** What the main thread of a Node process does. */
+/** State of the main thread of a Node process. */
 import type { NodeAddresses } from './node_proof.ts';
 import { openMemory } from './process_memory.ts';
 import { linkOf, systemCallsOf } from './process_text.ts';
 
-/** Of uv_loop_t: the descriptor of its epoll instance; libuv's ABI on 64-bit systems. */
+/** Offset in uv_loop_t of its epoll descriptor: libuv's ABI on 64-bit systems. */
 const backendOffset = 64;
 
 /**
- * Whether the main thread waits in the program's event loop, and has therefore handled what it was
- * signalled; a nested loop, as in execSync(), has another epoll instance. Null: it cannot be read.
+ * Returns whether the main thread waits in the program's event loop, and so has handled its
+ * signals; a nested loop, as in execSync(), has another epoll instance. Null when that cannot be
+ * read.
  */
 export function isIdle(pid: number, addresses: NodeAddresses | null): boolean | null {
   if (addresses === null || addresses.loop === null) return null;

@@ -1,6 +1,6 @@
 /**
- * Proves that a process is Node and waits for SIGUSR1 as Node's inspector does. That it catches the
- * signal is not enough: a shell with a trap does, and so does a Node with a listener of its own.
+ * Proves that a process is Node and waits for SIGUSR1 as Node's inspector does. A caught signal is
+ * not proof: a shell with a trap catches it too, as does a Node with a listener of its own.
  */
 import { readFileSync } from 'node:fs';
 import { MemdriftError } from '../errors.ts';
@@ -14,7 +14,7 @@ import { watchedSignals } from './signal_tree.ts';
 export const debugSignal = 10;
 const signalBit = 1n << BigInt(debugSignal - 1);
 
-/** Begins of names; compilers differ in how they mangle the first and may number the second. */
+/** Beginnings of names; compilers mangle the first differently and may number the second. */
 const symbols = {
   semaphores: [
     '_ZN4node9inspector12_GLOBAL__N_1L25start_',
@@ -26,7 +26,7 @@ const symbols = {
 } as const;
 
 export interface NodeAddresses {
-  /** On which Node's thread waits that opens the inspector. */
+  /** Address of the semaphore on which Node's thread waits to open the inspector. */
   readonly semaphore: number;
   /** The root pointer of libuv's tree of signal watchers. */
   readonly tree: number;
@@ -37,17 +37,18 @@ export interface NodeAddresses {
 /** A process that may be signalled, as JSON: the guard checks it again. */
 export interface DebugTarget {
   readonly identity: ProcessIdentity;
-  /** Null: its executable is stripped. */
+  /** Null when its executable is stripped. */
   readonly addresses: NodeAddresses | null;
-  /** Signalled in doubt, since the caller asked for it. */
+  /** True: signalled despite a doubt, at the caller's request. */
   readonly isForced: boolean;
 }
 
 export type OpenMemory = (pid: number) => ProcessMemory;
 
 /**
- * Looks at the process; `doubt` says what could not be proven, null: it waits as Node does.
- * @throws MemdriftError ERR_GONE, ERR_UNSUPPORTED: it is not to be signalled whatever is asked for.
+ * Examines the process; `doubt` says what could not be proven, and is null when it waits as Node
+ * does.
+ * @throws MemdriftError ERR_GONE; ERR_UNSUPPORTED when no option may have it signalled.
  */
 export function lookAtTarget(
   pid: number,
@@ -67,8 +68,8 @@ export function lookAtTarget(
 }
 
 /**
- * Why the process may not wait for SIGUSR1 as Node does; null: it does. Cheap enough to be asked
- * right before the signal.
+ * Returns why the process may not wait for SIGUSR1 as Node does; null when it does. Cheap enough to
+ * call right before the signal.
  */
 export function doubtOf(
   pid: number,
@@ -114,7 +115,7 @@ export function checkDisposition(identity: ProcessIdentity): void {
     throw notSignalled(identity, 'it is stopped; continue it first');
 }
 
-/** The executable, or the library that it runs; a name proves nothing. */
+/** Returns the executable or library that has Node's symbols; file names prove nothing. */
 function nodeImageOf(identity: ProcessIdentity): MappedImage {
   const folder = `/proc/${identity.pid}`;
   const program = linkOf(`${folder}/exe`);
@@ -152,7 +153,7 @@ function addressesIn({ image, path, maps }: MappedImage): NodeAddresses | null {
   };
 }
 
-/** By how much the image was moved: where its first segment is. */
+/** Returns by how much the image was moved, from the address of its first segment. */
 function biasOf({ firstLoad }: ElfImage, path: string, maps: string): number | null {
   const page = 4096;
   const offset = firstLoad.offset - (firstLoad.offset % page);
@@ -165,7 +166,7 @@ function biasOf({ firstLoad }: ElfImage, path: string, maps: string): number | n
   return null;
 }
 
-/** Null: missing, or more than one of the name. */
+/** Returns null when the name is missing or not unique. */
 function addressOf(image: ElfImage, prefixes: readonly string[], end = ''): number | null {
   const numbered = /\.\d+$/;
   const addresses = image.symbols
@@ -181,8 +182,8 @@ function addressOf(image: ElfImage, prefixes: readonly string[], end = ''): numb
 
 /**
  * Checks that the process has no workers of node:cluster: Node passes the signal on to them, and
- * each opens an inspector of its own or has a handler for the signal. Returns why a child may be
- * one; null: none is.
+ * each opens an inspector of its own or has a handler for the signal. Returns why a child may be a
+ * worker; null when none may.
  * @throws MemdriftError ERR_UNSUPPORTED.
  */
 function hiddenChildOf(identity: ProcessIdentity): string | null {

@@ -1,14 +1,15 @@
 /**
  * Turns of memdrift's processes at one inspector port: of two processes that are signalled at once,
- * one opens its inspector and the other only says that it failed.
+ * one opens its inspector and the other reports a failure.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Waits until no other of us has its turn, or the time is over; returns what ends the turn. An
- * abstract socket is the lock: of the same network namespace as the port, and gone with its holder.
+ * Waits until no other memdrift process has its turn, or the time is over; returns a function that
+ * ends the turn. The lock is an abstract socket: it belongs to the port's network namespace, and is
+ * gone with its holder.
  */
 export async function turnAt(port: number, timeoutMs: number): Promise<() => void> {
   const deadline = performance.now() + timeoutMs;
@@ -23,6 +24,6 @@ export async function turnAt(port: number, timeoutMs: number): Promise<() => voi
       await sleep(20);
     }
   } while (performance.now() < deadline);
-  // Any user may hold the name: it makes us polite, and decides nothing.
+  // Without the lock we continue: any user may hold the name.
   return () => {};
 }

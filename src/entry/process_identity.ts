@@ -5,19 +5,19 @@ import { readCounters } from '../proc/counters.ts';
 
 export interface ProcessIdentity {
   readonly pid: number;
-  /** As the process set it. */
+  /** Name that the process set. */
   readonly name: string;
   readonly startTimeTicks: number | null;
-  /** Changes with exec(): where the program's stack begins; 0: it is not told. */
+  /** Start of the program's stack, which changes with exec(); 0: not reported. */
   readonly program: string;
 }
 
-/** Of stat, counted from behind the name: where the stack begins is field 28 of proc(5). */
+/** Index among stat's fields after the name: the stack's start is field 28 in proc(5). */
 const stackStartField = 28 - 3;
 
 /**
- * @throws MemdriftError ERR_GONE (no such process, or it has ended and nobody has waited for it
- * yet), ERR_UNSUPPORTED (a thread of the kernel).
+ * Returns what identifies the process and its program. @throws MemdriftError ERR_GONE (no such
+ * process, or a zombie), ERR_UNSUPPORTED (a kernel thread).
  */
 export function identify(pid: number): ProcessIdentity {
   const { name, startTimeTicks, state, rssBytes } = readCounters(pid);
@@ -32,7 +32,7 @@ export function identify(pid: number): ProcessIdentity {
   return { pid, name, startTimeTicks, program: stackStartOf(pid) };
 }
 
-/** @throws MemdriftError ERR_GONE, ERR_STATE (it runs another program now). */
+/** Checks that it is still the same process. @throws MemdriftError ERR_GONE, ERR_STATE (exec). */
 export function checkSame(before: ProcessIdentity): void {
   const { pid } = before;
   const now = identify(pid);

@@ -1,13 +1,15 @@
-/** Reads the memory of another process; a lying or changing one ends in an error, not in a loop. */
+/** Reads the memory of another process, which may change or be unmapped meanwhile. */
 import { closeSync, openSync, readSync } from 'node:fs';
 
 export interface ProcessMemory {
-  /** @throws where the bytes cannot be read, or no longer all. */
+  /** Reads `length` bytes. @throws Error when not all of them can be read. */
   read(address: number, length: number): Buffer;
   close(): void;
 }
 
-/** @throws the error of open(2): EACCES or EPERM where ptrace may not attach. */
+/**
+ * Opens the memory of `pid`. @throws the error of open(2): EACCES or EPERM where ptrace is denied.
+ */
 export function openMemory(pid: number): ProcessMemory {
   const file = openSync(`/proc/${pid}/mem`, 'r');
   return {

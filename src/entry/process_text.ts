@@ -1,7 +1,7 @@
-/** What /proc says of a process, as far as asking it needs. */
+/** Reads the texts of /proc that entering a process needs. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** A file of /proc; empty where it cannot be read. */
+/** Returns the text of a file of /proc; empty where it cannot be read. */
 export function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -10,7 +10,7 @@ export function textOf(path: string): string {
   }
 }
 
-/** What a link of /proc names; null where it cannot be read. */
+/** Returns the target of a link of /proc; null where it cannot be read. */
 export function linkOf(path: string): string | null {
   try {
     return readlinkSync(path);
@@ -19,7 +19,7 @@ export function linkOf(path: string): string | null {
   }
 }
 
-/** The names in a folder of /proc; empty where it cannot be read. */
+/** Returns the names in a folder of /proc; empty where it cannot be read. */
 export function namesIn(path: string): readonly string[] {
   try {
     return readdirSync(path);
@@ -28,12 +28,12 @@ export function namesIn(path: string): readonly string[] {
   }
 }
 
-/** The mask `field` of the text of a status file; 0 where it is missing. */
+/** Returns the mask `field` in the text of a status file; 0 where it is missing. */
 export function maskOf(status: string, field: 'SigBlk' | 'SigCgt' | 'SigIgn'): bigint {
   return BigInt(`0x${new RegExp(`^${field}:\\t([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0'}`);
 }
 
-/** Threads with the first argument of the system call that each is in; null: it runs. */
+/** Returns the threads, each with the first argument of its system call; null while it runs. */
 export function systemCallsOf(
   pid: number,
 ): readonly { readonly thread: number; readonly argument: number | null }[] {
@@ -44,8 +44,8 @@ export function systemCallsOf(
 }
 
 /**
- * The options that Node was given, by NODE_OPTIONS and by its command line; the script's own
- * arguments are among them, since only Node's list of options tells where the script begins.
+ * Returns the options of Node, from NODE_OPTIONS and the command line. The script's own arguments
+ * are among them, since only Node's list of options tells where the script begins.
  */
 export function nodeOptionsOf(pid: number): readonly string[] {
   const [, ...words] = textOf(`/proc/${pid}/cmdline`).split('\0');
@@ -53,7 +53,7 @@ export function nodeOptionsOf(pid: number): readonly string[] {
   return [...variable.split(/\s+/), ...words];
 }
 
-/** Its children now; not every kernel has the file children of a task. */
+/** Returns the children of the process now. Not every kernel has a task's `children` file. */
 export function childrenOf(pid: number): readonly string[] {
   return namesIn('/proc').filter((name) => {
     if (!/^\d+$/.test(name)) return false;

@@ -1,7 +1,7 @@
 /**
- * libuv's signal watchers in another process, which is where `process.on('SIGUSR1')` is found: a
- * red-black tree of uv_signal_t by signal number. Its layout is libuv's ABI on 64-bit systems; each
- * node is checked, so that another layout is an error and not "there is no watcher".
+ * Reads libuv's signal watchers in another process, which show `process.on('SIGUSR1')`: a red-black
+ * tree of uv_signal_t by signal number. Its layout is libuv's ABI on 64-bit systems; each node is
+ * checked, so that another layout is an error and not an empty answer.
  */
 import type { ProcessMemory } from './process_memory.ts';
 
@@ -13,8 +13,8 @@ const highestSignal = 64;
 const mostWatchers = 4096;
 
 /**
- * Signal numbers that libuv watches, of the tree whose root pointer is at `address`.
- * @throws RangeError where the memory does not hold such a tree, or it changes meanwhile.
+ * Returns the signal numbers that libuv watches, from the tree whose root pointer is at `address`.
+ * @throws RangeError when the memory does not hold such a tree, or the tree changes meanwhile.
  */
 export function watchedSignals(memory: ProcessMemory, address: number): ReadonlySet<number> {
   const signals = new Set<number>();

@@ -6,11 +6,11 @@ import { type DebugTarget, lookAtTarget } from './node_proof.ts';
 import { linkOf, namesIn, nodeOptionsOf } from './process_text.ts';
 
 export interface EntryOptions {
-  /** The inspector is open for a moment to all users of this machine: do it all the same. */
+  /** Opens the inspector although other users of this machine can reach it for a moment. */
   readonly yesOpenInspector?: boolean;
   /** Signals a Node that may have a listener of its own for SIGUSR1. */
   readonly signal?: boolean;
-  /** Hears what will happen to the process, right before it does. */
+  /** Receives a notice of what will happen to the process, before it does. */
   readonly onNotice?: (text: string) => void;
 }
 
@@ -24,7 +24,7 @@ export function checkExists(pid: number): void {
 }
 
 /**
- * Checks that code of ours can run in `pid`: it is this user's, of this network, and sees `files`.
+ * Checks that our code can run in `pid`: same user, same network, and `files` visible to it.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, with what to do instead.
  */
 export function checkTarget(pid: number, files: readonly string[]): void {
@@ -52,7 +52,7 @@ export function checkTarget(pid: number, files: readonly string[]): void {
 }
 
 /**
- * The process as one that may be signalled.
+ * Returns the process as a target that may be signalled.
  * @throws MemdriftError ERR_GONE, ERR_UNSUPPORTED, ERR_DENIED (others could use its inspector).
  */
 export function provenTarget(
@@ -90,7 +90,7 @@ export function otherUsers(): readonly number[] {
 
 /**
  * Checks that no other user can use the inspector while it is open, or that this is allowed.
- * @throws MemdriftError ERR_DENIED, ERR_UNSUPPORTED (it would not be open to us).
+ * @throws MemdriftError ERR_DENIED, ERR_UNSUPPORTED (we could not reach it).
  */
 function checkInspector(pid: number, isAllowed: boolean): void {
   const { host } = inspectorAddress(pid);

@@ -1,11 +1,11 @@
-/** A program in the place of this process. */
+/** Replaces this process by a program. */
 import inspector from 'node:inspector';
 import { getSystemErrorMap } from 'node:util';
 import { binding } from '../binding.ts';
 
 /**
  * Replaces this process by `file`, with the same process id, group, parent, terminal and
- * descriptors: signals, exit code and memory are the program's alone. Returns only if it failed:
+ * descriptors: signals, exit code and memory are the program's alone. Returns only on failure, with
  * the system's error.
  */
 export function becomeProgram(
@@ -16,7 +16,7 @@ export function becomeProgram(
   const variables = Object.entries(environment)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${value}`);
-  // Left open, its port would not be the program's, which may have been started with --inspect.
+  // Left open, it would keep its port from the program, which may run with --inspect too.
   if (inspector.url() !== undefined) inspector.close();
   // A launcher that is tracked itself closes its capture; nothing else has listeners here.
   process.emit('exit', 0);

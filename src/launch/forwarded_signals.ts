@@ -1,4 +1,4 @@
-/** The signals of a launcher, each of which reaches its program once. */
+/** Forwards a launcher's signals, so that each reaches the program once. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Witness } from './witness.ts';
@@ -16,12 +16,12 @@ const signals = [
 ] as const;
 type Forwarded = (typeof signals)[number];
 
-/** What a terminal sends to its foreground group. */
+/** Signals that a terminal sends to its foreground group. */
 const fromTerminal: ReadonlySet<Forwarded> = new Set(['SIGINT', 'SIGQUIT', 'SIGTSTP', 'SIGWINCH']);
 
 /**
- * A process group has a signal at one moment, and its newest member first, which the witness is. A
- * service manager signals processes one after the other: this long one is waited for.
+ * How long to wait for a service manager, which signals processes one after the other. A process
+ * group gets a signal at one moment, and its newest member first, which is the witness.
  */
 const graceMs = 50;
 /** How long a program that was sent SIGTSTP may take to stop. */
@@ -39,12 +39,12 @@ export class ForwardedSignals {
   #isOver = false;
   #continued = 0;
 
-  /** From here on this process ends of none of them. */
+  /** From here on none of these signals ends this process. */
   constructor() {
     for (const signal of signals) process.on(signal, () => this.#arrived(signal));
   }
 
-  /** Sends them to process `pid`, a child of this process, in the same group. */
+  /** Forwards the signals to `pid`, a child of this process in the same group. */
   to(pid: number): void {
     this.#program = { pid, witness: new Witness(pid, signals) };
   }
@@ -53,7 +53,7 @@ export class ForwardedSignals {
     return this.#program?.witness ?? null;
   }
 
-  /** The program has ended: its number may be another process's. */
+  /** Stops forwarding: the program has ended, and its number may be another process's. */
   end(): void {
     this.#isOver = true;
     this.#program?.witness.end();
@@ -71,8 +71,8 @@ export class ForwardedSignals {
   }
 
   /**
-   * As in the kernel, where a process that continues has no stop pending, and one that stops has no
-   * SIGCONT pending: neither has the witness.
+   * Discards the opposite of a stop or of SIGCONT, as the kernel does for every process and so for
+   * the witness.
    */
   #discard(signal: Forwarded): void {
     const opposite = ({ SIGCONT: 'SIGTSTP', SIGTSTP: 'SIGCONT' } as const)[signal as 'SIGCONT'];
@@ -85,7 +85,7 @@ export class ForwardedSignals {
     const { signal } = arrival;
     if (this.#isOver || this.#program === null || arrival.isSettled) return;
     const { pid, witness } = this.#program;
-    // Where there is no witness: what a terminal sends, it sends to the program as well.
+    // Without a witness: a terminal sends its signals to the program as well.
     const isGroups = witness.had(signal) ?? (process.stdin.isTTY && fromTerminal.has(signal));
     for (const one of this.#arrivals)
       if (one === arrival || (isGroups && one.signal === signal)) one.isSettled = true;
@@ -100,12 +100,14 @@ export class ForwardedSignals {
     setTimeout(() => this.#forget(), 2 * graceMs);
   }
 
-  /** Until the next signal comes to this process, the witness must have none left. */
+  /**
+   * Clears the witness's signals, of which none may be left when the next one reaches this process.
+   */
   #forget(): void {
     if (!this.#isOver && this.#arrivals.length === 0) this.#program?.witness.forget();
   }
 
-  /** A shell sees that its job has stopped by its own child, which this process is. */
+  /** Stops this process with the program: a shell notices a stopped job by its own child. */
   async #stopWith(pid: number): Promise<void> {
     const continued = this.#continued;
     const untilMs = performance.now() + stopMs;
@@ -121,7 +123,7 @@ function send(pid: number, signal: Forwarded): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended, or is another user's now, whom the sender could not signal either.
+    // It has ended, or runs as another user now, whom the sender could not signal either.
   }
 }
 

@@ -1,4 +1,4 @@
-/** A program beside this process, which has its signals and ends as it does. */
+/** A program beside this process, which gets this process's signals. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Ended } from './ending.ts';
@@ -22,12 +22,12 @@ export class Launched {
     this.ended.catch(() => {});
   }
 
-  /** The process that this one has beside the program, now. */
+  /** Process id of the witness now, or null. */
   get helperPid(): number | null {
     return this.#signals.witness?.pid ?? null;
   }
 
-  /** True for every process that this one had beside the program. */
+  /** Returns true for every process that was a witness. */
   isHelper(one: { readonly pid: number; readonly startTimeTicks: number | null }): boolean {
     return this.#signals.witness?.processes.has(`${one.pid}:${one.startTimeTicks}`) === true;
   }

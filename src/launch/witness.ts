@@ -1,7 +1,6 @@
 /**
- * Tells a signal that was sent to this process alone from one that other processes were sent as
- * well: the terminal's, those of kill(-group), and those of a service manager that signals every
- * process of a cgroup.
+ * Tells a signal to this process alone from one that other processes got as well: a terminal's, one
+ * of kill(-group), or one of a service manager that signals every process of a cgroup.
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -23,25 +22,28 @@ export class Witness {
     this.#native = this.#start();
   }
 
-  /** The witness's process; null where the system has none to give. */
+  /** Process id of the witness; null when none could be started. */
   get pid(): number | null {
     return this.#native?.pid ?? null;
   }
 
-  /** True if `signal` was sent to more processes than this one; null: not known. */
+  /** Returns whether `signal` was sent to more processes than this one; null: not known. */
   had(signal: NodeJS.Signals): boolean | null {
     const pending = this.#pending();
     return pending === null ? null : (pending & bitOf(signal)) !== 0n;
   }
 
-  /** Forgets what it had. The new one is there before the old one has gone. */
+  /**
+   * Replaces the witness by one without pending signals. The new one starts before the old one
+   * ends.
+   */
   renew(): void {
     const old = this.#native;
     this.#native = this.#start();
     if (old !== null) binding().launchEndWitness(old.pid, old.end);
   }
 
-  /** Forgets what this process never got, if there is any. */
+  /** Replaces a witness that has a signal pending which this process never got. */
   forget(): void {
     if (this.#pending() !== 0n) this.renew();
   }
@@ -61,7 +63,7 @@ export class Witness {
     }
   }
 
-  /** A mask of signals; a witness that was killed has none any more, and is replaced. */
+  /** Returns the mask of pending signals; null when the witness was killed. */
   #pending(): bigint | null {
     if (this.#native === null) return null;
     const status = readFileSync(`/proc/${this.#native.pid}/status`, 'latin1');

@@ -1,10 +1,12 @@
-/** Connections of a server: when there are too many, the oldest idle one makes room. */
+/** Limits a server's connections: the oldest idle one makes room for a new one. */
 import type { Socket } from 'node:net';
 
-/** Holds at most a number of connections; a client that sends nothing cannot keep others out. */
+/**
+ * Keeps at most a given number of connections; a client that sends nothing cannot keep others out.
+ */
 export class ConnectionLimit {
   readonly #most: number;
-  /** Those without a whole request, and those that are being answered; each the oldest first. */
+  /** Connections without a whole request, and those that are being answered; oldest first. */
   readonly #idle = new Set<Socket>();
   readonly #answered = new Set<Socket>();
 
@@ -21,17 +23,17 @@ export class ConnectionLimit {
     this.#idle.add(socket);
   }
 
-  /** A request is whole, and is being answered. */
+  /** Marks a connection whose request is whole as being answered. */
   begin(socket: Socket): void {
     if (this.#idle.delete(socket)) this.#answered.add(socket);
   }
 
-  /** It was answered: the connection is the youngest of the idle ones. */
+  /** Marks an answered connection as the youngest idle one. */
   end(socket: Socket): void {
     if (this.#answered.delete(socket) && !socket.destroyed) this.#idle.add(socket);
   }
 
-  /** Clients that do not read their answers are as slow: they go when no idle one is left. */
+  /** Clients that do not read their answers are dropped when no idle one is left. */
   #dropOldest(): void {
     for (const set of [this.#idle, this.#answered]) {
       const [oldest] = set;

@@ -1,17 +1,17 @@
-/** Which names a client may call a server by: a page whose own name points here is refused. */
+/** Checks the name by which a client calls the server, against pages whose own name points here. */
 import { isIP } from 'node:net';
 
 const localNames: readonly string[] = ['localhost', '127.0.0.1', '::1'];
 const everywhere: readonly string[] = ['0.0.0.0', '::'];
 
 /**
- * Checks Host against DNS rebinding: a browser takes a page of evil.example to this host's own
- * address once that name points to it, and sends the name.
+ * Checks Host against DNS rebinding: once evil.example resolves to this host, a browser lets a page
+ * of that name read this server, and sends that name in Host.
  */
 export class HostCheck {
   readonly #named: string;
 
-  /** @param named the host that is listened on, as the user wrote it. */
+  /** @param named the host that the server listens on, as the user wrote it. */
   constructor(named: string) {
     this.#named = named.toLowerCase();
   }
@@ -29,13 +29,15 @@ export class HostCheck {
     if (name === null) return false;
     const reached = (reachedAt ?? '').replace(/^::ffff:/, '');
     if (localNames.includes(name) || name === this.#named || name === reached) return true;
-    // Listening on all addresses lets others in by whatever name they have for this host; over
-    // loopback there are only this host's own programs, browsers among them.
+    // A server on all addresses serves other machines under any name that they have for this host.
+    // Over loopback come only this host's own programs, browsers among them.
     return everywhere.includes(this.#named) && !isLoopback(reached);
   }
 }
 
-/** The host of `HOST`, `HOST:PORT` or `[::1]:PORT` in lower case; null where it is malformed. */
+/**
+ * Returns the host of `HOST`, `HOST:PORT` or `[::1]:PORT` in lower case; null when it is malformed.
+ */
 function nameOf(header: string): string | null {
   const [, six, name] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::\d{1,5})?$/i.exec(header) ?? [];
   return (six ?? name)?.toLowerCase().replace(/\.$/, '') ?? null;

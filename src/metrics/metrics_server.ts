@@ -18,9 +18,9 @@ export interface MetricsAddress {
 }
 
 const loopback = '127.0.0.1';
-/** A scraper has one connection; the rest is room for slow ones until they are dropped. */
+/** A scraper has one connection; the rest is room for slow clients until they are dropped. */
 const mostConnections = 64;
-/** Scrapers send their few lines at once. Sockets on which nothing moves are closed as well. */
+/** Scrapers send their few lines at once. Sockets without traffic are closed as well. */
 const limits = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,
@@ -46,7 +46,7 @@ export class MetricsServer {
   readonly #server: Server;
   readonly #hosts: HostCheck;
   #source: MetricsSource | null = null;
-  /** The text that is being made: all who ask meanwhile get it. */
+  /** The text that is being made; every request meanwhile gets it. */
   #pending: Promise<string> | null = null;
 
   private constructor(host: string) {
@@ -102,7 +102,7 @@ export class MetricsServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method, url, headers, socket } = request;
-    // A body is not read: the connection ends with the answer.
+    // The server reads no body: the connection ends with the answer.
     const isPlain = method === 'GET' || method === 'HEAD';
     if (!isPlain || 'content-length' in headers || 'transfer-encoding' in headers)
       response.shouldKeepAlive = false;

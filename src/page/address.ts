@@ -38,7 +38,7 @@ export function placeOf(fragment: string): Place {
   };
 }
 
-/** Browsers refuse an address of two million characters: a deeper zoom is linked to this far in. */
+/** Browsers refuse an address of two million characters: a deeper zoom is linked to this depth. */
 const deepestLinked = 2_000;
 
 /** The reverse of `placeOf`; what is as it was at first is left out. */

@@ -16,7 +16,7 @@ export interface DifferenceHead {
 /** In megabytes with two digits it is not nothing. */
 const leastBytes = 5_000;
 
-/** The text in pieces, since stacks can be deep; sizes in MB of 10^6 bytes. */
+/** Yields the text in pieces, since stacks can be deep; sizes in MB of 10^6 bytes. */
 export function* differenceText(difference: Difference, head: DifferenceHead): Generator<string> {
   const { fromBytes, toBytes, rows } = difference;
   const sizes = [

@@ -29,7 +29,7 @@ export function statsText(stats: CaptureStats): string {
   ].join('\n')}\n`;
 }
 
-/** Threads that a jump or an endless signal handler took out of a record. */
+/** Says how many threads an endless signal handler kept in a record. */
 function lostThreads(threads: number): string {
   if (threads === 0) return '';
   return `, and ${threads} ${threads === 1 ? 'thread' : 'threads'} never left a record`;

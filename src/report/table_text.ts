@@ -12,7 +12,7 @@ export interface AllocationsHead {
   readonly options: string;
 }
 
-/** Rows, each with its stack, innermost function first; in pieces, since stacks can be deep. */
+/** Yields rows with their stacks, innermost function first; in pieces, since stacks can be deep. */
 export function* tableText(
   { totalBytes, rows }: Pick<CaptureTable, 'totalBytes' | 'rows'>,
   { what, left, options }: AllocationsHead,

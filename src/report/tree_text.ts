@@ -13,10 +13,10 @@ export interface TreeTextOptions {
   readonly maxDepth: number;
 }
 
-/** Functions further in are indented no further: their lines begin with their depth. */
+/** Deeper functions are indented no further: their lines begin with their depth. */
 const deepestIndent = 100;
 
-/** The text line by line, since deep trees are longer than a string; sizes in MB of 10^6 bytes. */
+/** Yields the text line by line, since deep trees exceed a string; sizes in MB of 10^6 bytes. */
 export function* treeText(tree: CallTree, { what, maxDepth }: TreeTextOptions): Generator<string> {
   yield `${titleOf(tree, what)}\n\n${heads}\n`;
   for (const line of treeLines(tree, (_, depth) => depth + 1 < maxDepth)) {

@@ -15,10 +15,10 @@ export interface ChannelOptions {
    */
   readonly highWaterMark?: number;
   /**
-   * For the receiver: how many senders it waits for. The first of this many are let in, a later one
-   * gets ERR_CLOSED; when all of them have closed or died, receive() gives null and `for await`
-   * ends. A sender that was made again, or restarted, counts again. Without it senders may come and
-   * go as long as the receiver is there, and the end is its close().
+   * How many senders the receiver waits for. It admits this many; a later one gets ERR_CLOSED. When
+   * all of them have closed or died, receive() gives null and `for await` ends. A sender that is
+   * made again, or restarted, counts again. Without it senders come and go until the receiver's
+   * close().
    */
   readonly senders?: number;
 }
@@ -59,30 +59,31 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
 
   /**
    * Sends a view (which is copied as by put(), element type and shape with it, and must not change
-   * until then), a
-   * StoreProducer (which is sealed, without a copy) or an object that exists already (which stays
-   * what it is, and may be deleted right after the call). Resolves when it was sent, in the order
-   * of the calls: it waits for a first receiver, and while `highWaterMark` messages of this sender
-   * were not received. A few microseconds where it does not wait, and the copy: up to 64 KiB here,
-   * on the pool beyond. That a message was received only close() says.
+   * until then), a StoreProducer (which is sealed, without a copy) or an object that exists already
+   * (which stays what it is, and may be deleted right after the call). Resolves when it was sent,
+   * in the order of the calls: it waits for a first receiver, and while `highWaterMark` messages of
+   * this sender were not received. Takes a few microseconds where it does not wait, and the copy:
+   * up to 64 KiB on the event loop, beyond that on the pool. Only close() reports that messages
+   * were received.
    *
-   * It waits no longer than a second for what cannot come: a receiver that has ended before another
-   * one came, or a first receiver once the attachment that made the store has ended. A receiver
-   * that comes later is for senders that begin later: make the channel again.
+   * It waits at most a second for a receiver that cannot come: after the last one has ended, or,
+   * before the first one, after the attachment that made the store has ended. A later receiver
+   * admits later senders: make the channel again.
    * @throws MemdriftError ERR_CLOSED (either end was closed, or the store by its maker, or the
    * receiver has had all its senders), ERR_GONE (the receiver, or the store's maker, died; `lost`
    * of `details` says how many were sent and not received; or the object is gone), ERR_TIMEOUT,
    * ERR_STATE (this end receives; the producer was sealed already; as put()), ERR_INVALID,
-   * ERR_MALFORMED (it is no receiver that listens there), and as create(). With a `signal` its
-   * reason. A message that was given up was not sent, and a producer is not sealed then.
+   * ERR_MALFORMED (the listener is not a receiver), and as create(). With a `signal` its reason. A
+   * message that was given up was not sent, and a producer is not sealed then.
    */
   async send(data: ChannelData, options: SendOptions = {}): Promise<void> {
     return this.#sender().send(data, options);
   }
 
   /**
-   * Makes this end a sender and resolves when the receiver has let it in: for one that may have
-   * nothing to send, which a receiver with `senders` would else wait for. send() does it by itself.
+   * Makes this end a sender and resolves when the receiver has admitted it: for a sender that may
+   * have nothing to send, on which a receiver with `senders` would otherwise wait. send() does it
+   * too.
    * @throws MemdriftError as send().
    */
   async connect(options: ChannelWaitOptions = {}): Promise<void> {
@@ -90,8 +91,8 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
   }
 
   /**
-   * The next object, in each sender's order; release it, as what get() gave. null when as many
-   * senders have ended as `senders` says, and after close(). Some microseconds.
+   * Returns the next object, in each sender's order; release it like an object from get(). Returns
+   * null when `senders` senders have ended, and after close(). Takes some microseconds.
    * @throws MemdriftError ERR_GONE when a sender died, once, after what it had sent was given: a
    * next call goes on with the others, or one that comes later; `lost` of `details` says how many
    * could not be given. ERR_EXISTS (there is a receiver), ERR_TIMEOUT, ERR_STATE (this end sends),
@@ -103,8 +104,8 @@ export class Channel<Received extends Disposable> implements AsyncIterable<Recei
   }
 
   /**
-   * Ends where receive() gives null, throws where it throws. A `break` closes nothing: senders wait
-   * until it goes on, or closes.
+   * Ends when receive() gives null, throws when it throws. A `break` closes nothing: senders wait
+   * until the iteration continues or the channel closes.
    */
   [Symbol.asyncIterator](): AsyncIterator<Received, undefined> {
     return { next: () => this.receive().then(toResult) };

@@ -15,11 +15,11 @@ const firstRetryMs = 1;
 const lastRetryMs = 50;
 
 export interface SenderLinkEvents {
-  /** Whether a call still waits for a connection. */
+  /** Returns whether a call still waits for a connection. */
   isWanted(): boolean;
-  /** Why no receiver will come; null while one may. */
+  /** Returns why no receiver will come; null while one may. */
   whyNoReceiver(): MemdriftError | null;
-  /** Why the receiver that was there is not there any more. */
+  /** Returns why the connected receiver ended. */
   whyEnded(): MemdriftError;
   /** The receiver lets so many messages wait. */
   opened(highWaterMark: number): void;
@@ -51,7 +51,7 @@ export class SenderLink {
     return this.#isOpen;
   }
 
-  /** Looks for the receiver until it is there, cannot come, or no call waits for it any more. */
+  /** Looks for the receiver until it is there, cannot come, or no call waits for it. */
   dial(): void {
     if (this.#isEnded || this.#socket !== null || this.#retry !== null) return;
     this.#lookForReceiver();
@@ -62,7 +62,7 @@ export class SenderLink {
     this.#say(frameKinds.object, id);
   }
 
-  /** Also where the receiver has not answered yet: it may have counted this sender already. */
+  /** Says the end even before the receiver's answer: it may have counted this sender already. */
   sayClose(): void {
     if (this.#socket !== null) this.#say(frameKinds.close, 0);
   }
@@ -162,7 +162,8 @@ export class SenderLink {
   #accept({ kind, count }: Frame): void {
     if (kind === frameKinds.refused) throw refused(count);
     if (kind === frameKinds.close) {
-      // One that had not let us in has closed; whether a next one is there the store knows.
+      // A receiver that had not admitted us has closed; the store knows whether there is another
+      // one.
       if (this.#isOpen) this.#events.closed();
     } else if (kind === frameKinds.taken && this.#isOpen) {
       this.#events.taken(count);

@@ -14,7 +14,7 @@ import { endSoftly } from './channel_place.ts';
 export interface ChannelPeerOptions {
   readonly key: number;
   readonly highWaterMark: number;
-  /** It is a sender of this channel. Returns whether it is let in. */
+  /** Called when it is a sender of this channel; returns whether the receiver admits it. */
   greeted(): boolean;
   sent(id: number): void;
   /** Once, after the last object: it said close, or is gone. */
@@ -24,8 +24,8 @@ export interface ChannelPeerOptions {
 }
 
 /**
- * Keeps Node from closing the socket when a write fails: a sender that has ended may have said
- * something before, and its close, which are there to be read.
+ * Keeps Node from closing the socket when a write fails: a sender that has ended may have left
+ * messages and its close unread.
  */
 function readToTheEnd(socket: Socket): void {
   const destroy = socket.destroy.bind(socket);

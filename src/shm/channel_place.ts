@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { socketFolder, socketPathFor } from '../socket_folder.ts';
 
-/** An end that is stopped, or a stranger, does not keep the other one's descriptor. */
+/** A stopped end, or a stranger, keeps the other end's descriptor no longer than this. */
 const goodbyeMs = 1000;
 
 export class ChannelPlace {
@@ -55,8 +55,8 @@ export class ChannelPlace {
 }
 
 /**
- * Ends a connection whose other end may be writing. To close it at once would make that write fail,
- * and Node then drops what was said before unread. So the other end reads all, and ends it.
+ * Ends a connection whose other end may be writing. If we closed it at once that write would fail,
+ * and Node would drop what it has not read. So the other end reads all and closes.
  */
 export function endSoftly(socket: Socket): void {
   socket.setTimeout(goodbyeMs, () => socket.destroy());

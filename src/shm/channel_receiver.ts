@@ -42,10 +42,10 @@ export class ChannelReceiver<Received extends Disposable> {
   #path: string | null = null;
   /** Whoever is connected, sender or not. */
   readonly #peers = new Set<ChannelPeer>();
-  /** After the ends of this many senders nothing more comes; null without end. */
+  /** The channel ends when this many senders have ended; null: it does not. */
   readonly #senders: number | null;
   #comeSenders = 0;
-  /** Those whose end was received. */
+  /** Senders whose end was received. */
   #endedSenders = 0;
   /** What comes while an object is taken by the pool. */
   readonly #later: Arrival[] = [];
@@ -241,7 +241,7 @@ export class ChannelReceiver<Received extends Disposable> {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#onEnd();
-    // First, so that a sender whose connection ends finds that the channel was closed.
+    // First, so that a sender whose connection ends finds the channel closed.
     if (this.#server !== null) this.#store.drop(this.#place.key);
     this.#acknowledge();
     for (const peer of this.#peers) peer.close();

@@ -24,7 +24,7 @@ const ownFiles = new URL('./channel', import.meta.url).href;
 /** A send() that has to wait for the receiver. */
 interface Message {
   readonly data: ChannelData;
-  /** What an object is made of, where it is a view. */
+  /** Content of the object to make; null for an object that exists. */
   readonly content: NewContent | null;
   /** The object, where there is a reference to it already. */
   held: number | Promise<number> | null;
@@ -72,7 +72,7 @@ export class ChannelSender {
     });
   }
 
-  /** Resolves when the receiver has let this sender in. */
+  /** Resolves when the receiver has admitted this sender. */
   connect(options: ChannelWaitOptions): Promise<void> {
     this.#throwIfEnded();
     const what = `no receiver of channel ${this.#name} came`;
@@ -229,7 +229,7 @@ export class ChannelSender {
     this.#pump();
   }
 
-  /** What was sent is on its way: the receiver takes it, and counts what comes too late. */
+  /** Messages that were sent stay on their way: the receiver takes them, or counts them as lost. */
   #onStoreCloses(): void {
     this.#sayClose();
     this.#fail(storeClosed(this.#store.name));

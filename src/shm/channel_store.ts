@@ -78,12 +78,12 @@ export class ChannelStore<Received> {
     return binding().storeClaimChannel(this.#handle, key);
   }
 
-  /** The receiver that has claimed the channel is closed. */
+  /** Releases the claim of a receiver that is closed. */
   drop(key: number): void {
     binding().storeDropChannel(this.#handle, key);
   }
 
-  /** Returns why a sender waits for a receiver in vain; null while it has one, or may get one. */
+  /** Returns why a sender will get no receiver; null while it has one or may get one. */
   whyNoReceiver(key: number): MemdriftError | null {
     const state = binding().storeReceiver(this.#handle, key);
     if (state === 'never' || state === 'alive') return null;
@@ -91,7 +91,7 @@ export class ChannelStore<Received> {
     return new MemdriftError(code, message);
   }
 
-  /** Returns why the connection to a receiver ended that did not say so itself. */
+  /** Returns why a receiver ended that did not send its reason. */
   whyEnded(key: number): MemdriftError {
     const isClosed = binding().storeReceiver(this.#handle, key) === 'closed';
     const [code, message] = isClosed ? receiverEnds.closed : receiverEnds.gone;
@@ -113,7 +113,7 @@ export class ChannelStore<Received> {
   }
 
   /**
-   * What hold() makes an object of; null where `data` is one.
+   * Returns the content of which hold() makes an object; null when `data` is one.
    * @throws MemdriftError ERR_INVALID (shape), ERR_STATE (its buffer was transferred).
    */
   contentOf(data: ChannelData, { site, shape }: SendDetails): NewContent | null {

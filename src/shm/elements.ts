@@ -70,16 +70,16 @@ export const plainBytes: NativeElements = { elementType: 0, elementBytes: 1, sha
 
 type ArrayMaker = (buffer: ArrayBuffer) => ArrayBufferView;
 
-/** What a view shows at a call. */
+/** Content of a view at the time of a call. */
 export interface ViewContent {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Their number now: a later transfer makes `bytes` empty. */
+  /** Number of bytes at that time: a later transfer makes `bytes` empty. */
   readonly sizeBytes: number;
   readonly elements: NativeElements;
 }
 
 /**
- * The bytes and elements of a view. `shape`, where given, must have as many elements.
+ * Returns the bytes and elements of a view. A given `shape` must have as many elements.
  * @throws MemdriftError ERR_INVALID; ERR_STATE when its buffer was transferred.
  */
 export function contentOf(

@@ -196,11 +196,11 @@ export class Store {
    * id. Keeps its element type and shape. Up to 64 KiB are copied within the call, unless another
    * process has the store's lock.
    *
-   * The program may go on with the buffer meanwhile. The object gets the bytes of the call also
-   * when the buffer is transferred or dropped, or its store or segment closed. Bytes that are
-   * written before the promise resolves may be in the object or not. A buffer that is resized to
-   * less than the view is ERR_STATE, as is one that was transferred while put() waited for room; no
-   * object is made then. A view of a resizable buffer takes 1.6 times as long.
+   * The program may use the buffer meanwhile. The object gets the bytes of the call even when the
+   * buffer is transferred or dropped, or its store or segment closed. Bytes that are written before
+   * the promise resolves may be in the object or not. A buffer that is resized to less than the
+   * view is ERR_STATE, as is one that was transferred while put() waited for room; no object is
+   * made then. A view of a resizable buffer takes 1.6 times as long.
    * @throws MemdriftError as create(), ERR_STATE, and the reason of `signal`.
    */
   async put(view: ArrayBufferView, options: PutOptions = {}): Promise<number> {

@@ -1,8 +1,8 @@
 /** The bytes behind a view. */
 import { MemdriftError } from '../errors.ts';
 
-// A program's subclass may define getters of these names, which say anything and may even transfer
-// the buffer between a check and its use. These are the language's own.
+// The language's own getters: a program's subclass may override them, and such a getter may lie, or
+// transfer the buffer between a check and its use.
 const typedArrays = Object.getPrototypeOf(Uint8Array.prototype);
 const ofTypedArray = gettersOf(typedArrays);
 const ofDataView = gettersOf(DataView.prototype);
@@ -14,7 +14,7 @@ export function typedArrayName(view: ArrayBufferView): string | undefined {
 }
 
 /**
- * The bytes that a view shows now. They keep their place and length: an array that follows the
+ * Returns the bytes that a view shows now, at a fixed place and length: an array that follows the
  * length of a resizable buffer is taken as it is at this call.
  * @throws MemdriftError ERR_STATE when its buffer was transferred or no longer reaches so far.
  */
@@ -23,7 +23,7 @@ export function bytesOf(view: ArrayBufferView): Uint8Array<ArrayBuffer> {
     const isTypedArray = typedArrayName(view) !== undefined;
     const { buffer, byteOffset, byteLength } = isTypedArray ? ofTypedArray : ofDataView;
     const bytes = new Uint8Array(buffer.call(view), byteOffset.call(view), byteLength.call(view));
-    // A detached array says that its length is 0; this throws then.
+    // A detached array has length 0, and keys() throws.
     if (bytes.length === 0 && isTypedArray) typedArrays.keys.call(view);
     return bytes;
   } catch (cause) {

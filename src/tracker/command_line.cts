@@ -1,14 +1,14 @@
-/** What a capture says of how its program was started; loaded within the program, by the preload. */
+/** The command line that a capture keeps; the preload loads this within the program. */
 
-/** The part of `process` that says so. */
+/** The part of `process` that has it. */
 export interface Started {
   readonly argv: readonly string[];
   readonly execArgv: readonly string[];
 }
 
 /**
- * The arguments, or without them the program's name: Node and the script. With code in the place of
- * a script there is none. It stands alone: attach() sends its text to the process.
+ * Returns the arguments, or without them Node and the script; code in place of a script is left
+ * out. Uses nothing outside itself: attach() sends its text to the process.
  */
 function commandLineOf({ argv, execArgv }: Started, whole: boolean): Started {
   if (whole) return { argv, execArgv };
@@ -18,7 +18,7 @@ function commandLineOf({ argv, execArgv }: Started, whole: boolean): Started {
 
 module.exports = { commandLineOf };
 
-/** What this module is to who loads it. */
+/** Type of this module. */
 export interface CommandLineModule {
   readonly commandLineOf: typeof commandLineOf;
 }

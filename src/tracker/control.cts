@@ -63,14 +63,14 @@ function serveControl(folder: string, control: Control): void {
 }
 
 /**
- * A program that has changed its user or its root cannot remove what it made before: the file stays
- * until that user's next sweepSockets(), and its program must end as it would have.
+ * Removes the socket, unless the program has changed its user or root and may not: it must end as
+ * it would untracked. The file then stays until its user's next sweepSockets().
  */
 function removeIfAllowed(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // Said above.
+    // Not allowed; see above.
   }
 }
 

@@ -7,7 +7,7 @@ import { publicPreload } from './public_preload.ts';
 const compiled = (name: string): string =>
   fileURLToPath(new URL(`../../dist/tracker/${name}`, import.meta.url));
 
-/** What says how a program was started, in it and here. */
+/** The module that makes a capture's command line, in a tracked program and here. */
 export const commandLineModule = compiled('command_line.cjs');
 
 /** What a program loads that wants its JavaScript heap in its capture. */
@@ -19,7 +19,10 @@ export interface PreloadOrder {
   readonly folder: string;
   /** The capture of the program itself; absolute, or null: named like the others. */
   readonly file: string | null;
-  /** The launcher, which became the program; null: a program tracks itself, this its children. */
+  /**
+   * The launcher, which became the program; null in the order of a program that tracks itself, for
+   * its children.
+   */
   readonly launcherPid: number | null;
   /** Where a tracked program has its socket, checked to be this user's own; null: nowhere. */
   readonly socketFolder: string | null;
@@ -56,7 +59,7 @@ function trackedVariables(
 ): Record<string, string> {
   const option = requireOption();
   const given = environment.NODE_OPTIONS ?? '';
-  // A launcher that is tracked itself has it already.
+  // A launcher that is tracked itself has the option already.
   const before =
     given === '' || given.endsWith(option) ? given.slice(0, -option.length) : `${given} `;
   return {

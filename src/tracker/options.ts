@@ -32,8 +32,8 @@ export interface TrackerOptions {
    */
   readonly children?: boolean;
   /**
-   * The capture says with which arguments the program was started; default true. False: its name
-   * only, where arguments hold what readers of the capture may not see.
+   * Whether the capture has the program's arguments; default true. With false it has the name only,
+   * for arguments that readers of the capture may not see.
    */
   readonly commandLine?: boolean;
   /** Do not track until start(); default false. */

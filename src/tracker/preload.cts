@@ -66,7 +66,7 @@ function track(text: string): void {
   const control: Control = {
     start(to, options) {
       if (path !== null) throw new Error('it is tracked already');
-      // Who asks for another capture may not know why the first one has no arguments.
+      // A request for another capture must not undo the launcher's --no-command-line.
       const isAllowed = order.options.commandLine !== false;
       const commandLine = isAllowed && options.commandLine !== false;
       stopCapture = startCapture(native, to, role, { ...options, commandLine });
@@ -111,7 +111,7 @@ function isBuildingSnapshot(): boolean {
   return startupSnapshot.isBuildingSnapshot();
 }
 
-/** Not by process.stderr, which would change the flags of the program's descriptor. */
+/** Writes without process.stderr, which would change the flags of the program's descriptor. */
 function complain(error: unknown): void {
   const reason = error instanceof Error ? error.message : String(error);
   const [line] = `${reason}`.split('\n');
@@ -119,7 +119,7 @@ function complain(error: unknown): void {
     const { writeSync } = require('node:fs') as typeof import('node:fs');
     writeSync(2, `memdrift: process ${process.pid} is not tracked: ${line}\n`);
   } catch {
-    // A closed stderr is no reason not to run.
+    // The program runs with a closed stderr too.
   }
 }
 

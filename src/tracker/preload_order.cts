@@ -1,4 +1,4 @@
-/** What the preload finds in its environment, which any user may have written. */
+/** Checks the order that the preload finds in its environment, which any user may have written. */
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
 
 const { isAbsolute } = require('node:path') as typeof import('node:path');
@@ -10,7 +10,7 @@ function isCount(value: unknown, least: number, most: number): boolean {
   return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 }
 
-/** @throws Error where the text is not an order. */
+/** Returns the order in `text`. @throws Error when it is not one. */
 function parsedOrder(text: string): PreloadOrder {
   const order = JSON.parse(text) as PreloadOrder | null;
   const options = order?.options;
@@ -28,7 +28,7 @@ function parsedOrder(text: string): PreloadOrder {
   return order as PreloadOrder;
 }
 
-/** `NAME=value` pairs without what has a child tracked. */
+/** Returns `NAME=value` pairs without those that make a child tracked. */
 function withoutOrder(pairs: readonly string[]): string[] {
   return pairs.flatMap((pair) => {
     if (pair.startsWith('MEMDRIFT_TRACK=')) return [];
@@ -38,19 +38,24 @@ function withoutOrder(pairs: readonly string[]): string[] {
   });
 }
 
-/** What NODE_OPTIONS had before launch.ts appended to it; a quote in the path is escaped there. */
+/**
+ * Returns NODE_OPTIONS as it was before launch.ts appended to it; quotes in the path are escaped.
+ */
 function withoutRequire(options: string): string {
   return options.replace(/ ?--require "(?:[^"\\]|\\.)*preload(?:-[0-9a-f]{16})?\.cjs"$/, '');
 }
 
-/** What is there of a start in libuv, for one process or a synchronous one. */
+/** The part of libuv's start of a process that is used here; asynchronous and synchronous. */
 interface Start {
   readonly args?: readonly string[];
   readonly envPairs?: readonly string[];
 }
 type Starter = { spawn: (options: Start) => unknown };
 
-/** Node 20's permission model hides the preload from a program, which then does not start. */
+/**
+ * Starts children under Node 20's permission model untracked: it hides the preload, without which
+ * they would not start.
+ */
 function spareRestrictedChildren(): void {
   if (!process.version.startsWith('v20.')) return;
   const { ChildProcess } = require('node:child_process') as typeof import('node:child_process');
@@ -78,7 +83,7 @@ function spared(options: Start): Start {
 
 module.exports = { parsedOrder, spareRestrictedChildren, withoutRequire };
 
-/** What this module is to who loads it. */
+/** Type of this module. */
 export interface PreloadOrderModule {
   readonly parsedOrder: typeof parsedOrder;
   readonly spareRestrictedChildren: typeof spareRestrictedChildren;

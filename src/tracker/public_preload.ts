@@ -1,17 +1,20 @@
 /**
- * A preload that every user can read, for a package in a folder that only root enters. Node does
+ * A preload that every user can read, for a package in a folder that only root can enter. Node does
  * not start a program whose --require file it cannot read, and root's programs start others as
- * other users. Root alone has a place for it that no other user can write to and that nothing
- * cleans up while programs run.
+ * other users. Only root can make it: the file must be in a folder that no other user can write to
+ * and that nothing cleans up while programs run.
  */
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** Lost at the next start of the machine, and not before: programs may need it until then. */
+/**
+ * Folders that are lost when the machine restarts, and not before: programs may need the file until
+ * then.
+ */
 const places = ['/run/memdrift', '/dev/shm/memdrift-preload'];
 
-/** Returns the file to load before a program: `path`, or one that loads it where it can be read. */
+/** Returns the file to load before a program: `path`, or a readable file that loads it. */
 export function publicPreload(path: string): string {
   if (process.geteuid?.() !== 0 || isPublic(path)) return path;
   const text = textFor(path);
@@ -20,13 +23,13 @@ export function publicPreload(path: string): string {
     try {
       return written(place, name, text);
     } catch {
-      // A folder of another user's, or a read-only file system: the next one.
+      // Another user's folder, or a read-only file system: try the next one.
     }
   }
   return path;
 }
 
-/** True if every user can read the file, and enter all folders on the way. */
+/** Returns whether every user can read the file and enter all folders on the way. */
 function isPublic(path: string): boolean {
   for (let at = path, mask = 0o004; ; at = dirname(at), mask = 0o001) {
     if ((statSync(at).mode & mask) === 0) return false;
@@ -34,7 +37,10 @@ function isPublic(path: string): boolean {
   }
 }
 
-/** A worker of a process that has changed its user loads it as well, and says nothing. */
+/**
+ * Returns the file's text. A worker of a process that has changed its user loads it too, and prints
+ * nothing.
+ */
 function textFor(path: string): string {
   const reason = JSON.stringify(` is not tracked: this user cannot load ${path}\n`);
   return `'use strict';
@@ -49,7 +55,7 @@ try {
 `;
 }
 
-/** @throws where others could change the file. */
+/** Writes the file and returns its path. @throws Error when other users could change it. */
 function written(place: string, name: string, text: string): string {
   const mask = process.umask(0o022);
   try {

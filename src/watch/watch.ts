@@ -20,7 +20,7 @@ export interface WatchHooks {
   readonly slurm?: SlurmPlace | null;
   /** Looked at with the samples; null: there is no cgroup to look at. */
   readonly cgroup?: CgroupEye | null;
-  /** A process that belongs to the watch itself, as this one does. */
+  /** Returns whether a process belongs to the watch itself, as this one does. */
   readonly isHelper?: (one: Pick<WatchedProcess, 'pid' | 'startTimeTicks'>) => boolean;
 }
 
@@ -175,7 +175,7 @@ export class Watch {
     };
   }
 
-  /** A job counts the watch's helper as it counts the watch; elsewhere it is not in the group. */
+  /** Within a job the watch's helper counts as the watch does; otherwise it is left out. */
   #isShown(one: Pick<WatchedProcess, 'pid' | 'startTimeTicks'>): boolean {
     return !this.#isOutside || this.#hooks.isHelper?.(one) !== true;
   }
