@@ -14,7 +14,7 @@ const pathOf = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const cli = pathOf('dist/cli.js');
 const packages = resolve(process.env.MEMDRIFT_REAL_PACKAGES ?? '.cache/real-packages');
 const nodes = (process.env.MEMDRIFT_REAL_NODES ?? process.execPath).split(':');
-/** Two threads load and unload it so often each. */
+/** How often each of two threads loads and unloads it. */
 const loadsPerThread = 5;
 const loadsPerProcess = 2 * loadsPerThread;
 const mostMs = 120_000;
@@ -49,7 +49,7 @@ function ended(child) {
     child.once('error', fail);
     child.once('close', (code, signal) => {
       clearTimeout(timer);
-      // The launcher says a signal as shells do.
+      // The launcher reports a signal as shells do.
       const told = code > 128 ? `signal ${code - 128}` : `exit ${code}`;
       done({ how: signal ?? (code === 0 && stdout !== '' ? 'fine' : told), stdout });
     });
@@ -82,7 +82,7 @@ class Stress {
     return end;
   }
 
-  /** Attached to before it loads anything. */
+  /** Attaches before it loads anything. */
   async attach(args) {
     const gate = mkdtempSync(join(this.#folder, 'gate-'));
     const env = { ...process.env, MEMDRIFT_REAL_GATE: gate };

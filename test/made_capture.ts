@@ -1,4 +1,4 @@
-/** Capture files that no program was tracked for, written as docs/capture-format.md says. */
+/** Makes capture files without a program, as docs/capture-format.md describes them. */
 import { writeFileSync } from 'node:fs';
 
 const headerBytes = 64;

@@ -1,10 +1,10 @@
-/** A library that the dynamic linker relocates for long, as large ones are. */
+/** Makes a library whose relocation takes long, as that of large libraries does. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const symbolCount = 30_000;
-/** Each symbol is named by so many words, which are each looked up. */
+/** This many words name each symbol, and each is looked up. */
 const wordsPerSymbol = 12;
 const suffix = 'x'.repeat(40);
 
@@ -20,7 +20,7 @@ export function makeLibraryOfManySymbols(folder: string): string {
   writeFileSync(join(folder, 'provider.s'), `.text\n${provided}.section .note.GNU-stack\n`);
   // Neighbours differ: the linker remembers the last symbol that it looked up.
   const words = Array.from({ length: wordsPerSymbol }, () => names).flat();
-  // What a tracker wants to change is relocated first, and in pages that become read-only last.
+  // The words that a tracker changes are relocated first, in pages that become read-only last.
   const table = ['malloc', ...words].map((name) => `.quad ${name}\n`).join('');
   writeFileSync(
     join(folder, 'table.s'),

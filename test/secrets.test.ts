@@ -1,8 +1,8 @@
-/** What is masked in command lines that are shown, and what is not. */
+/** Parts of command lines that are masked, and parts that are not. */
 import { expect, test } from 'vitest';
 import { maskedArguments } from '../src/secrets.ts';
 
-/** Made up, and in pieces, so that no scanner takes them for real ones. */
+/** Made up, and joined from pieces, so that no scanner takes them for real secrets. */
 const made = {
   aws: `AKIA${'ABCDEFGH12345678'}`,
   github: `ghp_${'a1B2'.repeat(9)}`,

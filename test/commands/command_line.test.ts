@@ -1,4 +1,4 @@
-/** What captures, pages and exports say of how a program was started. */
+/** Command lines in captures, pages and exports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ afterAll(() => captured.remove());
 const inFolder = (name: string): string => join(captured.folder, name);
 const secret = 'hunter2hunter2';
 
-/** The JSON that the capture begins with, as it is in the file. */
+/** Returns the JSON at the start of the capture, as it is in the file. */
 function infoOf(file: string): { argv: string[]; execArgv: string[] } {
   const [, json] = /(\{"role".*?\})/.exec(readFileSync(file, 'latin1').slice(0, 10_000)) ?? [];
   return JSON.parse(json as string);
@@ -57,7 +57,7 @@ describe('a secret in the command line', () => {
     expect(readFileSync(inFolder('w.html'), 'utf8')).not.toContain(secret);
   });
 
-  test('is not in what top says of a process', async () => {
+  test('is not in the output of top', async () => {
     const child = start(['-e', 'setInterval(() => {}, 1e6)', '--', `--token=${secret}`]);
     await once(child, 'spawn');
     const { stdout } = captured.call('top', '--once', '--json', `${child.pid}`);

@@ -1,4 +1,4 @@
-/** Stacks as deep as the format can tell them, through every command that reads captures. */
+/** Stacks as deep as the format allows, through every command that reads captures. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ const blocks = [
 ];
 writeMadeCapture(file, { depth, blocks });
 
-// What is printed is up to 100 MB, which takes its time on a loaded machine.
+// The output is up to 100 MB, which takes long on a loaded machine.
 describe('a stack of 300,000 functions', { timeout: 120_000 }, () => {
   test('is a tree with a line for each', () => {
     const { status, stdout, stderr } = captured.call('tree', file);
@@ -28,13 +28,13 @@ describe('a stack of 300,000 functions', { timeout: 120_000 }, () => {
     expect(lines.at(-2)).toMatch(/^ +5\.00 +71\.4 +1 +\[299,999\] step3 {2}\/srv\/app\.js:3$/);
   });
 
-  test('is in tables as a whole', () => {
+  test('is whole in tables', () => {
     const { status, stdout } = captured.call('table', '-n', '1', file);
     expect(status).toBe(0);
     expect(stdout.match(/^ {4}step\d /gm)).toHaveLength(depth);
   });
 
-  test('is in JSON as a whole', () => {
+  test('is whole in JSON', () => {
     const { status, stdout } = captured.call('table', '--json', file);
     const functions = stdout.split('"function": "step').length - 1;
     expect([status, functions]).toEqual([0, depth + depth / 2]);
@@ -60,12 +60,12 @@ describe('a stack of 300,000 functions', { timeout: 120_000 }, () => {
     expect([status, stderr]).toEqual([0, '']);
   });
 
-  test('is no difference from itself', () => {
+  test('has no difference from itself', () => {
     const { status, stdout } = captured.call('diff', file, file);
     expect([status, stdout.split('\n').at(-2)]).toEqual([0, 'no stack holds more or less']);
   });
 
-  test('is a line of a csv that has all of it', () => {
+  test('is whole in a line of a csv', () => {
     captured.call('transform', '-f', 'csv', file);
     expect(statSync(join(captured.folder, 'deep.csv')).size).toBeGreaterThan(depth * 20);
   });

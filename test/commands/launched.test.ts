@@ -1,4 +1,6 @@
-/** What a launcher owes its program: signals once, the same end, the same descriptors. */
+/**
+ * A launched program gets each signal once, keeps its descriptors, and its end is the launcher's.
+ */
 import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +28,7 @@ function wordsOf(way: Way, program: readonly string[]): string[] {
     : [cli, 'watch', '--', process.execPath, ...program];
 }
 
-/** Starts `program` in a process group of its own. */
+/** Starts `program` in its own process group. */
 function launch(way: Way, ...program: string[]): Launch {
   const child = spawn(process.execPath, wordsOf(way, program), {
     cwd: folder,
@@ -59,7 +61,7 @@ class Launch {
     }
   }
 
-  /** The process that the program itself is. */
+  /** Process id of the program itself. */
   async program(): Promise<number> {
     return Number((await this.says(/ready (\d+)/))[1]);
   }
@@ -73,7 +75,7 @@ function stateOf(pid: number): string | null {
   }
 }
 
-/** Waits until the process is in one of `states`; `null` is that there is none. */
+/** Waits until the process is in one of `states`; `null` means that it has ended. */
 async function comesTo(pid: number, ...states: readonly (string | null)[]): Promise<void> {
   const untilMs = Date.now() + 60_000;
   while (!states.includes(stateOf(pid))) {
@@ -82,7 +84,7 @@ async function comesTo(pid: number, ...states: readonly (string | null)[]): Prom
   }
 }
 
-/** The processes of a group that is not this process's, the oldest first. */
+/** Returns the processes of a group other than ours, oldest first. */
 function membersOf(group: number): number[] {
   const { stdout } = spawnSync('ps', ['-eo', 'pid=,pgid='], { encoding: 'utf8' });
   return stdout
@@ -110,7 +112,7 @@ describe.each(ways)('memdrift %s', (way) => {
     for (const signal of signals) {
       send(launched.pid, signal as NodeJS.Signals);
       await launched.says(new RegExp(`got ${signal}\n`));
-      // A second delivery would come within the launcher's grace.
+      // A second delivery would come within the launcher's 50 ms.
       await sleep(200);
     }
     writeFileSync(end, '');
@@ -119,7 +121,7 @@ describe.each(ways)('memdrift %s', (way) => {
     expect(await launched.ended).toEqual([7, null]);
   });
 
-  test('waits for a program that takes its time over SIGTERM', async () => {
+  test('waits for a program that handles SIGTERM slowly', async () => {
     const code = `
       process.on('SIGTERM', () => setTimeout(() => process.exit(5), 1500));
       setInterval(String, 1e3); console.log('ready', process.pid);`;
@@ -164,7 +166,7 @@ describe.each(ways)('memdrift %s', (way) => {
 });
 
 describe('memdrift run', () => {
-  /** What a program prints and how it ends, plain and under `run`. */
+  /** Runs a program plain and under `run`; returns output and end of both. */
   function both(redirections: string, code: string): readonly object[] {
     const file = newFile();
     writeFileSync(file, code);
@@ -196,7 +198,7 @@ describe('memdrift run', () => {
     expect(tracked).toEqual(plain);
   });
 
-  test('is the program: its process, its parent, its arguments', () => {
+  test('becomes the program, with its process id, parent and arguments', () => {
     const code = `console.log(process.pid, process.ppid, process.argv0, process.execArgv,
       process.argv.slice(2))`;
     const file = newFile();
@@ -222,7 +224,7 @@ describe('memdrift run', () => {
     expect(stdout).toMatch(/^ws:/);
   });
 
-  test('says that a program cannot be started, with the exit code of a shell', () => {
+  test('reports a program that cannot be started, with the exit code of a shell', () => {
     const big = { NODE_OPTIONS: `--title=${'x'.repeat(131_000)}` };
     const { status, stderr } = spawnSync(process.execPath, [cli, 'run', '-e', '1'], {
       cwd: folder,

@@ -1,4 +1,4 @@
-/** Files that commands make: whose they are, and what becomes of files that were there. */
+/** Files that commands make: their modes, and the files that they replace. */
 import {
   chmodSync,
   existsSync,
@@ -59,7 +59,7 @@ describe('a new file', () => {
     expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
   });
 
-  test('is removed when it cannot be whole', () => {
+  test('is removed when it cannot be written whole', () => {
     function* pieces(): Generator<string> {
       yield 'x';
       throw new Error('no more');
@@ -88,14 +88,14 @@ describe('a file that is replaced', () => {
     expect(readdirSync(folder)).toEqual(['out']);
   });
 
-  test('is another file: other names of the old one show no new content', () => {
+  test('is another file, so that hard links of the old one keep their content', () => {
     writeFileSync(to, 'old');
     linkSync(to, join(folder, 'other'));
     write(true);
     expect(readFileSync(join(folder, 'other'), 'utf8')).toBe('old');
   });
 
-  test('stays when it is not to be replaced', () => {
+  test('stays without `replaces`, and ERR_EXISTS is thrown', () => {
     writeFileSync(to, 'old');
     expect(() => write(false)).toThrow(expect.objectContaining({ code: 'ERR_EXISTS' }));
     expect(readFileSync(to, 'utf8')).toBe('old');
@@ -116,7 +116,7 @@ describe('a file that is replaced', () => {
   });
 });
 
-test('a folder that is missing is an error that names the file', () => {
+test('rejects a missing folder with an error that names the file', () => {
   to = join(folder, 'none', 'out');
   expect(() => write(true)).toThrow(expect.objectContaining({ code: 'ERR_SYSTEM' }));
 });
@@ -133,7 +133,7 @@ describe('of a capture of mode 0600', () => {
     [['transform', 'csv', capture], 'one.csv'],
     [['report', '-f', captured.folder], 'index.html'],
     [['report', '-f', captured.folder, '-o', join(captured.folder, 'new')], 'new/index.html'],
-  ])('%j makes no file that others can read', (args, made) => {
+  ])('%j makes no file that other users can read', (args, made) => {
     const { status, stderr } = captured.call(...args);
     expect([status, stderr]).toEqual([0, '']);
     const path = join(captured.folder, made);
@@ -144,7 +144,7 @@ describe('of a capture of mode 0600', () => {
     expect(modeOf(path)).toBe('600');
   });
 
-  test('watch makes a log, a report and pages that no others can read', () => {
+  test('watch makes a log, a report and pages that no other user can read', () => {
     const logs = join(captured.folder, 'logs');
     mkdirSync(logs);
     const file = (name: string): string => join(logs, name);

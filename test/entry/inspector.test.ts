@@ -1,4 +1,4 @@
-/** Entering a process by its inspector: who else uses its port, and when it is closed again. */
+/** Entering a process by its inspector: other users of its port, and when it is closed again. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ const allowed = { yesOpenInspector: true };
 const answers = "process.stdin.on('data', () => console.log('goes on'));";
 const sum = { expression: '40 + 2' };
 
-/** Its inspector takes any port, unless it is given one. */
+/** Starts a Node whose inspector takes any port, unless one is given. */
 function node(script: string, port = 0): Promise<Child> {
   const ready = `${answers} ${script} console.log('ready'); setInterval(() => {}, 1000);`;
   return children.run(process.execPath, [`--inspect-port=${port}`, '-e', ready]);
@@ -44,7 +44,7 @@ async function listen(onConnection: (socket: Socket) => void = () => {}): Promis
   return listenersOf(process.pid).find((one) => one.port === port) as Listener;
 }
 
-/** Waits until nothing of ours is at the process: no listener but `before`, and no guard. */
+/** Waits until we have left the process: no listener except `before`, and no guard. */
 async function expectLeftAlone(child: Child, before = 0): Promise<void> {
   const options = { timeout: 20_000, interval: 50 };
   await expect.poll(() => listenersOf(child.pid).length, options).toBe(before);
@@ -73,7 +73,7 @@ describe('evaluateIn', () => {
     await expectLeftAlone(child);
   });
 
-  test('signals nothing when the inspector is open already, on whatever port', async () => {
+  test('sends no signal when the inspector is open already, on any port', async () => {
     const child = await node("require('node:inspector').open(0, '127.0.0.1');");
     const notices: string[] = [];
     const onNotice = (text: string): unknown => notices.push(text);
@@ -82,7 +82,7 @@ describe('evaluateIn', () => {
     await expectLeftAlone(child, 1);
   });
 
-  test('asks no server of the program', async () => {
+  test("sends no request to the program's servers", async () => {
     const child = await node(`let asked = 0;
       for (const host of ['127.0.0.1', '0.0.0.0', '::1'])
         require('node:net').createServer(() => asked++).on('error', () => {}).listen(0, host);
@@ -94,7 +94,7 @@ describe('evaluateIn', () => {
     await expectLeftAlone(child, before);
   });
 
-  test('does not throw out a debugger that connects meanwhile, and closes after it', async () => {
+  test('keeps a debugger that connects meanwhile, and closes after it', async () => {
     const child = await node('');
     const slow = { expression: 'new Promise((r) => setTimeout(() => r(42), 2000))' };
     const value = evaluateIn(child.pid, { ...slow, awaitPromise: true }, allowed);
@@ -136,8 +136,8 @@ describe('evaluateIn', () => {
   });
 });
 
-describe('a port that another process has', () => {
-  test('is named, and nothing is signalled', async () => {
+describe('a port that another process holds', () => {
+  test('is named in ERR_BUSY, and no signal is sent', async () => {
     const { port } = await listen();
     const child = await node('', port);
     const refusal = evaluateIn(child.pid, sum, allowed);
@@ -148,7 +148,7 @@ describe('a port that another process has', () => {
     await expectLeftAlone(child);
   });
 
-  test('is waited for', async () => {
+  test('is waited for until it is free', async () => {
     const { port } = await listen();
     const child = await node('', port);
     const value = evaluateIn(child.pid, sum, allowed);
@@ -168,7 +168,7 @@ describe('a port that another process has', () => {
   });
 });
 
-test.each(['192.0.2.1', 'example.invalid'])('an inspector on %s is not opened', async (host) => {
+test.each(['192.0.2.1', 'example.invalid'])('opens no inspector on %s', async (host) => {
   const child = await children.run(process.execPath, [
     ...[`--inspect-port=${host}:0`, '-e', `${answers} console.log('ready')`],
   ]);
@@ -177,7 +177,7 @@ test.each(['192.0.2.1', 'example.invalid'])('an inspector on %s is not opened', 
   await expectLeftAlone(child);
 });
 
-test('an inspector on all addresses is opened only where that is allowed', async () => {
+test('opens an inspector on all addresses only with yesOpenInspector', async () => {
   const child = await children.run(process.execPath, [
     ...['--inspect-port=0.0.0.0:0', '-e', `${answers} console.log('ready')`],
   ]);
@@ -186,7 +186,7 @@ test('an inspector on all addresses is opened only where that is allowed', async
   await expectLeftAlone(child);
 });
 
-describe('a listener that is not the inspector of the process', () => {
+describe('rejects a listener that', () => {
   const id = '01234567-89ab-cdef-0123-456789abcdef';
   const respond = (body: (port: number) => string) => (socket: Socket) => {
     const text = body(socket.localPort ?? 0);
@@ -201,18 +201,18 @@ describe('a listener that is not the inspector of the process', () => {
     ['another port', list((port) => `ws://127.0.0.1:${port + 1}/${id}`)],
     ['another path', list((port) => `ws://127.0.0.1:${port}/${id}/../x`)],
     ['user and host', list((port) => `ws://127.0.0.1:${port}@192.0.2.1/${id}`)],
-  ])('and names %s', async (_what, body) => {
+  ])('names %s', async (_what, body) => {
     expect(await inspectorAt(process.pid, await listen(respond(body)))).toBeNull();
   });
 
   test.each(['', 'null', '[]', '[null]', '{}', '[{"id":1}]', '[{"id":"x"}]', '[[[', '"x"'])(
-    'and says %j',
+    'answers %j',
     async (body) => {
       expect(await inspectorAt(process.pid, await listen(respond(() => body)))).toBeNull();
     },
   );
 
-  test('and says more than an inspector does', async () => {
+  test('answers without end', async () => {
     let sent = 0;
     const listener = await listen((socket) => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -227,21 +227,21 @@ describe('a listener that is not the inspector of the process', () => {
   });
 
   test.each([
-    ['says nothing', () => {}],
+    ['answers nothing', () => {}],
     [
-      'says a byte at a time',
+      'answers a byte at a time',
       (socket: Socket) => {
         const timer = setInterval(() => socket.write('H'), 50);
         socket.on('close', () => clearInterval(timer));
       },
     ],
-  ])('and %s', async (_what, onConnection) => {
+  ])('%s', async (_what, onConnection) => {
     const begin = performance.now();
     expect(await inspectorAt(process.pid, await listen(onConnection))).toBeNull();
     expect(performance.now() - begin).toBeLessThan(10_000);
   });
 
-  test('and is of another process', async () => {
+  test('belongs to another process', async () => {
     const good = list((port) => `ws://127.0.0.1:${port}/${id}`);
     const listener = await listen(respond(good));
     expect(await inspectorAt(process.pid, listener)).toMatchObject({ id });
@@ -251,14 +251,14 @@ describe('a listener that is not the inspector of the process', () => {
     await expect(InspectorSession.open(inspector)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
   });
 
-  test('and takes the connection but answers nothing', { timeout: 60_000 }, async () => {
+  test('accepts the connection but answers nothing', { timeout: 60_000 }, async () => {
     const listener = await listen();
     const inspector = { pid: process.pid, listener, id };
     await expect(InspectorSession.open(inspector)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
   });
 });
 
-test('a refused connection to the guarded port is not a debugger', async () => {
+test('does not count a refused connection to the port as a debugger', async () => {
   const child = await node('');
   const probe = async (): Promise<void> => {
     for (let i = 0; i < 50; i++) {

@@ -18,11 +18,11 @@ const settled = { timeout: 30_000, interval: 50 };
 export interface KilledEntries {
   readonly kills: number;
   readonly seed: number;
-  /** What the process does besides; it answers lines all the while. */
+  /** Work of the process, which answers lines meanwhile. */
   readonly script: string;
 }
 
-/** How many of the commands were killed before their end. */
+/** Number of commands that were killed before their end. */
 export async function killEntries({ kills, seed, script }: KilledEntries): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'memdrift-killed-'));
   const children = new Children();
@@ -66,7 +66,7 @@ interface Kill {
   readonly signal: (typeof signals)[number];
 }
 
-/** Whether the command was still running. As a terminal does, its whole group is signalled. */
+/** Kills the command's whole group, as a terminal does; returns whether it was still running. */
 async function enter(
   command: readonly string[],
   mark: string,

@@ -1,9 +1,9 @@
-/** Processes that a command has left behind, known by a variable that it was given. */
+/** Processes that a command left behind, known by a variable that it was given. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export const markVariable = 'MEMDRIFT_TEST_MARK';
 
-/** Ids of the processes that have the mark in their environment. */
+/** Returns the ids of the processes that have the mark in their environment. */
 export function processesWith(mark: string): readonly number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -11,7 +11,7 @@ export function processesWith(mark: string): readonly number[] {
     .map(Number);
 }
 
-/** The guards that watch the process. */
+/** Returns the guards that watch the process. */
 export function guardsOf(pid: number): readonly number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

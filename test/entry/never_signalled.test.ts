@@ -1,4 +1,4 @@
-/** Programs that SIGUSR1 means something else to, or nothing: they run as without us. */
+/** Programs to which SIGUSR1 means something else, or nothing: they run as without us. */
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const forced = { yesOpenInspector: true, signal: true };
 const allowed = { yesOpenInspector: true };
 
-/** Says a line, waits for one, says whether a handler ran, and ends with 7. */
+/** Prints a line, waits for one, prints whether a handler ran, and ends with 7. */
 const nodeProgram = (setUp: string): string[] => [
   '-e',
   `let calls = 0; const onSignal = () => { calls++; }; ${setUp}
@@ -42,7 +42,7 @@ sys.exit(7)`,
 interface Program {
   readonly command: string;
   readonly args: readonly string[];
-  /** Why it is not signalled. */
+  /** The reason why it is not signalled. */
   readonly reason: RegExp;
 }
 
@@ -79,7 +79,7 @@ const nodes: Readonly<Record<string, Program>> = {
   'Node whose listener was removed again': {
     command: process.execPath,
     args: nodeProgram("process.on('SIGUSR1', onSignal); process.off('SIGUSR1', onSignal);"),
-    reason: /does not catch it and would end/,
+    reason: /does not catch the signal and would end/,
   },
   'Node that was started with the signal ignored and listens': {
     command: 'sh',
@@ -89,7 +89,7 @@ const nodes: Readonly<Record<string, Program>> = {
   'Node with a listener': {
     command: process.execPath,
     args: nodeProgram("process.on('SIGUSR1', onSignal);"),
-    reason: /has a listener of its own \(process\.on\('SIGUSR1'\)\); --signal/,
+    reason: /has a listener of its own \(process\.on\('SIGUSR1'\)\); send it with --signal/,
   },
   'Node with many listeners, one of them for it': {
     command: process.execPath,
@@ -109,7 +109,7 @@ if (process.allowedNodeEnvironmentFlags.has('--disable-sigusr1')) {
     'Node with --disable-sigusr1': {
       command: process.execPath,
       args: ['--disable-sigusr1', ...nodeProgram('')],
-      reason: /does not catch it and would end/,
+      reason: /does not catch the signal and would end/,
     },
   });
 }
@@ -121,7 +121,7 @@ async function endAsAlone(child: Child): Promise<void> {
 }
 
 describe.each(Object.entries({ ...others, ...nodes }))('%s', (name, { command, args, reason }) => {
-  test('is explained from outside, is not attached to, and ends as alone', async () => {
+  test('is explained from outside, refuses attach, and ends as alone', async () => {
     const child = await children.run(command, args);
     const { pid } = child;
     const explanation = await explain(pid, allowed);
@@ -138,7 +138,7 @@ describe.each(Object.entries({ ...others, ...nodes }))('%s', (name, { command, a
 });
 
 test.each(Object.entries(others))(
-  '%s is not signalled by --signal either',
+  'sends no signal to %s, even with --signal',
   async (_name, program) => {
     const child = await children.run(program.command, program.args);
     expect(await explain(child.pid, forced)).toMatchObject({ source: 'outside' });
@@ -146,7 +146,7 @@ test.each(Object.entries(others))(
   },
 );
 
-test('Node with a listener that opens the inspector is asked with --signal', async () => {
+test('enters a Node whose listener opens the inspector, with --signal', async () => {
   const setUp = "process.on('SIGUSR1', () => require('node:inspector').open(0));";
   const child = await children.run(process.execPath, nodeProgram(setUp));
   expect(await explain(child.pid, forced)).toMatchObject({ source: 'inspector' });

@@ -1,4 +1,4 @@
-/** What proves that a process waits for SIGUSR1 as Node's inspector does, and what casts doubt. */
+/** Proofs that a process waits for SIGUSR1 as Node's inspector does, and doubts. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'memdrift-proof-'));
 afterEach(() => children.endAll());
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** As the kernel answers when ptrace may not attach. */
+/** Fails as the kernel does when ptrace may not attach. */
 const denied = (): ProcessMemory => {
   throw Object.assign(new Error('permission denied'), { code: 'EACCES' });
 };
@@ -57,8 +57,8 @@ describe('a Node that waits for the signal', () => {
   });
 });
 
-describe('doubt, and no signal, where', () => {
-  test('its memory may not be read', async () => {
+describe('returns a doubt when', () => {
+  test('the memory may not be read', async () => {
     const { pid } = await children.node(idleScript);
     const { target, doubt } = lookAtTarget(pid, denied);
     expect(doubt).toMatch(/its memory, .* cannot be read \(EACCES; see kernel.yama.ptrace_scope\)/);
@@ -84,7 +84,7 @@ describe('doubt, and no signal, where', () => {
     expect(damaged.doubt).toContain('does not hold signal watchers as libuv has them');
   });
 
-  test('signal watchers point to each other for ever', async () => {
+  test('signal watchers form a loop', async () => {
     const { pid } = await children.node(`process.on('SIGHUP', () => {}); ${idleScript}`);
     const endless = lookAtTarget(pid, (of) => {
       const memory = openMemory(of);
@@ -105,7 +105,7 @@ describe('doubt, and no signal, where', () => {
   });
 });
 
-test('a listener that is added after the look is found before the signal', async () => {
+test('sends no signal when a listener was added after the proof', async () => {
   const child = await children.node(`process.stdin.once('data', () => {
     process.on('SIGUSR1', () => {}); console.log('listens'); }); ${idleScript}`);
   const { target } = lookAtTarget(child.pid);
@@ -113,7 +113,7 @@ test('a listener that is added after the look is found before the signal', async
   expect(() => sendDebugSignal(target)).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
 });
 
-test('a kernel without pidfds signals by number', async () => {
+test('signals by number when the kernel has no pidfds', async () => {
   const child = await children.run(process.execPath, ['--inspect-port=0', '-e', idleScript]);
   const { target } = lookAtTarget(child.pid);
   const open = vi.spyOn(binding(), 'processOpen').mockReturnValue(-1);
@@ -122,7 +122,7 @@ test('a kernel without pidfds signals by number', async () => {
   await expect.poll(() => newInspector(child.pid, []), { timeout: 20_000 }).not.toBeNull();
 });
 
-test('a process that ended, or runs another program, is not signalled', async () => {
+test('sends no signal when the process ended or runs another program', async () => {
   const { pid } = await children.node(idleScript);
   const { target } = lookAtTarget(pid);
   const other: DebugTarget = { ...target, identity: { ...target.identity, startTimeTicks: 1 } };
@@ -149,7 +149,7 @@ test('a Node that starts is signalled only when it survives that', {
         sendDebugSignal(target);
         isSent = true;
       } catch {
-        // It is the shell still, begins Node at this moment, or has no handler yet.
+        // The process still is the shell, begins Node at this moment, or has no handler yet.
       }
     }
     await expect.poll(() => newInspector(pid, []), { timeout: 20_000 }).not.toBeNull();

@@ -101,7 +101,7 @@ describe('the server', () => {
     await expect(fetch(url)).rejects.toThrow();
   });
 
-  test('keeps no connection of a request with a body, and reads none of it', async () => {
+  test('closes the connection of a request with a body, and reads none of it', async () => {
     const server = await figures();
     const socket = await connected(server);
     socket.write('POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n');
@@ -117,7 +117,7 @@ describe('the server', () => {
     expect(await received(socket)).toMatch(/^HTTP\/1\.1 431 /);
   });
 
-  test('makes the figures once for all who ask at the same time', async () => {
+  test('makes the figures once for requests at the same time', async () => {
     const server = await listen(':0');
     let count = 0;
     const metrics = async (): Promise<string> => {
@@ -150,7 +150,7 @@ async function connected(server: MetricsServer): Promise<Socket> {
   return socket;
 }
 
-/** All that the server sends until it closes the connection. */
+/** Returns all that the server sends until it closes the connection. */
 function received(socket: Socket): Promise<string> {
   let text = '';
   socket.setEncoding('utf8').on('data', (part: string) => {
@@ -161,7 +161,7 @@ function received(socket: Socket): Promise<string> {
   });
 }
 
-describe('the name that a client calls it by', () => {
+describe('the Host header', () => {
   const statusFor = (server: MetricsServer, host: string): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
       const { port } = new URL(server.url);
@@ -203,7 +203,7 @@ describe('the name that a client calls it by', () => {
     },
   );
 
-  test('may be the one that was named', async () => {
+  test('is accepted when it is the host that was given', async () => {
     const check = new HostCheck('Node17');
     expect(check.allows('node17:9400', '10.0.0.17')).toBe(true);
     expect(check.allows('10.0.0.17:9400', '10.0.0.17')).toBe(true);
@@ -214,7 +214,7 @@ describe('the name that a client calls it by', () => {
 });
 
 describe('slow clients', () => {
-  test('do not keep a scrape out: 200 hold half a request', async () => {
+  test('do not block a scrape when 200 hold half a request', async () => {
     const server = await figures();
     const held = await Promise.all(Array.from({ length: 200 }, () => connected(server)));
     for (const socket of held) socket.write('GET /metrics HTTP/1.1\r\nHost: loc');
@@ -224,7 +224,7 @@ describe('slow clients', () => {
     expect(performance.now() - start).toBeLessThan(1_000);
   });
 
-  test('do not keep a scrape out: 200 do not read a large answer', async () => {
+  test('do not block a scrape when 200 do not read a large answer', async () => {
     const server = await listen(':0');
     const large = 'a 1\n'.repeat(1_000_000);
     server.serve({ contentType: 'text/plain', metrics: async () => large });

@@ -39,7 +39,7 @@ static napi_value textOf(napi_env env, const char* text) {
   return value;
 }
 
-// open(name, flags): what dlopen says, called from this addon: "" or its error.
+// open(name, flags): calls dlopen from this addon; returns "" or its error.
 FUNCTION(openObject) {
   const Arguments all = argumentsOf(env, info);
   void* object = dlopen(all.path, RTLD_NOW | (int)all.number);
@@ -72,7 +72,7 @@ static void* loadAndUnload(void* path) {
   return NULL;
 }
 
-// startLoading(path, threads), stopLoading(): the number of loads.
+// startLoading(path, threads); stopLoading() returns the number of loads.
 FUNCTION(startLoading) {
   const Arguments all = argumentsOf(env, info);
   atomic_store(&g_is_over, false);

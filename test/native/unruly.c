@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// An addon that does to its process what programs may do and a guest in it does not expect: leaves
+// An addon that does what programs may do and a guest in their process does not expect: leaves
 // signal handlers by jumps, closes descriptors that it did not open, forks by bare system calls,
-// forbids system calls. Compiled by test/unruly.ts.
+// forbids system calls.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -108,7 +108,7 @@ FUNCTION(jumps) {
   return number(env, left);
 }
 
-// A thread that never comes back from a handler which interrupted its allocations.
+// A thread that never returns from a handler that interrupted its allocations.
 static void stay(int signal) {
   (void)signal;
   for (;;) pause();
@@ -174,7 +174,7 @@ FUNCTION(threads) {
   return number(env, runThreads((int)v[0], (size_t)v[1]));
 }
 
-// Threads that are there at once, and have allocated each.
+// Threads that live at the same time and have each allocated.
 static pthread_barrier_t g_all_are_there;
 static void* allocateAndWait(void* unused) {
   (void)unused;
@@ -200,7 +200,7 @@ FUNCTION(threadsAtOnce) {
   return number(env, count);
 }
 
-// Contexts that the program switches itself, on stacks in no order.
+// Contexts that the program switches itself, on unordered stacks.
 static ucontext_t g_outer, g_inner;
 static void allocateInContext(void) {
   for (;;) {

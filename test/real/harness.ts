@@ -18,7 +18,7 @@ import type { CaptureStats } from '../../src/capture/capture_model.ts';
 
 const pathOf = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const cli = pathOf('dist/cli.js');
-/** A program that has not ended by then hangs. */
+/** A program that runs longer than this hangs. */
 const mostMs = 60_000;
 
 export interface Ended {
@@ -28,12 +28,12 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** What the reader says of a capture. */
+/** Answers of the reader about a capture. */
 export interface Recorded extends Pick<CaptureStats, 'allocations' | 'damage' | 'droppedRecords'> {
   readonly file: string;
 }
 
-/** One Node with the packages: programs run in a folder of their own, which has them. */
+/** One Node with the packages: programs run in a folder of their own, which links to them. */
 export class Bed {
   readonly #node: string;
   readonly #folder = mkdtempSync(join(tmpdir(), 'memdrift-real-'));
@@ -55,12 +55,12 @@ export class Bed {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** The program without memdrift. */
+  /** Runs the program without memdrift. */
   plain(program: readonly string[]): Promise<Ended> {
     return ended(this.#start(['program.mjs', ...program]));
   }
 
-  /** Under `memdrift run` with these options. */
+  /** Runs it under `memdrift run` with these options. */
   async run(program: readonly string[], options: readonly string[]) {
     const captures = this.#newFolder();
     const order = ['run', ...options, '-o', join(captures, 'main.mdc'), 'program.mjs'];
@@ -68,7 +68,7 @@ export class Bed {
     return { end, recorded: await recordedIn(captures) };
   }
 
-  /** Attached to before it loads its package, until it ends. */
+  /** Attaches before it loads its package, until it ends. */
   async attach(program: readonly string[]) {
     const captures = this.#newFolder();
     const file = join(captures, 'main.mdc');
@@ -79,7 +79,7 @@ export class Bed {
     return { attached, end: await end, recorded: await recordedIn(captures) };
   }
 
-  /** Explained while it works. */
+  /** Explains it while it works. */
   async explain(program: readonly string[]) {
     const { child, end, gate } = await this.#startGated(program);
     openGate(gate, 'begin');
@@ -152,18 +152,18 @@ function openGate(gate: string, name: string): void {
 async function reached(gate: string, name: string, child: ChildProcess): Promise<void> {
   const ends = performance.now() + mostMs;
   while (!existsSync(join(gate, `${name}.reached`))) {
-    // Its end says more than that it did not come so far.
+    // Its end says more than a missing gate.
     if (child.exitCode !== null || child.signalCode !== null) return;
     if (performance.now() > ends) throw new Error(`the program did not come to gate ${name}`);
     await sleep(5);
   }
 }
 
-/** Ends by itself when this process has ended, whatever ended it. */
+/** Ends by itself when this process has ended, however it ended. */
 const loop = `const parent = process.ppid;
   while (process.ppid === parent) for (let i = 0; i < 1e7; i++);`;
 
-/** As many busy loops; the function ends them. */
+/** Starts this many busy loops; returns a function that ends them. */
 export function busyLoops(count: number): () => void {
   const loops = Array.from({ length: count }, () =>
     spawn(process.execPath, ['-e', loop], { stdio: 'ignore' }),

@@ -1,6 +1,6 @@
 /**
- * A program on each of these packages prints what it prints, and ends as it ends, when it is
- * tracked, attached to or explained, beside two busy loops; and no record of it is lost.
+ * A program on each of these packages has the same output and end when it is tracked, attached to
+ * or explained, beside two busy loops; and no record of it is lost.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bed, busyLoops, type Ended, type Recorded } from './harness.ts';
 
 const { MEMDRIFT_REAL_PACKAGES, MEMDRIFT_REAL_NODES } = process.env;
-// Programs find it by a link from elsewhere.
+// Programs find it through a link.
 const packages = resolve(MEMDRIFT_REAL_PACKAGES ?? '.cache/real-packages');
 if (!existsSync(join(packages, 'node_modules')))
   throw new Error(`no packages in ${packages}: install them with node test/real/install.mjs`);
@@ -69,14 +69,14 @@ describe.each(nodes)('on Node $version', ({ node, major }) => {
       expectWhole(recorded);
     });
 
-    test('when attached to', async () => {
+    test('while attached to', async () => {
       const { attached, end, recorded } = await bed.attach(program);
       expect(attached).toMatchObject({ code: 0, signal: null });
       expect({ ...end, stderr: withoutInspector(end.stderr) }).toEqual(plain);
       expectWhole(recorded);
     });
 
-    test('when explained', async () => {
+    test('while explained', async () => {
       const { explained, end } = await bed.explain(program);
       expect({ ...end, stderr: withoutInspector(end.stderr) }).toEqual(plain);
       expect(explained).toMatchObject({ code: 0, signal: null });
@@ -85,7 +85,7 @@ describe.each(nodes)('on Node $version', ({ node, major }) => {
   });
 });
 
-/** The program's capture is whole; of a child that the program killed it ends at that moment. */
+/** The program's capture is whole; that of a child which the program killed ends at that moment. */
 function expectWhole(recorded: readonly Recorded[]): void {
   expect(recorded.map(({ file }) => file)).toContain('main.mdc');
   for (const { file, allocations, damage, ...rest } of recorded) {
@@ -97,7 +97,7 @@ function expectWhole(recorded: readonly Recorded[]): void {
   }
 }
 
-/** Node tells of its inspector on stderr, whoever asked for it. */
+/** Node reports its inspector on stderr, whichever process opened it. */
 function withoutInspector(stderr: string): string {
   const lines = stderr.split('\n').filter((line) => !isOfInspector(line));
   return lines.join('\n');

@@ -8,9 +8,9 @@ afterEach(async () => {
 });
 
 /**
- * What a process prints whose code has a store `s`, a `size` that only the pool copies, and
- * `seen(promise)`: "whole" where the object has `size` bytes of 5, "broken", or the error's code
- * and what is left in the store.
+ * Runs code in a process and returns its output. The code has a store `s`, a `size` that only the
+ * pool copies, and `seen(promise)`: "whole" when the object has `size` bytes of 5, "broken", or the
+ * error's code and what is left in the store.
  */
 async function saidBy(code: string): Promise<string> {
   const name = freshName('changing');
@@ -142,7 +142,7 @@ describe('put of a buffer that is changed before it ends', { timeout: 120_000 },
     expect(['', 'ERR_STATE 0 objects']).toContain(await saidBy(code));
   });
 
-  it('is ERR_STATE for send(), and the channel goes on', async () => {
+  it('is ERR_STATE for send(), and the channel continues', async () => {
     const code = `const from = s.channel('c'), to = (await m.Store.open(s.name)).channel('c');
       const first = from.receive();
       await to.send(new Uint8Array(1));

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { byteOf, errorWith, makeStore, nextByte } from './channels.ts';
 
 describe('the end', () => {
-  it('comes when as many senders have closed as were waited for', async () => {
+  it('comes when the given number of senders has closed', async () => {
     using store = await makeStore();
     const from = store.channel('data', { senders: 3 });
     const senders = [1, 2, 3].map(() => store.channel('data'));

@@ -1,14 +1,14 @@
-/** Channels in random orders of what their ends do. */
+/** Channels whose ends act in random orders. */
 import { describe, expect, it } from 'vitest';
 import { ChannelHistory } from './channel_history.ts';
 
 const runs = Number(process.env.MEMDRIFT_TEST_HISTORIES ?? 1000);
-/** A seed that was printed repeats its history, as far as the kernel repeats itself. */
+/** A printed seed repeats its history, as far as the kernel's timing allows. */
 const givenSeed = Number(process.env.MEMDRIFT_TEST_SEED ?? 0);
 const atOnce = 8;
 
 describe('a channel', () => {
-  it(`loses nothing silently and hangs nobody in ${runs} random histories`, async () => {
+  it(`loses no message silently and hangs no end in ${runs} random histories`, async () => {
     let next = givenSeed || 1 + Math.floor(Math.random() * 1e9);
     const end = next + (givenSeed ? 1 : runs);
     const wrong: string[] = [];

@@ -1,7 +1,6 @@
 /**
  * Random histories of one channel: ends come, send, close and leave in any order, on attachments of
- * their own. What each end was told is checked against what a channel promises; see the states in
- * docs/channels.md.
+ * their own. The answers that each end got are checked against the states in docs/channels.md.
  */
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { Channel } from '../../src/shm/channel.ts';
@@ -9,7 +8,7 @@ import { Store } from '../../src/shm/store.ts';
 import type { StoreObject } from '../../src/shm/store_object.ts';
 import { freshName } from './processes.ts';
 
-/** Numbers below `bound`, the same for the same seed. */
+/** Returns a source of numbers below `bound`, the same for the same seed. */
 export type Random = (bound: number) => number;
 
 export function randomOf(seed: number): Random {
@@ -84,7 +83,7 @@ class ReceiverEnd {
   readonly store: Store;
   readonly #channel: Channel<StoreObject>;
   wasClosed = false;
-  /** What its iteration threw, except that a sender left something behind. */
+  /** The error of its iteration, except for messages that a sender left behind. */
   code: string | null = null;
 
   constructor(store: Store, senders: number | undefined, random: Random) {
@@ -124,7 +123,7 @@ class ReceiverEnd {
   }
 }
 
-/** All ends of one history; `wrong` is what was not as promised. */
+/** All ends of one history; `wrong` lists the broken promises. */
 export class ChannelHistory {
   readonly wrong: string[] = [];
   readonly steps: string[] = [];
@@ -214,7 +213,7 @@ export class ChannelHistory {
     this.#maker.close();
   }
 
-  /** Makes an end of everything, so that nothing may wait any more. */
+  /** Closes every end, after which no call may wait. */
   async #end(): Promise<void> {
     this.steps.push('end');
     for (const one of this.#senders) one.close();
@@ -230,7 +229,7 @@ export class ChannelHistory {
   }
 
   async #settles(all: readonly Promise<void>[]): Promise<void> {
-    // A second is what is promised; the rest is for a machine with other work.
+    // A second is promised; the rest is for a loaded machine.
     const late = sleep(10_000, 'late', { ref: false });
     if ((await Promise.race([Promise.all(all), late])) === 'late') {
       this.wrong.push('a call or an iteration did not end');
@@ -265,7 +264,7 @@ export class ChannelHistory {
     const missing = one.sent.filter((value) => !received.includes(value)).length;
     const codes = one.told.map(({ code }) => code);
     const lost = Math.max(0, ...one.told.map((told) => told.lost));
-    // A store's close() waits for nothing: what it left behind the receiver may count.
+    // A store's close() does not wait: the receiver may count the messages that it left behind.
     const isTold = one.hasLeft || missing === lost;
     if (!isTold) this.wrong.push(`sender ${number} was told of ${lost} lost, and ${missing} are`);
     const isClean = codes.every((code) => code === null);

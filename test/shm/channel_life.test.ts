@@ -1,4 +1,4 @@
-/** Ends of a channel that come late, leave early or die: what the other ends are told, and when. */
+/** Ends of a channel that come late, leave early or die: what the other ends get, and when. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { Store } from '../../src/shm/store.ts';
 import { byteOf, errorWith, makeStore, nextByte } from './channels.ts';
@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const other of others.splice(0)) await other.kill();
 });
 
-/** A process attached to the store of that name, in whose code `c` is the channel 'data'. */
+/** Runs `code` in a process attached to the store; `c` is its channel 'data'. */
 function other(storeName: string, code: string): OtherProcess {
   const made = new OtherProcess(`${waiting}
     const s = await m.Store.open('${storeName}');
@@ -19,7 +19,7 @@ function other(storeName: string, code: string): OtherProcess {
   return made;
 }
 
-/** Fails unless `promise` settles within the second that is promised, and some for the machine. */
+/** Fails unless `promise` settles within the promised second, plus time for a loaded machine. */
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   const start = performance.now();
   const code = await promise.then(
@@ -107,7 +107,7 @@ describe('a receiver', { timeout: 180_000 }, () => {
     expect(await end).toBeNull();
   });
 
-  it('with `senders` lets no more of them in', async () => {
+  it('with `senders` rejects a further one with ERR_CLOSED', async () => {
     using store = await makeStore();
     const from = store.channel('data', { senders: 1 });
     const [first, late] = [store.channel('data'), store.channel('data')];
@@ -145,7 +145,7 @@ describe('a receiver', { timeout: 180_000 }, () => {
 });
 
 describe('a sender', { timeout: 120_000 }, () => {
-  it('gets ERR_CLOSED when the receiver has closed, whoever asks and however often', async () => {
+  it('gets ERR_CLOSED at every call when the receiver has closed', async () => {
     using store = await makeStore();
     using attachment = await Store.open(store.name);
     const from = attachment.channel('data');
@@ -187,7 +187,7 @@ describe('a sender', { timeout: 120_000 }, () => {
     ['closes it', 'maker.close(); await go();', 'ERR_CLOSED'],
     ['exits', 'process.exit();', 'ERR_GONE'],
     ['is killed', "process.kill(process.pid, 'SIGKILL');", 'ERR_GONE'],
-  ])("waiting for a receiver is told when the store's maker %s", async (_how, end, code) => {
+  ])("waiting for a receiver gets an error when the store's maker %s", async (_how, end, code) => {
     const name = freshName('life');
     const maker = new OtherProcess(`${waiting}
       const maker = await m.Store.create({ name: '${name}', capacityBytes: 1e6 });
@@ -200,13 +200,13 @@ describe('a sender', { timeout: 120_000 }, () => {
     maker.go();
     expect(await waits).toBe(code);
     expect(await codeOf(send(attachment, 2))).toBe(code);
-    // Whoever receives is received from all the same.
+    // The answer is the same whichever end receives.
     const received = nextByte(attachment.channel('data'));
     await send(store, 3);
     expect(await received).toBe(3);
   });
 
-  it('goes on waiting for a first receiver while the maker is there', async () => {
+  it('waits for a first receiver while the maker is there', async () => {
     using store = await makeStore();
     const soon = { timeoutMs: 200 };
     using attachment = await Store.open(store.name);
@@ -221,7 +221,7 @@ describe('a sender', { timeout: 120_000 }, () => {
     await early;
   });
 
-  it('that leaves by store.close() is no error for the receiver, which has all', async () => {
+  it('that leaves by store.close() is not an error for the receiver, which gets all', async () => {
     using store = await makeStore();
     const from = store.channel('data', { senders: 1 });
     const attachment = await Store.open(store.name);

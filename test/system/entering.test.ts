@@ -35,7 +35,7 @@ test.each([
   expect(await killEntries({ kills, seed: 4711, script })).toBeGreaterThan(kills / 2);
 });
 
-describe('a Node that is entered neither by default nor by --signal', () => {
+describe('refuses a Node, even with --signal, that', () => {
   const entered = async (pid: number, reason: RegExp): Promise<void> => {
     const explanation = await explain(pid, forced);
     expect(explanation).toMatchObject({ source: 'outside' });
@@ -47,13 +47,13 @@ describe('a Node that is entered neither by default nor by --signal', () => {
     });
   };
 
-  test('has a network of its own', async () => {
+  test('has its own network namespace', async () => {
     const child = await children.run('unshare', ['-n', process.execPath, '-e', program]);
     await entered(child.pid, /is in another network namespace/);
     expect(await child.ask('still there?')).toBe('goes on');
   });
 
-  test('has a root in which our files are not', async () => {
+  test('has a root without our files', async () => {
     const root = join(folder, 'root');
     const libraries = spawnSync('ldd', [process.execPath], { encoding: 'utf8' }).stdout;
     for (const [file = ''] of [...libraries.matchAll(/\/\S+/g), [process.execPath]]) {
@@ -66,7 +66,7 @@ describe('a Node that is entered neither by default nor by --signal', () => {
   });
 });
 
-test('an expression that a blocked main thread did not begin in time never begins', async () => {
+test('never begins an expression that a blocked main thread did not begin in time', async () => {
   const blocks = `const inspector = require('node:inspector');
     setTimeout(() => { const end = Date.now() + 20_000;
       while (inspector.url() === undefined && Date.now() < end);
@@ -76,7 +76,7 @@ test('an expression that a blocked main thread did not begin in time never begin
   const question = { expression: "console.log('too late'), 1" };
   await expect(evaluateIn(child.pid, question, forced)).rejects.toMatchObject({
     code: 'ERR_TIMEOUT',
-    message: expect.stringMatching(/did not answer \(20 s are over\): its main thread is blocked/),
+    message: expect.stringMatching(/did not answer \(waited 20 s\): its main thread is blocked/),
   });
   expect(await child.line()).toBe('runs again');
   const settled = { timeout: 30_000 };
@@ -85,7 +85,7 @@ test('an expression that a blocked main thread did not begin in time never begin
   expect(await child.ask('still there?')).toBe('goes on');
 });
 
-test('a stripped Node is asked with --signal alone', async () => {
+test('enters a stripped Node only with --signal', async () => {
   const stripped = join(folder, 'stripped-node');
   copyFileSync(process.execPath, stripped);
   expect(spawnSync('strip', [stripped]).status).toBe(0);

@@ -23,7 +23,7 @@ test("another user's process is denied, with what to do", () => {
   expect(said).toContain('CAP_SYS_PTRACE');
 });
 
-test('a thread of the kernel has no memory, which is said', async () => {
+test('refuses a kernel thread, which has no memory of its own', async () => {
   const thread = readdirSync('/proc').find((name) => {
     if (!/^\d+$/.test(name)) return false;
     const status = readFileSync(`/proc/${name}/status`, 'latin1');
@@ -32,6 +32,6 @@ test('a thread of the kernel has no memory, which is said', async () => {
   expect(thread).toBeDefined();
   await expect(explain(Number(thread))).rejects.toMatchObject({
     code: 'ERR_UNSUPPORTED',
-    message: expect.stringContaining('thread of the kernel'),
+    message: expect.stringContaining('kernel thread'),
   });
 });

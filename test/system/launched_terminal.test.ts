@@ -46,7 +46,7 @@ class Job {
     this.#shell.stdin.write(`${line}\n`);
   }
 
-  /** What comes next that `pattern` fits; what was before it is not looked at again. */
+  /** Returns the next match of `pattern`, and skips the output before it. */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
     const untilMs = Date.now() + 20_000;
     for (;;) {
@@ -65,7 +65,7 @@ class Job {
     running.delete(this);
   }
 
-  /** Its terminal goes, and by SIGHUP what runs there. */
+  /** Closes the terminal, which ends its programs by SIGHUP. */
   kill(): void {
     this.#shell.kill('SIGKILL');
   }

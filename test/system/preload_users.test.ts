@@ -23,7 +23,7 @@ afterAll(() => {
   for (const place of places) removePreloads(place);
 });
 
-/** Those of the package in `folder`, which is gone. */
+/** The files of the package in `folder`, which is gone. */
 function removePreloads(place: string): void {
   let names: string[] = [];
   try {

@@ -1,4 +1,4 @@
-/** Files that commands make where other users can put things in their way. */
+/** Files that commands make in folders that other users can write to. */
 import { lchownSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Objects that are loaded while a program is tracked, in every way that programs load them. */
+/** Objects that a tracked program loads, in every way that programs load them. */
 import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -45,7 +45,7 @@ const plain = (args: readonly string[]): string =>
 const tracked = (args: readonly string[], flags: readonly string[] = []): Promise<Run> =>
   truth.run(fixture('loading.cjs'), { args, flags, env: environment });
 
-/** Runs it tracked, and expects what it prints untracked; the run. */
+/** Runs it tracked, expects the output of an untracked run, and returns the run. */
 async function sameAsPlain(args: readonly string[], flags: readonly string[] = []): Promise<Run> {
   const run = await tracked(args, flags);
   expect({ code: run.code, stdout: run.stdout }).toEqual({ code: 0, stdout: plain(args) });
@@ -53,7 +53,7 @@ async function sameAsPlain(args: readonly string[], flags: readonly string[] = [
 }
 
 describe('a library that is relocated for a tenth of a second', () => {
-  test('has every malloc recorded, of its constructor too', async () => {
+  test('has every malloc recorded, those of its constructor too', async () => {
     const table = await leaksOf(await sameAsPlain(['slow', many]));
     const own = table.rows.filter((row) => row.stack.some((f) => f.function === 'allocate_many'));
     expect(own.reduce((sum, row) => sum + (row.count ?? 0), 0)).toBe(200_000);
@@ -70,7 +70,7 @@ describe('a library that is relocated for a tenth of a second', () => {
     },
   );
 
-  test('comes and goes while trackers begin and end', async () => {
+  test('is loaded and unloaded while trackers begin and end', async () => {
     const args = ['restarts', `${many}:${nearby}`, '10'];
     const env = { ...truth.environment, ...environment };
     const out = execFileSync(process.execPath, [fixture('loading.cjs'), ...args], {
@@ -91,7 +91,7 @@ describe('an addon’s own dlopen', () => {
     await sameAsPlain(['name', name]);
   });
 
-  test('has a libc of its own in another namespace', async () => {
+  test('loads another libc into a namespace of its own', async () => {
     const table = await leaksOf(await sameAsPlain(['namespace', nearby]));
     expect(table.rows.filter((row) => row.bytes === 5_000_000)).toEqual([]);
   });
@@ -102,7 +102,7 @@ describe('an addon’s own dlopen', () => {
     expect(held.map((row) => row.kind)).toEqual(['malloc']);
   });
 
-  test('has converters of glibc come and go', async () => {
+  test("loads and unloads glibc's converters", async () => {
     await sameAsPlain(['converters', '']);
   });
 });

@@ -1,4 +1,4 @@
-/** The preload in programs that could do without it: they start, and are as without it. */
+/** Programs that the preload could disturb start and run as without it. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 interface Ran {
   readonly status: number | null;
   readonly stdout: string;
-  /** Without what `run` itself says. */
+  /** Standard error without the lines of `run` itself. */
   readonly stderr: string;
 }
 
@@ -73,7 +73,7 @@ test.each([
   expect(stderr).toMatch(/^memdrift: process \d+ is not tracked: .+\n$/);
 });
 
-test('runs without a control socket where the socket folder is not its own', () => {
+test("runs without a control socket when the socket folder is another user's", () => {
   const temporary = join(folder, 'temporary');
   const taken = join(temporary, `memdrift-${process.getuid?.()}`);
   mkdirSync(taken, { recursive: true, mode: 0o755 });
@@ -88,7 +88,7 @@ test('runs without a control socket where the socket folder is not its own', () 
   expect(readdirSync(taken)).toEqual([]);
 });
 
-test('lets a snapshot be built', () => {
+test('does nothing while Node builds a snapshot', () => {
   const entry = script('snapshot.cjs', 'globalThis.made = 1');
   const words = ['--snapshot-blob', join(folder, 'snapshot.blob'), '--build-snapshot', entry];
   const code = `const { spawnSync } = require('node:child_process');

@@ -1,4 +1,4 @@
-/** Programs that do to their process what a guest in it does not expect: as without us. */
+/** Programs that surprise a guest in their process run as without us. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ async function runBoth(code: string, options: RunOptions = {}): Promise<Run> {
   return run;
 }
 
-/** A record of the tracker that says nothing but where it is, and is whole. */
+/** Expects that the tracker printed only the capture's place, and that the capture is whole. */
 async function expectWhole(run: Run): Promise<void> {
   expect(run.stderr).toMatch(/^memdrift: captures in .*\n$/);
   const [capture = ''] = run.captures;
@@ -67,23 +67,23 @@ describe.each(recording)('recording %s, output and exit code are the same', (_na
   });
 });
 
-test('ends although threads never come back from handlers', async () => {
+test('ends when threads never return from handlers', async () => {
   const run = await runBoth('console.log(unruly.staysInHandlers(8)); process.exit(4)');
   await expectWhole(run);
 });
 
-test('a child by clone(2) alone keeps no memory for records', async () => {
+test('keeps no memory for records in a child of bare clone(2)', async () => {
   const run = await runBoth('console.log(unruly.bareFork(1_000_000) < 8000)');
   expect(run.stdout).toBe('true\n');
 });
 
-test('counts what threads beyond those that it has room for do', async () => {
+test('counts records of threads beyond its room as lost', async () => {
   const run = await runBoth('console.log(unruly.threadsAtOnce(4500) > 0)');
   const stats = await readCaptureStats(run.captures[0] ?? '');
   expect(stats.droppedRecords).toBeGreaterThan(400);
 });
 
-/** Numbers of x86-64. */
+/** System call numbers of x86-64. */
 const calls: [string, number][] = [
   ['membarrier', 324],
   ['tgkill', 234],
@@ -113,7 +113,7 @@ describe.each(calls)('a program that dies of %s', (_name, call) => {
   });
 });
 
-test('no thread of ours takes a signal of the program', async () => {
+test("leaves every signal to the program's own threads", async () => {
   const run = await runBoth(`
     const { readdirSync, readFileSync } = require('node:fs');
     for (const task of readdirSync('/proc/self/task')) {
@@ -128,7 +128,7 @@ test('no thread of ours takes a signal of the program', async () => {
   expect(run.stdout).toBe('');
 });
 
-describe('a program that closes descriptors which it does not know', () => {
+describe('a program that closes descriptors which it did not open', () => {
   const code = `
     const fs = require('node:fs');
     for (const name of fs.readdirSync('/proc/self/fd')) {
@@ -156,7 +156,7 @@ describe('a program that closes descriptors which it does not know', () => {
     await expectWhole(run);
   });
 
-  test('has none of the tracker among its own', async () => {
+  test('has no descriptor of the tracker among its own', async () => {
     const run = await runBoth(`
       const { readdirSync, readlinkSync } = require('node:fs');
       const targets = readdirSync('/proc/self/fd').map((name) => {
@@ -167,7 +167,7 @@ describe('a program that closes descriptors which it does not know', () => {
   });
 });
 
-test('a program that drops its privileges ends as it would, and its capture is whole', async () => {
+test('ends a program that dropped its privileges as untracked, with a whole capture', async () => {
   if (process.getuid?.() !== 0) return;
   const run = await runBoth(`
     process.setgid(65534); process.setuid(65534);
@@ -180,7 +180,7 @@ test('a program that drops its privileges ends as it would, and its capture is w
   expect(text.match(/^memory .*/gm)?.at(-1)).toMatch(/rss_anon_bytes=\d+ .*own_bytes=\d+/);
 });
 
-test('a program with as few descriptors as it needs is tracked', async () => {
+test('tracks a program that has as few descriptors as it needs', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'memdrift-few-'));
   const code = 'console.log(require("node:fs").readFileSync("/proc/self/status").length > 0)';
   const command = ['-c', `ulimit -n 20; exec "${process.execPath}" -e '${code}'`];
