@@ -30,7 +30,7 @@ export function registerAttach(program: Command): void {
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
     .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
-    .option('--no-command-line', "the program's name in the capture, not its arguments");
+    .option('--no-command-line', "record the program's name, not its arguments");
   addEntryOptions(begin).action(async (pid: string, flags: AttachFlags) =>
     attachTo(pidOf(pid), flags),
   );

@@ -10,12 +10,14 @@ interface EntryFlags {
 type EntryOptions = Pick<ExplainOptions, 'onNotice' | 'signal' | 'yesOpenInspector'>;
 
 const about = `
-A process that memdrift run did not start is asked by its inspector. SIGUSR1 opens it on loopback
-for about a second, where Node is proven to wait for that signal; Node says so on the process's
-stderr ("Debugger listening on …", "Debugger attached.", "Debugger ending on …"). A guard process
-closes it whatever ends this command. An inspector that is open already is used and stays open.
+A process that memdrift run did not start is entered through its inspector. SIGUSR1 opens it on
+loopback for about a second; only a Node that is proven to wait for the signal is sent it, and says
+so on its stderr ("Debugger listening on …", "Debugger attached.", "Debugger ending on …"). A guard
+process closes the inspector whatever ends this command. An inspector that is open already is used
+and stays open.
 `;
 
+/** Adds the options that allow entering, and the help text on it; returns the command. */
 export function addEntryOptions(command: Command): Command {
   return command
     .option('--yes-open-inspector', 'open the inspector even on a machine with other users')
@@ -23,6 +25,7 @@ export function addEntryOptions(command: Command): Command {
     .addHelpText('after', about);
 }
 
+/** Returns the options of explain(), attach() and detach(); notices go to stderr. */
 export function entryOptions(flags: EntryFlags): EntryOptions {
   return {
     yesOpenInspector: flags.yesOpenInspector === true,

@@ -39,7 +39,7 @@ export function registerRun(program: Command): void {
     .option('--no-native-stacks', 'JavaScript frames only')
     .option('--lines', 'exact lines and inlined functions; about 10 MB more')
     .option('--js-heap', 'also the objects of the JavaScript heap, by samples')
-    .option('--no-command-line', "the program's name in captures, not its arguments")
+    .option('--no-command-line', "record the program's name, not its arguments")
     .option('--no-children', 'the program alone, not the Node programs that it starts')
     .option('--interval-ms <ms>', 'between two rows of the memory series (default: 10)')
     .option('--sample-bytes <n>', 'one allocation in so many bytes; 0: all (default: 0)')

@@ -58,7 +58,7 @@ export function registerWatch(program: Command): void {
     .option('--slurm-frequency <s>', 'JobAcctGatherFrequency (default: of slurm.conf, or 30)')
     .option('--slurm-proctrack <type>', 'cgroup, linuxproc or pgid (default: of slurm.conf)')
     .option('--prometheus <address>', 'serve the figures: :PORT, or HOST:PORT; :0 for a free one')
-    .option('--no-command-line', 'only the name of the command in log and report')
+    .option('--no-command-line', "log and report the command's name, not its arguments")
     .option('--pid <pid...>', 'attach to these and their descendants')
     .option('--cgroup <path>', 'attach to the processes of a cgroup')
     .option('--slurm <jobid>', 'attach to the steps of a job on this host')

@@ -31,10 +31,12 @@ export async function closeAtOnce(inspector: Inspector): Promise<void> {
   }
 }
 
+/** Returns whether the process still listens at the inspector. */
 export function isOpen({ pid, listener }: Inspector): boolean {
   return listenersOf(pid).some(({ inode }) => inode === listener.inode);
 }
 
+/** Returns whether a debugger is connected to the inspector; our own connection counts too. */
 export function isUsed({ pid, listener }: Inspector): boolean {
   return hasDebugger(pid, listener);
 }

@@ -20,7 +20,7 @@ export function sendDebugSignal({ identity, addresses, isForced }: DebugTarget):
     checkDisposition(identity);
     const doubt = isForced || addresses === null ? null : doubtOf(pid, addresses);
     if (doubt !== null) {
-      const what = `process ${pid} is not sent SIGUSR1: ${doubt} since it was looked at; try again`;
+      const what = `process ${pid} changed and is not sent SIGUSR1: ${doubt}; try again`;
       throw new MemdriftError('ERR_STATE', what, { pid });
     }
     if (handle === -1) process.kill(pid, 'SIGUSR1');

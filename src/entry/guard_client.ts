@@ -13,6 +13,7 @@ const guardFile = fileURLToPath(new URL('../../dist/entry/guard.js', import.meta
 const startMs = 20_000;
 const endMs = 5000;
 
+/** A guard process of this command, which signals and closes; it may outlive the command. */
 export class Guard {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
@@ -55,6 +56,7 @@ export class Guard {
     await this.#expect('signalled');
   }
 
+  /** Sends an order, without waiting for an answer. */
   tell(order: GuardOrder): void {
     this.#child.stdin?.write(`${JSON.stringify(order)}\n`);
   }
@@ -79,12 +81,17 @@ export class Guard {
   async #expect(what: 'ready' | 'signalled'): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      const error = new MemdriftError('ERR_TIMEOUT', `the guard process did not start`);
+      const what = `the guard process did not start within ${startMs / 1000} s`;
+      const error = new MemdriftError('ERR_TIMEOUT', `${what}; try again on a less loaded machine`);
       timer = setTimeout(() => reject(error), startMs);
     });
     try {
       const { value, done } = await Promise.race([this.#answers.next(), late]);
-      if (done) throw new MemdriftError('ERR_SYSTEM', 'the guard process ended: see ulimit -u');
+      if (done)
+        throw new MemdriftError(
+          'ERR_SYSTEM',
+          'the guard process ended; check ulimit -u and memory',
+        );
       const answer = JSON.parse(value) as GuardAnswer;
       if (answer.is === 'refused') throw new MemdriftError(answer.code, answer.message);
       if (answer.is !== what) throw new MemdriftError('ERR_SYSTEM', 'the guard is out of step');

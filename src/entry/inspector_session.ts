@@ -56,7 +56,7 @@ async function readList(pid: number, listener: Listener): Promise<string> {
     let text = '';
     for await (const piece of response.setEncoding('utf8')) {
       text += piece;
-      if (text.length > maxListBytes) throw new RangeError('more than an inspector says');
+      if (text.length > maxListBytes) throw new RangeError('an inspector says less');
     }
     return text;
   } finally {
@@ -135,6 +135,7 @@ export class InspectorSession {
     this.#socket.send(JSON.stringify(message), () => this.end());
   }
 
+  /** Ends the connection without waiting. */
   end(): void {
     this.#socket.terminate();
   }
@@ -154,7 +155,7 @@ export class InspectorSession {
   async #within<Value>(result: Promise<Value>, timeoutMs: number): Promise<Value> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`${timeoutMs / 1000} s are over`)), timeoutMs);
+      timer = setTimeout(() => reject(new Error(`waited ${timeoutMs / 1000} s`)), timeoutMs);
     });
     try {
       return await Promise.race([result, late, this.#end]);
@@ -182,7 +183,7 @@ interface Answer {
 
 function valueIn({ error, result }: Answer): unknown {
   if (result === undefined) {
-    const why = error?.message ?? 'no reason was given';
+    const why = error?.message ?? 'it gave no reason';
     throw new MemdriftError('ERR_SYSTEM', `the inspector refused: ${why}`);
   }
   const { exceptionDetails } = result;

@@ -104,12 +104,12 @@ export function checkDisposition(identity: ProcessIdentity): void {
   if ((maskOf(status, 'SigCgt') & signalBit) === 0n) {
     throw notSignalled(
       identity,
-      'it does not catch it and would end (it has just started, or runs with ' +
+      'it does not catch the signal and would end (it has just started, or runs with ' +
         '--disable-sigusr1); start it with memdrift run',
     );
   }
   if (((maskOf(status, 'SigIgn') | maskOf(status, 'SigBlk')) & signalBit) !== 0n) {
-    throw notSignalled(identity, 'it ignores or blocks it; start it with memdrift run');
+    throw notSignalled(identity, 'it ignores or blocks the signal; start it with memdrift run');
   }
   if (/^State:\t[Tt]/m.test(status))
     throw notSignalled(identity, 'it is stopped; continue it first');

@@ -26,7 +26,7 @@ export function identify(pid: number): ProcessIdentity {
     throw new MemdriftError('ERR_GONE', `${what}; its memory is gone`, { pid });
   }
   if (rssBytes === null) {
-    const what = `process ${pid} (${JSON.stringify(name)}) is a thread of the kernel`;
+    const what = `process ${pid} (${JSON.stringify(name)}) is a kernel thread`;
     throw new MemdriftError('ERR_UNSUPPORTED', `${what}: it has no memory of its own`, { pid });
   }
   return { pid, name, startTimeTicks, program: stackStartOf(pid) };

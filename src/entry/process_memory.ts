@@ -16,7 +16,7 @@ export function openMemory(pid: number): ProcessMemory {
     read(address, length) {
       const bytes = Buffer.alloc(length);
       const read = readSync(file, bytes, 0, length, BigInt(address));
-      if (read !== length) throw new RangeError('memory ends there');
+      if (read !== length) throw new RangeError('the memory ends before the last byte');
       return bytes;
     },
     close: () => closeSync(file),

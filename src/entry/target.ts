@@ -64,7 +64,7 @@ export function provenTarget(
     throw new MemdriftError(
       'ERR_UNSUPPORTED',
       `process ${pid} (${JSON.stringify(target.identity.name)}) is Node and catches SIGUSR1, but ` +
-        `is not sent it: ${doubt}; --signal sends it all the same, memdrift run needs no signal`,
+        `is not sent it: ${doubt}; send it with --signal, or start the process with memdrift run`,
       { pid },
     );
   }
@@ -108,8 +108,8 @@ function checkInspector(pid: number, isAllowed: boolean): void {
     : `other users have processes on this machine (${users}), and for about a second each could`;
   throw new MemdriftError(
     'ERR_DENIED',
-    `${who} run code in the process through it; --yes-open-inspector does it all the same, ` +
-      'memdrift run needs no inspector',
+    `${who} run code in the process through it; open it with --yes-open-inspector, or start the ` +
+      'process with memdrift run',
     { pid },
   );
 }

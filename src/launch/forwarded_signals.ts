@@ -32,6 +32,7 @@ interface Arrival {
   isSettled: boolean;
 }
 
+/** The forwarding of a launcher's signals to its one program. */
 export class ForwardedSignals {
   #arrivals: Arrival[] = [];
   readonly #groupHadUntilMs = new Map<Forwarded, number>();

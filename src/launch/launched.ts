@@ -1,9 +1,10 @@
-/** A program beside this process, which gets this process's signals. */
+/** Starts a program beside this process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Ended } from './ending.ts';
 import { ForwardedSignals } from './forwarded_signals.ts';
 
+/** A program that was started beside this process and gets its signals. */
 export class Launched {
   readonly #child: ChildProcess;
   readonly #signals = new ForwardedSignals();
@@ -32,6 +33,7 @@ export class Launched {
     return this.#signals.witness?.processes.has(`${one.pid}:${one.startTimeTicks}`) === true;
   }
 
+  /** Resolves with the program's process id; rejects with the system's error. */
   async started(): Promise<number> {
     if (this.#child.pid === undefined) await once(this.#child, 'spawn');
     return this.#child.pid as number;

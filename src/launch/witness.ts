@@ -8,6 +8,7 @@ import { binding } from '../binding.ts';
 import type { NativeWitness } from '../door_launch.ts';
 import { readCounters } from '../proc/counters.ts';
 
+/** The witness beside one program; see native/launch/witness.h. A new process takes some ms. */
 export class Witness {
   readonly #program: number;
   readonly #signals: readonly number[];
@@ -48,6 +49,7 @@ export class Witness {
     if (this.#pending() !== 0n) this.renew();
   }
 
+  /** Ends the witness's process. */
   end(): void {
     if (this.#native !== null) binding().launchEndWitness(this.#native.pid, this.#native.end);
     this.#native = null;

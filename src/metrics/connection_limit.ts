@@ -14,6 +14,7 @@ export class ConnectionLimit {
     this.#most = most;
   }
 
+  /** Adds a new connection as an idle one; drops the oldest when there are too many. */
   add(socket: Socket): void {
     socket.once('close', () => {
       this.#idle.delete(socket);

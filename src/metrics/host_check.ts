@@ -16,6 +16,7 @@ export class HostCheck {
     this.#named = named.toLowerCase();
   }
 
+  /** The answer to a refused request, with its newline. */
   get refusal(): string {
     return (
       `this server answers to ${[...new Set([...localNames, this.#named])].join(', ')}; ` +
@@ -23,7 +24,10 @@ export class HostCheck {
     );
   }
 
-  /** @param reachedAt the address of this host that the connection came to. */
+  /**
+   * Returns whether a request with this Host is served.
+   * @param reachedAt the address of this host that the connection came to.
+   */
   allows(host: string | undefined, reachedAt: string | undefined): boolean {
     const name = nameOf(host ?? '');
     if (name === null) return false;

@@ -178,7 +178,7 @@ export class SenderLink {
 
 function refused(reason: number): MemdriftError {
   if (reason === refusals.enoughSenders) {
-    return new MemdriftError('ERR_CLOSED', 'has had all the senders that it waits for', { reason });
+    return new MemdriftError('ERR_CLOSED', 'has had all of its senders', { reason });
   }
   return new MemdriftError(
     'ERR_MALFORMED',

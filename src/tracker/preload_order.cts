@@ -24,7 +24,7 @@ function parsedOrder(text: string): PreloadOrder {
     isCount(options.intervalMs, 1, 3_600_000) &&
     isCount(options.sampleBytes, 0, 2 ** 40) &&
     isCount(options.maxBytes, 0, Number.MAX_SAFE_INTEGER);
-  if (!isOrder) throw new Error('MEMDRIFT_TRACK is not what memdrift run sets it to');
+  if (!isOrder) throw new Error('MEMDRIFT_TRACK was not set by memdrift run');
   return order as PreloadOrder;
 }
 
