@@ -18,5 +18,19 @@ export function besideOf(rows: MappingRows, shares: readonly Shares[]): Beside {
       .map(([holder, bytes]) => ({ holder, bytes }))
       .sort((a, b) => b.bytes - a.bytes),
     swapBytes: rows.total('swapBytes'),
+    hugetlbBytes: rows.total('sharedHugetlbBytes') + rows.total('privateHugetlbBytes'),
+    forkShared: forkSharedOf(rows),
   };
+}
+
+function forkSharedOf(rows: MappingRows): Beside['forkShared'] {
+  let rssBytes = 0;
+  let pssBytes = 0;
+  for (let i = 0; i < rows.length; i++) {
+    if (!rows.isAnonymous(i) || rows.permissionsOf(i)[3] === 's') continue;
+    if (!(rows.pssOf(i) < rows.rssOf(i))) continue;
+    rssBytes += rows.rssOf(i);
+    pssBytes += rows.pssOf(i);
+  }
+  return { rssBytes, pssBytes };
 }

@@ -4,7 +4,7 @@ import { type Cause, type CauseRow, causeNames } from './causes.ts';
 import type { InsideFacts } from './facts.ts';
 import type { Holder } from './holders.ts';
 import { type MallocParts, partsOfMalloc } from './malloc_causes.ts';
-import { partsOfV8, type V8Parts, type V8Resident } from './v8_causes.ts';
+import { partsOfV8, type V8Parts, type V8Resident, youngFreeBytes } from './v8_causes.ts';
 
 export interface RowSources {
   readonly facts: InsideFacts;
@@ -13,6 +13,8 @@ export interface RowSources {
   readonly v8: V8Resident;
   /** False: the kernel does not say which pages of a mapping are there. */
   readonly isMeasured: boolean;
+  /** How many memories of WebAssembly were found. */
+  readonly wasmMemories: number;
 }
 
 type Row = Omit<CauseRow, 'cause'>;
@@ -29,12 +31,10 @@ export function causeRows(sources: RowSources): CauseRow[] {
     ...mallocRows(sources, malloc),
     'thread-stacks': stacksRow(sources),
     'shared-segment': kernelRow(of, 'shared-segment', 'other processes may map the same pages'),
-    'file-code': kernelRow(
-      of,
-      'file-code',
-      'code and data; other processes share what is unchanged',
-    ),
+    'file-code': kernelRow(of, 'file-code', 'pages of their files; other processes share them'),
     'file-data': kernelRow(of, 'file-data', 'pages of the page cache while they are mapped'),
+    'file-private': kernelRow(of, 'file-private', privateDetail),
+    'wasm-memory': wasmRow(sources),
     memdrift: kernelRow(of, 'memdrift', 'the addon, and what it mapped for itself'),
     'kernel-special': kernelRow(of, 'kernel-special', ''),
   };
@@ -54,22 +54,32 @@ export function kernelRow(of: RowSources['of'], holder: Holder, detail: string):
 
 function v8Rows(
   { facts, of, v8: { isolates } }: RowSources,
-  { heapBytes, pooledBytes }: V8Parts,
-): Record<'v8-heap' | 'v8-code' | 'v8-pooled', Row> {
+  { freeBytes, heapBytes, pooledBytes }: V8Parts,
+): Record<'v8-free' | 'v8-heap' | 'v8-code' | 'v8-pooled', Row> {
   const others = isolates - 1;
+  const have = others === 1 ? 'isolate has' : 'isolates have';
+  const elsewhere = `in v8-heap: ${others} more ${have} a heap`;
   const heap =
     pooledBytes === null
       ? `of ${isolates} isolates, with what they keep beyond their heaps`
-      : `what V8 counts as used once; in use now are ${megabytes(facts.v8.heapUsedBytes)}`;
+      : 'objects as V8 counts them, garbage that it has not collected yet among them';
+  const free =
+    `in pages of the heap, of it the young generation's ` +
+    megabytes(youngFreeBytes(facts.v8.spaces));
   return {
     'v8-heap': { bytes: heapBytes, exactness: 'estimated', detail: heap },
+    'v8-free': {
+      bytes: freeBytes,
+      exactness: 'estimated',
+      detail: freeBytes === null ? elsewhere : free,
+    },
     'v8-pooled': {
       bytes: pooledBytes,
       exactness: 'estimated',
       detail:
         pooledBytes === null
-          ? `in v8-heap: ${others} more ${others === 1 ? 'isolate has' : 'isolates have'} a heap`
-          : 'resident beyond that: free pages that V8 keeps for a while, and tables',
+          ? elsewhere
+          : 'resident beyond the heap: free pages that V8 keeps for a while, and tables',
     },
     'v8-code': {
       bytes: of('v8-code'),
@@ -161,6 +171,15 @@ function unwalkedRows({
       detail: `${allocator}: in use or freed, and anonymous mappings of others; ${whyNot}`,
     },
   };
+}
+
+export const privateDetail =
+  'written data of the program, its libraries and private mappings of files';
+
+function wasmRow({ of, wasmMemories: count }: RowSources): Row {
+  const what = count === 1 ? 'memory' : 'memories';
+  const detail = `${count} ${what}; known by the room that V8 reserves behind each`;
+  return { bytes: of('wasm-memory'), exactness: 'kernel', detail };
 }
 
 function stacksRow({ facts, of }: RowSources): Row {

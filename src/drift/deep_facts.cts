@@ -10,7 +10,7 @@ import type { Released } from './retention_model.ts' with { 'resolution-mode': '
 
 const { gatherInside, toText } =
   require('./inside_facts.cjs') as import('./inside_facts.cts').InsideFactsModule;
-const { collectGarbage, findRetained } =
+const { collectGarbage, findRetained, prepareInspector } =
   require('./retained_buffers.cjs') as import('./retained_buffers.cts').RetainedBuffersModule;
 
 type Native = Pick<
@@ -23,12 +23,31 @@ type Native = Pick<
  * asked last: V8 keeps tables that it makes for the answer.
  */
 async function gatherDeep(native: Native): Promise<InsideFacts> {
+  // What the inspector takes is there before the first look, or it would seem that a gc released
+  // less than nothing. No turn of the event loop is taken: in one, finalizers would run.
+  prepareInspector();
   const inside = gatherInside(native);
   collectGarbage();
   await turns();
-  const released = releasedSince(inside, native);
-  const retained = findRetained(native, (address) => isMapped(inside.mappings, address));
-  return { ...inside, deep: { retained, released } };
+  const after = native.mallocReport();
+  const released = releasedSince(inside, after);
+  const { arrayBuffers } = process.memoryUsage();
+  const isFile = (address: number) => isMapped(inside.mappings, address);
+  const retained = findRetained(native, isFile);
+  const { own, shared } = retained.kinds;
+  const foundBytes = Math.max(arrayBuffers, contentBytes(after, isFile));
+  const unreferencedBytes = Math.max(0, foundBytes - own.heldBytes - shared.heldBytes);
+  return { ...inside, deep: { retained, released, unreferencedBytes } };
+}
+
+/** Lengths of all ArrayBuffers of all isolates, as V8's own objects for them have these. */
+function contentBytes({ buffers }: MallocFacts, isFile: (address: number) => boolean): number {
+  let bytes = buffers.lengthBytes;
+  for (let i = 0; i < buffers.elsewhere.length; i += 2) {
+    const start = buffers.elsewhere[i] as number;
+    if (!isFile(start)) bytes += (buffers.elsewhere[i + 1] as number) - start;
+  }
+  return bytes;
 }
 
 async function gatherDeepAsText(native: Native): Promise<string> {
@@ -49,14 +68,16 @@ async function turns(): Promise<void> {
   }
 }
 
-function releasedSince({ malloc: before, v8 }: InsideFacts, native: Native): Released {
-  const arrayBufferBytes = v8.arrayBuffersBytes - process.memoryUsage().arrayBuffers;
-  const after = native.mallocReport();
+function releasedSince({ malloc: before, v8 }: InsideFacts, after: MallocFacts): Released {
+  const { arrayBuffers, heapUsed } = process.memoryUsage();
+  const arrayBufferBytes = v8.arrayBuffersBytes - arrayBuffers;
+  const heapBytes = v8.heapUsedBytes - heapUsed;
   if (before.whyNot !== null || after.whyNot !== null) {
-    return { arrayBufferBytes, arrayBufferCount: null, mallocBytes: null };
+    return { arrayBufferBytes, heapBytes, arrayBufferCount: null, mallocBytes: null };
   }
   return {
     arrayBufferBytes,
+    heapBytes,
     arrayBufferCount: before.buffers.count - after.buffers.count,
     mallocBytes: inUseOf(before) - inUseOf(after),
   };

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { binding, bindingFile } from '../binding.ts';
 import { askTracked } from '../entry/control_client.ts';
 import { evaluateIn } from '../entry/inspector.ts';
+import { isNode } from '../entry/node_proof.ts';
 import { checkSame, identify, type ProcessIdentity } from '../entry/process_identity.ts';
-import { checkTarget, type EntryOptions, getBuiltin } from '../entry/target.ts';
+import { checkTarget, type EntryOptions, getBuiltin, provenTarget } from '../entry/target.ts';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { nativePid, type Pid } from '../proc/arguments.ts';
 import { readCounters } from '../proc/counters.ts';
@@ -52,19 +53,20 @@ export async function explain(pid: Pid, options: ExplainOptions = {}): Promise<E
   const number = nativePid(pid);
   if (pid === 'self' || number === process.pid) return explainSelf(options);
   const identity = identify(number);
-  if (options.outside === true) return fromOutside(identity, asked, true);
+  if (options.outside === true) return fromOutside(identity, asked, options);
   try {
     return await fromInside(identity, options);
   } catch (error) {
     if (!(error instanceof MemdriftError) || error.code === 'ERR_GONE') throw error;
     checkSame(identity);
-    return fromOutside(identity, error.message);
+    return fromOutside(identity, error.message, options);
   }
 }
 
-async function explainSelf({ deep, outside }: ExplainOptions): Promise<Explanation> {
+async function explainSelf(options: ExplainOptions): Promise<Explanation> {
+  const { deep, outside } = options;
   const identity = { ...readCounters('self'), program: '' };
-  if (outside) return fromOutside({ ...identity, pid: process.pid }, asked, true);
+  if (outside) return fromOutside({ ...identity, pid: process.pid }, asked, options);
   const takenAtMs = Date.now();
   const native = binding();
   const facts = deep ? await deepFacts().gatherDeep(native) : insideFacts().gatherInside(native);
@@ -127,6 +129,10 @@ function inside(
     nodeVersion: facts.nodeVersion,
     source,
     sourceReason: null,
+    isNode: true,
+    // At its socket it is tracked already; of itself it is not known whether others can enter it.
+    tracking: { attach: source === 'inspector', run: true },
+    pauseMs: facts.pauseMs ?? null,
     deep: facts.deep ?? null,
     ...explainInside(facts, contextOf(source === 'self' ? -1 : identity.pid)),
   };
@@ -135,15 +141,18 @@ function inside(
 function fromOutside(
   identity: ProcessIdentity,
   sourceReason: string,
-  isAsked = false,
+  options: ExplainOptions,
 ): Explanation {
   const { pid } = identity;
+  const isAsked = options.outside === true;
   const native = binding();
   const takenAtMs = Date.now();
   const vmRssBytes = readCounters(pid).rssBytes;
   const mappings = insideFacts().mappingFacts(native.procRead(pid, 'smaps', false));
   const threadBlocks = native.threadBlocks(pid);
-  const pages = explainOutside({ mappings, vmRssBytes, threadBlocks }, contextOf(pid));
+  const node = pid === process.pid ? true : isNode(identity);
+  const outside = { mappings, vmRssBytes, threadBlocks, isNode: node };
+  const pages = explainOutside(outside, contextOf(pid));
   if (pid !== process.pid) checkSame(identity);
   return {
     ...headOf(identity, takenAtMs),
@@ -151,9 +160,24 @@ function fromOutside(
     nodeVersion: null,
     source: 'outside',
     sourceReason,
+    isNode: node,
+    tracking: { attach: isAsked && canEnter(pid, options), run: node === true },
+    pauseMs: null,
     deep: null,
     ...pages,
   };
+}
+
+/** Whether it could have been asked from within. */
+function canEnter(pid: number, options: ExplainOptions): boolean {
+  if (pid === process.pid) return false;
+  try {
+    checkTarget(pid, [bindingFile()]);
+    provenTarget(pid, options);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function contextOf(pid: number): PagesContext {

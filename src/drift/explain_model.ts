@@ -15,6 +15,18 @@ export interface ExplainedArena {
   readonly topBytes: number;
   /** What malloc_trim(0) would give back of it. */
   readonly trimBytes: number;
+  /** Of `trimBytes`: at the end of the main arena, where M_TRIM_THRESHOLD keeps it. */
+  readonly trimTopBytes: number;
+}
+
+/** As jemalloc counts: `allocatedBytes` within `activeBytes` within `residentBytes`. */
+export interface OwnMallocFigures {
+  readonly allocatedBytes: number;
+  /** In pages that have at least one block in use. */
+  readonly activeBytes: number;
+  readonly residentBytes: number;
+  /** Addresses that are kept without memory. */
+  readonly retainedBytes: number;
 }
 
 export interface ExplainedMalloc {
@@ -24,6 +36,8 @@ export interface ExplainedMalloc {
   readonly arenas: readonly ExplainedArena[] | null;
   /** Blocks that are mappings of their own; resident bytes. */
   readonly mapped: { readonly count: number; readonly residentBytes: number | null } | null;
+  /** What an allocator that is not walked counts itself; null: nothing. */
+  readonly own: OwnMallocFigures | null;
   /** Resident bytes that malloc_trim(0) would give back now. */
   readonly trimBytes: number | null;
   readonly exactness: 'exact' | 'estimated' | null;
@@ -33,6 +47,8 @@ export interface ExplainedMalloc {
 /** What V8 says of itself; not resident bytes, and not to be added to them. */
 export interface ExplainedV8 extends V8Facts {
   readonly isolates: number;
+  /** Of the room in its heap without an object: in semi-spaces. */
+  readonly youngFreeBytes: number;
 }
 
 /** A mapping, or a part of one, with what is resident of it and whose it is. */
@@ -51,6 +67,21 @@ export interface Beside {
   /** Whose they are: with the one who has most of each mapping. */
   readonly anonHugePages: readonly { readonly holder: Holder; readonly bytes: number }[];
   readonly swapBytes: number;
+  /** Pages of hugetlbfs, which the kernel counts in no Rss. */
+  readonly hugetlbBytes: number;
+  /**
+   * Anonymous mappings of which other processes have pages too, as after fork(): their Rss, and
+   * this process's proportional share of it.
+   */
+  readonly forkShared: { readonly rssBytes: number; readonly pssBytes: number };
+}
+
+/** How the process can be tracked, as far as it is known. */
+export interface TrackingWays {
+  /** By `memdrift attach`, now. */
+  readonly attach: boolean;
+  /** By `memdrift run`, if it is started again. */
+  readonly run: boolean;
 }
 
 export interface Explanation {
@@ -68,6 +99,11 @@ export interface Explanation {
   readonly source: 'self' | 'socket' | 'inspector' | 'outside';
   /** Why it was from outside; null otherwise. */
   readonly sourceReason: string | null;
+  /** By its executable; null: that could not be read. */
+  readonly isNode: boolean | null;
+  readonly tracking: TrackingWays;
+  /** How long the main thread was kept from its work; null: not asked from within. */
+  readonly pauseMs: number | null;
   /** The sum of Rss of the one read of smaps that all is explained by. */
   readonly rssBytes: number;
   /** The kernel's own count, by counters; null: it does not say. */

@@ -13,6 +13,10 @@ export interface MappingFacts {
   readonly rssBytes: Numbers;
   readonly swapBytes: Numbers;
   readonly anonHugePagesBytes: Numbers;
+  readonly pssBytes: Numbers;
+  readonly anonymousBytes: Numbers;
+  readonly sharedHugetlbBytes: Numbers;
+  readonly privateHugetlbBytes: Numbers;
   readonly inode: Numbers;
   readonly permissions: Numbers;
   readonly name: Numbers;
@@ -64,6 +68,8 @@ export interface InsideFacts {
   readonly vmRssBytes: number | null;
   readonly threadBlocks: Numbers;
   readonly ownRanges: Numbers;
+  /** How long the main thread gathered all this; absent: an older memdrift was asked. */
+  readonly pauseMs?: number;
   /** Where it was asked for. */
   readonly deep?: DeepFacts;
 }

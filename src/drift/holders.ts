@@ -8,7 +8,10 @@ import type { MappingRows } from './mapping_rows.ts';
  * allocator and the runtime say.
  */
 export type Holder =
-  | Exclude<Cause, 'v8-heap' | 'v8-pooled' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top'>
+  | Exclude<
+      Cause,
+      'v8-free' | 'v8-heap' | 'v8-pooled' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top'
+    >
   | 'v8'
   | 'malloc'
   | 'unexplained';
@@ -47,7 +50,7 @@ export function holdersOf(rows: MappingRows, rules: HolderRules): Holder[] {
     if (rules.stackRows.has(i) || isStackByShape(rows, i)) return 'thread-stacks';
     // Data of a program or library that its file has no content for.
     if (rows.followsDirectly(i) && holders[i - 1] === 'file-code') {
-      if (rows.permissionsOf(i - 1)[1] === 'w' && rows.isFile(i - 1)) return 'file-code';
+      if (rows.permissionsOf(i - 1)[1] === 'w' && rows.isFile(i - 1)) return 'file-private';
     }
     return rules.rest;
   }

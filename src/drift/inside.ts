@@ -12,6 +12,8 @@ import { MappingRows } from './mapping_rows.ts';
 import type { ExplainedPages, PagesContext } from './pages.ts';
 import { type Claim, claimsOf, disjoint, sharesOf, sumsOf } from './shares.ts';
 import { stacksOf } from './stacks.ts';
+import { youngFreeBytes } from './v8_causes.ts';
+import { mappedBufferClaims } from './wasm_memories.ts';
 
 /** Large blocks of after the walk are looked for in so many pages that are something else. */
 const mostOtherPages = 4096;
@@ -36,16 +38,17 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
   const { residentIn } = context;
   const { shares, isMeasured } = sharesOf(rows, holders, { claims, residentIn });
   const of = sumsOf(shares);
+  const wasmMemories = claims.filter(({ holder }) => holder === 'wasm-memory').length;
   const isolates = Math.max(1, countIsolates(rows));
   const v8 = { residentBytes: of('v8'), readOnlyBytes: readOnlyBytes(rows, holders), isolates };
   return {
     rssBytes: rows.total('rssBytes'),
     vmRssBytes: facts.vmRssBytes,
-    causes: causeRows({ facts, of, v8, isMeasured }),
+    causes: causeRows({ facts, of, v8, isMeasured, wasmMemories }),
     unexplainedBytes: of('unexplained'),
     beside: besideOf(rows, shares),
     malloc: explainedMalloc(facts.malloc),
-    v8: { ...facts.v8, isolates },
+    v8: { ...facts.v8, isolates, youngFreeBytes: youngFreeBytes(facts.v8.spaces) },
     ...largestMappings(rows, shares),
   };
 }
@@ -54,16 +57,11 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
 function claimsFrom(rows: MappingRows, { malloc, ownRanges }: InsideFacts): Claim[] {
   const own = claimsOf(ownRanges, 'memdrift');
   if (malloc.whyNot !== null) return own;
-  const elsewhere = claimsOf(malloc.buffers.elsewhere, 'array-buffers');
   return [
     ...own,
     ...malloc.arenas.flatMap(({ ranges }) => claimsOf(ranges, 'malloc')),
     ...claimsOf(malloc.mapped?.ranges ?? [], 'malloc'),
-    // Views of shared memory and of files stay with these; and what is no memory is no buffer.
-    ...elsewhere.filter(({ start }) => {
-      const row = rows.rowAt(start);
-      return row !== -1 && rows.isAnonymous(row) && rows.permissionsOf(row).startsWith('rw-p');
-    }),
+    ...mappedBufferClaims(rows, malloc.buffers.elsewhere),
   ];
 }
 

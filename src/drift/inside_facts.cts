@@ -17,6 +17,7 @@ type Native = Pick<Binding, 'mallocReport' | 'ownRanges' | 'procRead' | 'threadB
  * what they say is the moment that all is explained at.
  */
 function gatherInside(native: Native): InsideFacts {
+  const startMs = performance.now();
   const heap = heapFacts();
   const malloc = native.mallocReport();
   const threadBlocks = native.threadBlocks(-1);
@@ -24,11 +25,13 @@ function gatherInside(native: Native): InsideFacts {
   // Before the mappings, whose rows are memory too.
   const { rssBytes } = native.procRead(-1, 'counters', false);
   const smaps = native.procRead(-1, 'smaps', false);
+  const mappings = mappingFacts(smaps);
   return {
     nodeVersion: process.version,
+    pauseMs: performance.now() - startMs,
     v8: heap,
     malloc,
-    mappings: mappingFacts(smaps),
+    mappings,
     vmRssBytes: typeof rssBytes === 'number' && rssBytes >= 0 ? rssBytes : null,
     threadBlocks,
     ownRanges,
@@ -84,6 +87,10 @@ function mappingFacts(smaps: Smaps): MappingFacts {
     rssBytes: column('rssBytes'),
     swapBytes: column('swapBytes'),
     anonHugePagesBytes: column('anonHugePagesBytes'),
+    pssBytes: column('pssBytes'),
+    anonymousBytes: column('anonymousBytes'),
+    sharedHugetlbBytes: column('sharedHugetlbBytes'),
+    privateHugetlbBytes: column('privateHugetlbBytes'),
     inode: Float64Array.from(smaps.inode, Number),
     permissions: smaps.permissions,
     name: smaps.name,

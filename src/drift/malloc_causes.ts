@@ -37,11 +37,12 @@ export function partsOfMalloc(malloc: MallocFacts, residentBytes: number): Mallo
 export function explainedMalloc(malloc: MallocFacts): ExplainedMalloc {
   const { allocator, whyNot, whyEstimated, mapped } = malloc;
   if (whyNot !== null) {
-    const unknown = { arenas: null, mapped: null, trimBytes: null, exactness: null };
+    const unknown = { arenas: null, own: null, mapped: null, trimBytes: null, exactness: null };
     return { allocator, ...unknown, reason: whyNot };
   }
   return {
     allocator,
+    own: null,
     arenas: malloc.arenas.map(explainedArena),
     mapped: mapped && { count: mapped.count, residentBytes: mapped.residentBytes },
     trimBytes: malloc.trimBytes,
@@ -59,6 +60,7 @@ function explainedArena(arena: ArenaFacts): ExplainedArena {
     freedBytes: freedOf(arena),
     topBytes: arena.top.residentBytes,
     trimBytes: arena.trimBytes + arena.trimTopBytes,
+    trimTopBytes: arena.trimTopBytes,
   };
 }
 

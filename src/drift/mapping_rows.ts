@@ -1,6 +1,14 @@
 /** One smaps read as rows that the rules ask questions of. */
 import type { MappingFacts } from './facts.ts';
 
+type SummedColumn =
+  | 'anonHugePagesBytes'
+  | 'privateHugetlbBytes'
+  | 'pssBytes'
+  | 'rssBytes'
+  | 'sharedHugetlbBytes'
+  | 'swapBytes';
+
 /** Rows by their number, in the order of addresses. */
 export class MappingRows {
   readonly length: number;
@@ -85,7 +93,16 @@ export class MappingRows {
     return low;
   }
 
-  total(column: 'rssBytes' | 'swapBytes' | 'anonHugePagesBytes'): number {
+  pssOf(i: number): number {
+    return this.#facts.pssBytes[i] as number;
+  }
+
+  /** Anonymous pages: in a private mapping of a file, the process's own copies. */
+  anonymousOf(i: number): number {
+    return this.#facts.anonymousBytes[i] || 0;
+  }
+
+  total(column: SummedColumn): number {
     let sum = 0;
     for (let i = 0; i < this.length; i++) sum += this.#facts[column][i] || 0;
     return sum;

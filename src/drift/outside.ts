@@ -2,7 +2,7 @@
 
 import { isArena } from './arena_shape.ts';
 import { besideOf } from './beside.ts';
-import { inOrder, kernelRow } from './cause_rows.ts';
+import { inOrder, kernelRow, privateDetail } from './cause_rows.ts';
 import type { CauseRow } from './causes.ts';
 import type { MappingFacts } from './facts.ts';
 import { holdersOf } from './holders.ts';
@@ -17,6 +17,8 @@ export interface OutsideFacts {
   readonly mappings: MappingFacts;
   readonly vmRssBytes: number | null;
   readonly threadBlocks: ArrayLike<number>;
+  /** False: another program, whose memory no JavaScript holds. */
+  readonly isNode: boolean | null;
 }
 
 const mostOtherPages = 65536;
@@ -47,12 +49,13 @@ export function explainOutside(facts: OutsideFacts, context: PagesContext): Expl
   return {
     rssBytes: rows.total('rssBytes'),
     vmRssBytes: facts.vmRssBytes,
-    causes: rowsFromOutside(of, allocator, facts.threadBlocks.length + 1),
+    causes: rowsFromOutside(of, allocator, facts),
     unexplainedBytes: of('unexplained'),
     beside: besideOf(rows, shares),
     malloc: {
       allocator: allocator ?? 'not known',
       arenas: null,
+      own: null,
       mapped: null,
       trimBytes: null,
       exactness: null,
@@ -63,26 +66,37 @@ export function explainOutside(facts: OutsideFacts, context: PagesContext): Expl
   };
 }
 
-function rowsFromOutside(of: Of, allocator: string | null, threads: number): CauseRow[] {
+function rowsFromOutside(
+  of: Of,
+  allocator: string | null,
+  { isNode, threadBlocks }: OutsideFacts,
+): CauseRow[] {
+  const threads = threadBlocks.length + 1;
+  const isOther = isNode === false;
   const estimated = (bytes: number | null, detail: string) =>
     ({ bytes, exactness: 'estimated', detail }) as const;
   const malloc = allocator ?? 'an allocator that is not known';
   const notTold = estimated(null, 'in malloc-in-use: not told apart from outside');
+  const none = estimated(0, '');
+  const inV8Heap = isOther ? none : estimated(null, 'in v8-heap: not told apart from outside');
   return inOrder({
     'v8-heap': estimated(of('v8'), 'all that V8 has mapped for data, by a flag of its mappings'),
-    'v8-pooled': estimated(null, 'in v8-heap: not told apart from outside'),
+    'v8-free': inV8Heap,
+    'v8-pooled': inV8Heap,
     'v8-code': estimated(of('v8-code'), 'what V8 has mapped for code, by a flag of its mappings'),
-    'array-buffers': notTold,
+    'array-buffers': isOther ? none : notTold,
+    'wasm-memory': isOther ? none : estimated(null, 'in unexplained: not told apart from outside'),
     'malloc-in-use': estimated(
       of('malloc'),
-      `${malloc}: in use or freed, not known from outside; Buffers are in it`,
+      `${malloc}: in use or freed, not known from outside${isOther ? '' : '; Buffers are in it'}`,
     ),
     'malloc-freed': notTold,
     'malloc-top': notTold,
     'thread-stacks': estimated(of('thread-stacks'), `threads that are seen: ${threads}`),
     'shared-segment': kernelRow(of, 'shared-segment', 'other processes may map the same pages'),
-    'file-code': kernelRow(of, 'file-code', 'code and data; others share what is unchanged'),
+    'file-code': kernelRow(of, 'file-code', 'pages of their files; other processes share them'),
     'file-data': kernelRow(of, 'file-data', 'pages of the page cache while they are mapped'),
+    'file-private': kernelRow(of, 'file-private', privateDetail),
     memdrift: kernelRow(of, 'memdrift', 'the addon; what it mapped is not seen from outside'),
     'kernel-special': kernelRow(of, 'kernel-special', ''),
   });

@@ -15,6 +15,14 @@ const { Session } = require('node:inspector') as typeof import('node:inspector')
 
 const shownSizes = 10;
 
+/** Loads what the first use of a session loads. */
+function prepareInspector(): void {
+  const session = new Session();
+  session.connect();
+  session.post('Runtime.getHeapUsage');
+  session.disconnect();
+}
+
 /** All that can be, before it returns. */
 function collectGarbage(): void {
   const session = new Session();
@@ -209,10 +217,11 @@ function uncovered({ heldBytes, referencedBytes }: RetainedSize | Sum): number {
   return heldBytes - referencedBytes;
 }
 
-module.exports = { collectGarbage, findRetained };
+module.exports = { collectGarbage, findRetained, prepareInspector };
 
 /** What this module is to who loads it. */
 export interface RetainedBuffersModule {
   readonly collectGarbage: typeof collectGarbage;
   readonly findRetained: typeof findRetained;
+  readonly prepareInspector: typeof prepareInspector;
 }

@@ -49,9 +49,16 @@ export interface Released {
   readonly arrayBufferBytes: number;
   /** What malloc had in use, with what ArrayBuffers had of it; null: malloc is not walked. */
   readonly mallocBytes: number | null;
+  /** Objects of V8's heap. */
+  readonly heapBytes: number;
 }
 
 export interface DeepFacts {
   readonly retained: RetainedBuffers;
   readonly released: Released;
+  /**
+   * After the gc, contents of Buffers that no JavaScript object of the main thread references:
+   * native code holds them, or messages, or other isolates.
+   */
+  readonly unreferencedBytes: number;
 }

@@ -16,6 +16,9 @@ export type Shares = ReadonlyMap<Holder, number>;
 /** Resident bytes of each range (starts and ends, in turns); null: the kernel does not say. */
 export type ResidentIn = (ranges: Float64Array) => Numbers | null;
 
+/** A page of theirs that the process has written to, in a private mapping, is its own. */
+const ofFiles: ReadonlySet<Holder> = new Set(['file-code', 'file-data', 'shared-segment']);
+
 /** Ranges as they come over the boundary: starts and ends, in turns. */
 export function claimsOf(ranges: Numbers, holder: Holder, pageBytes = 4096): Claim[] {
   return Array.from({ length: ranges.length / 2 }, (_, i) => ({
@@ -67,7 +70,10 @@ export function sharesOf(
     left[piece.row] = (left[piece.row] as number) - bytes;
   }
   for (const [i, holder] of holders.entries()) {
-    add(shares[i] as Map<Holder, number>, holder, left[i] as number);
+    const rest = left[i] as number;
+    const copied = ofFiles.has(holder) ? Math.min(rest, rows.anonymousOf(i)) : 0;
+    add(shares[i] as Map<Holder, number>, 'file-private', copied);
+    add(shares[i] as Map<Holder, number>, holder, rest - copied);
   }
   return { shares, isMeasured: answer !== null };
 }

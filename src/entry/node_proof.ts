@@ -115,6 +115,16 @@ export function checkDisposition(identity: ProcessIdentity): void {
     throw notSignalled(identity, 'it is stopped; continue it first');
 }
 
+/** Returns whether the process is Node; null: its executable cannot be read. */
+export function isNode(identity: ProcessIdentity): boolean | null {
+  if (linkOf(`/proc/${identity.pid}/exe`) === null) return null;
+  try {
+    return nodeImageOf(identity) !== null;
+  } catch {
+    return false;
+  }
+}
+
 /** Returns the executable or library that has Node's symbols; file names prove nothing. */
 function nodeImageOf(identity: ProcessIdentity): MappedImage {
   const folder = `/proc/${identity.pid}`;

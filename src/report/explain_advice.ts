@@ -1,133 +1,83 @@
-/** What to do about a process whose memory has one cause that stands out. */
-import type { Cause } from '../drift/causes.ts';
+/**
+ * Chooses what to say about a process whose memory has a cause that stands out. Each sentence is
+ * one entry of a list: `bytes` are what it is about, and 0 where the facts do not support it.
+ */
 import type { Explanation } from '../drift/explain_model.ts';
-import { counted, megabytesWithUnit } from './units.ts';
+import { type Advice, bytesOf, size, trackingText } from './advice_facts.ts';
+import { mallocAdvices } from './malloc_advice.ts';
+import { runtimeAdvices } from './runtime_advice.ts';
+import { megabytesWithUnit } from './units.ts';
 
-/** A cause stands out with so much of the sum, and so many bytes. */
+/** A cause stands out with this share of the sum, and this many bytes. */
 const leastShare = 0.15;
 const leastBytes = 16e6;
 const mostSentences = 2;
 
-interface Advice {
-  readonly bytes: number;
-  readonly text: string;
-}
+const kernelAdvices: readonly Advice[] = [
+  {
+    name: 'shared memory',
+    bytes: (e) => bytesOf(e, 'shared-segment'),
+    text: (e) =>
+      `${size(e, 'shared-segment')} are shared memory: where other processes map it too, sums of ` +
+      'RSS count it again in each; memdrift ps counts it once.',
+  },
+  {
+    name: 'mapped files',
+    bytes: (e) => bytesOf(e, 'file-data'),
+    text: (e) =>
+      `${size(e, 'file-data')} are pages of mapped files: page cache, which the kernel takes ` +
+      'back when it needs room; nothing that the program allocated.',
+  },
+  {
+    name: 'copies of file pages',
+    bytes: (e) => bytesOf(e, 'file-private'),
+    text: (e) =>
+      `${size(e, 'file-private')} are pages of mapped files that the process has written to: ` +
+      'copies of its own, which the kernel cannot drop, unlike page cache.',
+  },
+  {
+    name: 'native mappings',
+    bytes: (e) => (e.isNode && e.source !== 'outside' ? e.unexplainedBytes : 0),
+    text: (e) =>
+      `${megabytesWithUnit(e.unexplainedBytes)} are anonymous mappings of neither malloc nor V8` +
+      `${trackingText(e, 'shows which functions map')}.`,
+  },
+  {
+    name: 'huge pages',
+    // An attribute of other rows' pages: named when it is most of them.
+    bytes: ({ beside, rssBytes }) =>
+      beside.anonHugePagesBytes > rssBytes / 2 ? beside.anonHugePagesBytes : 0,
+    text: ({ beside }) =>
+      `${megabytesWithUnit(beside.anonHugePagesBytes)} are in transparent huge pages, of which ` +
+      'one touched byte makes 2 MiB resident: where /sys/kernel/mm/transparent_hugepage/enabled ' +
+      'is madvise, only programs that ask for them have them.',
+  },
+  {
+    name: 'swapped out',
+    bytes: ({ beside }) => beside.swapBytes,
+    text: ({ beside }) =>
+      `${megabytesWithUnit(beside.swapBytes)} more are swapped out, and in no row above.`,
+  },
+];
+
+/** Every sentence that can be said. */
+export const advices: readonly Advice[] = [...mallocAdvices, ...runtimeAdvices, ...kernelAdvices];
 
 /** The largest that stand out, at most two; never none. */
 export function adviceOf(explanation: Explanation): string[] {
   const least = Math.max(leastBytes, leastShare * explanation.rssBytes);
-  const found = [
-    ...freedAdvice(explanation),
-    ...Object.entries(simpleAdvice).map(([cause, text]) => ({
-      bytes: bytesOf(explanation, cause as Cause),
-      text: text(explanation),
-    })),
-    { bytes: explanation.unexplainedBytes, text: unexplainedAdvice(explanation) },
-    hugePagesAdvice(explanation),
-  ];
-  const standing = found.filter(({ bytes }) => bytes >= least).sort((a, b) => b.bytes - a.bytes);
-  if (standing.length > 0) return standing.slice(0, mostSentences).map(({ text }) => text);
-  return ['No cause stands out but the program and its libraries, which other processes share.'];
-}
-
-function bytesOf({ causes }: Explanation, cause: Cause): number {
-  return causes.find((row) => row.cause === cause)?.bytes ?? 0;
-}
-
-const size = (explanation: Explanation, cause: Cause): string =>
-  megabytesWithUnit(bytesOf(explanation, cause));
-
-/** A sentence or two for each cause that needs nothing but its size. */
-const simpleAdvice = {
-  'v8-heap': (e) =>
-    `${size(e, 'v8-heap')} are V8's heap: memdrift attach ${e.pid} --js-heap shows which ` +
-    'functions made the objects, a heap snapshot who keeps them.',
-  'v8-pooled': (e) =>
-    `${size(e, 'v8-pooled')} are pages that V8 has freed and keeps for its next objects: no ` +
-    'leak. They go with later collections; --max-semi-space-size bounds what young objects take.',
-  'array-buffers': (e) => buffersAdvice(e),
-  'malloc-in-use': (e) => inUseAdvice(e),
-  'thread-stacks': (e) =>
-    `${size(e, 'thread-stacks')} are stacks: fewer threads (UV_THREADPOOL_SIZE, workers) or ` +
-    'smaller ones (resourceLimits.stackSizeMb) take less.',
-  'shared-segment': (e) =>
-    `${size(e, 'shared-segment')} are shared memory, not this process's alone: sums of RSS count ` +
-    'it again in each; memdrift ps counts it once.',
-  'file-data': (e) =>
-    `${size(e, 'file-data')} are pages of mapped files: page cache, which the kernel takes back ` +
-    'when it needs room; no leak.',
-} as const satisfies Partial<Record<Cause, (explanation: Explanation) => string>>;
-
-function inUseAdvice(e: Explanation): string {
-  const start = `${size(e, 'malloc-in-use')} are held by native code`;
-  if (e.source === 'outside') {
-    return `${start}, or freed and kept by malloc: asked from within, this would be told apart.`;
+  const standing = advices
+    .map((advice) => ({ advice, bytes: advice.bytes(explanation) }))
+    .filter(({ bytes }) => bytes >= least)
+    .sort((a, b) => b.bytes - a.bytes);
+  if (standing.length > 0) {
+    return standing.slice(0, mostSentences).map(({ advice }) => advice.text(explanation));
   }
-  const hidden = bytesOf(e, 'malloc-in-use') > 4 * (e.v8?.externalBytes ?? 0);
-  const why = hidden
-    ? ', of which V8 is told little (external is ' +
-      `${megabytesWithUnit(e.v8?.externalBytes ?? null)}), so that it sees no need to collect`
-    : '';
-  return `${start}${why}: memdrift attach ${e.pid} shows which functions allocate it.`;
-}
-
-function buffersAdvice(e: Explanation): string {
-  const start = `${size(e, 'array-buffers')} are contents of Buffers`;
-  const own = e.deep?.retained.kinds.own;
-  if (own !== undefined && own.referencedBytes < own.heldBytes / 2) {
-    return (
-      `${start}: ${megabytesWithUnit(own.heldBytes)} are kept by slices that have ` +
-      `${megabytesWithUnit(own.referencedBytes)} of them: keep copies (Buffer.from) of what is ` +
-      'small.'
-    );
+  const code = bytesOf(explanation, 'file-code');
+  if (code >= explanation.rssBytes / 2) {
+    return [
+      `${megabytesWithUnit(code)} are the program and its libraries; no other cause stands out.`,
+    ];
   }
-  const deep = e.deep === null ? ': --deep says whether it does here' : '';
-  return (
-    `${start}: memdrift attach ${e.pid} shows who makes them; a slice that is kept keeps the ` +
-    `whole Buffer${deep}.`
-  );
-}
-
-function unexplainedAdvice(e: Explanation): string {
-  return (
-    `${megabytesWithUnit(e.unexplainedBytes)} are mappings that native code made itself, neither ` +
-    `by malloc nor by V8: memdrift attach ${e.pid} shows which functions map.`
-  );
-}
-
-/** Of what is freed and resident: what would give it back. */
-function freedAdvice(e: Explanation): Advice[] {
-  const { malloc } = e;
-  if (malloc?.arenas == null || malloc.trimBytes === null) return [];
-  const bytes = bytesOf(e, 'malloc-freed') + bytesOf(e, 'malloc-top');
-  const trim = megabytesWithUnit(malloc.trimBytes);
-  const start = `${megabytesWithUnit(bytes)} are freed, and kept by malloc`;
-  const others = malloc.arenas.filter(({ isMain }) => !isMain);
-  const inOthers = others.reduce((sum, arena) => sum + arena.freedBytes + arena.topBytes, 0);
-  const sentences = [`${start}: malloc_trim(0) would give back ${trim} of it now.`];
-  if (others.length >= 8 && inOthers > bytes / 2) {
-    sentences.push(
-      `${megabytesWithUnit(inOthers)} of it are in ${counted(others.length, 'arena')} of ` +
-        'threads: MALLOC_ARENA_MAX=2 in its environment makes fewer.',
-    );
-  } else if (malloc.trimBytes < bytes / 2) {
-    sentences.push(
-      'The rest is between blocks in use, in the same pages: another allocator (jemalloc by ' +
-        'LD_PRELOAD) keeps sizes apart.',
-    );
-  } else if (inOthers < bytes / 2) {
-    sentences.push('It is in the main arena, which MALLOC_ARENA_MAX does not change.');
-  }
-  return [{ bytes, text: sentences.join(' ') }];
-}
-
-/** An attribute of other rows' pages: it is named when it is most of them. */
-function hugePagesAdvice({ beside, rssBytes }: Explanation): Advice {
-  const bytes = beside.anonHugePagesBytes;
-  return {
-    bytes: bytes > rssBytes / 2 ? bytes : 0,
-    text:
-      `${megabytesWithUnit(bytes)} are in transparent huge pages, of which one touched byte ` +
-      'makes 2 MiB resident: /sys/kernel/mm/transparent_hugepage/enabled set to madvise ends that.',
-  };
+  return ['No cause stands out.'];
 }

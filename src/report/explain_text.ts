@@ -25,9 +25,11 @@ export function explainText(explanation: Explanation): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function headText({ pid, name, source, nodeVersion, sourceReason }: Explanation): string {
+function headText({ pid, name, source, nodeVersion, pauseMs, sourceReason }: Explanation): string {
   const what = `process ${pid} (${printable(name)})`;
-  if (source !== 'outside') return `${what}, Node ${nodeVersion ?? unknown}, asked from within`;
+  const paused = pauseMs === null ? '' : `; its main thread waited ${pauseMs.toFixed(0)} ms`;
+  if (source !== 'outside')
+    return `${what}, Node ${nodeVersion ?? unknown}, asked from within${paused}`;
   return `${what}, estimated from outside: ${printable(sourceReason ?? '')}`;
 }
 
@@ -40,7 +42,7 @@ function causeTable({ causes, unexplainedBytes, rssBytes }: Explanation): string
   const row = (name: string, bytes: number, rest: readonly string[]): void => {
     table.push([name, megabytes(bytes), percent(bytes, rssBytes), ...rest]);
   };
-  const unexplained = ['', 'anonymous memory that nobody is known to hold'];
+  const unexplained = ['', 'anonymous memory of an unknown holder'];
   let isUnexplainedThere = false;
   for (const { cause, bytes, exactness, detail } of causes) {
     if (!isUnexplainedThere && (bytes ?? -1) < unexplainedBytes) {
@@ -57,12 +59,22 @@ function causeTable({ causes, unexplainedBytes, rssBytes }: Explanation): string
 
 function besideText({ beside, vmRssBytes }: Explanation): string {
   const holders = beside.anonHugePages.map(({ holder, bytes }) => `${holder} ${megabytes(bytes)}`);
+  const { forkShared } = beside;
   const huge = holders.length === 0 ? '' : ` (${holders.join(', ')})`;
   return [
     'Beside, not to be added:',
     `  VmRSS ${megabytesWithUnit(vmRssBytes)}, by the kernel's counters at about the same time`,
     `  ${megabytesWithUnit(beside.anonHugePagesBytes)} of it in transparent huge pages${huge}`,
     `  ${megabytesWithUnit(beside.swapBytes)} swapped out`,
+    ...(beside.hugetlbBytes > 0
+      ? [`  ${megabytesWithUnit(beside.hugetlbBytes)} in hugetlbfs, in no Rss`]
+      : []),
+    ...(forkShared.rssBytes > 0
+      ? [
+          `  ${megabytesWithUnit(forkShared.rssBytes)} anonymous, shared with other processes ` +
+            `since a fork; this one's PSS of these is ${megabytesWithUnit(forkShared.pssBytes)}`,
+        ]
+      : []),
   ].join('\n');
 }
 

@@ -24,7 +24,7 @@ const kindNames: Readonly<Record<RetainedKind, string>> = {
 const mostSizes = 5;
 const leastBytes = 100_000;
 
-export function deepText({ retained, released }: DeepFacts): string {
+export function deepText({ retained, released, unreferencedBytes }: DeepFacts): string {
   const { kinds, ms, sizes } = retained;
   const table = new Table({
     ...borderless,
@@ -41,6 +41,14 @@ export function deepText({ retained, released }: DeepFacts): string {
   for (const [kind, sum] of Object.entries(kinds)) {
     if (sum.count > 0) row(kindNames[kind as RetainedKind], 'all', sum);
   }
+  table.push([
+    'held by native code, in messages, or by other isolates',
+    'all',
+    unknown,
+    megabytes(unreferencedBytes),
+    '-',
+    '-',
+  ]);
   return [
     'Buffers that are referenced, after a gc; lengths, resident or not',
     table.toString().replace(/ +$/gm, ''),
@@ -54,10 +62,23 @@ function isRetaining({ heldBytes, referencedBytes }: RetainedSize): boolean {
   return heldBytes - referencedBytes >= leastBytes;
 }
 
-function releasedText({ arrayBufferBytes, arrayBufferCount, mallocBytes }: Released): string {
-  const count = arrayBufferCount === null ? unknown : counted(arrayBufferCount, 'ArrayBuffer');
+/** The program may have taken more meanwhile than was released. */
+const inWords = (bytes: number | null): string =>
+  bytes === null ? unknown : megabytesWithUnit(Math.max(0, bytes));
+
+function releasedText({
+  arrayBufferBytes,
+  arrayBufferCount,
+  heapBytes,
+  mallocBytes,
+}: Released): string {
+  if (Math.max(arrayBufferBytes, heapBytes, mallocBytes ?? 0) < leastBytes) {
+    return 'That gc and the finalizers after it released less than 0.1 MB.';
+  }
+  const count =
+    arrayBufferCount === null ? unknown : counted(Math.max(0, arrayBufferCount), 'ArrayBuffer');
   return (
-    `Released by that gc and the finalizers after it: ${megabytesWithUnit(mallocBytes)} of ` +
-    `malloc's, ${megabytesWithUnit(arrayBufferBytes)} of ArrayBuffers (${count}).`
+    `Released by that gc and the finalizers after it: ${inWords(heapBytes)} of objects, ` +
+    `${inWords(mallocBytes)} of malloc's, ${inWords(arrayBufferBytes)} of ArrayBuffers (${count}).`
   );
 }

@@ -77,7 +77,7 @@ describe('a process that holds nothing', () => {
 test.each([
   ['buffers', 'array-buffers', heldBytes],
   ['smallBuffers', 'array-buffers', 64e6],
-  ['webAssembly', 'array-buffers', heldBytes],
+  ['webAssembly', 'wasm-memory', heldBytes],
   ['growing', 'array-buffers', heldBytes],
   ['byMalloc', 'malloc-in-use', heldBytes],
   ['byMmap', 'unexplained', heldBytes],
@@ -105,7 +105,7 @@ test('objects are V8’s heap', () => {
 
 test('what is V8’s and in no heap of its is kept by it, also right after a collection', () => {
   const { explanation } = explained('collected');
-  const v8 = ['v8-heap', 'v8-pooled', 'v8-code'] as const;
+  const v8 = ['v8-heap', 'v8-free', 'v8-pooled', 'v8-code'] as const;
   const resident = v8.reduce((sum, cause) => sum + bytesOf(explanation, cause), 0);
   const listed = explanation.mappings
     .filter(({ holder }) => holder === 'v8' || holder === 'v8-code')

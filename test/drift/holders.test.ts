@@ -24,7 +24,12 @@ describe('holders of mappings', () => {
       { start: 8192, end: 12288 },
       { start: 16384, end: 20480 },
     ]);
-    expect(holdersOf(rows, rules)).toEqual(['file-code', 'file-code', 'file-code', 'unexplained']);
+    expect(holdersOf(rows, rules)).toEqual([
+      'file-code',
+      'file-code',
+      'file-private',
+      'unexplained',
+    ]);
   });
 
   test('a file of which nothing can be executed is data; our own is ours', () => {

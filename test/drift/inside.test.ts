@@ -165,3 +165,47 @@ test('our own is ours, in whatever mapping it is', () => {
   expect(row(pages, 'memdrift')?.bytes).toBe(MB);
   expect(pages.unexplainedBytes).toBe(2 * MB);
 });
+
+test('copied pages of a file are the process’s own', () => {
+  const data = { start: MB, end: 9 * MB, name: '/srv/data', inode: 7, perms: 'rw-p' };
+  const pages = explained([{ ...data, anonymous: 3 * MB }]);
+  expect(row(pages, 'file-private')?.bytes).toBe(3 * MB);
+  expect(row(pages, 'file-data')?.bytes).toBe(5 * MB);
+});
+
+test('memory that a fork shares has its PSS beside it, and hugetlbfs a row', () => {
+  const shared = { start: MB, end: 9 * MB, pss: 4 * MB };
+  const huge = { start: 16 * MB, end: 18 * MB, rss: 0, name: '/dev/hugepages/x', inode: 9 };
+  const { beside } = explained([shared, { ...huge, hugetlb: 2 * MB }]);
+  expect(beside.forkShared).toEqual({ rssBytes: 8 * MB, pssBytes: 4 * MB });
+  expect(beside.hugetlbBytes).toBe(2 * MB);
+});
+
+describe('contents of ArrayBuffers that are mappings', () => {
+  const memory = { start: 2 ** 40, end: 2 ** 40 + 64 * MB };
+  const explainedWith = (guardBytes: number) => {
+    const guard = { start: memory.end, end: memory.end + guardBytes, rss: 0, perms: '---p' };
+    const elsewhere = [memory.start, memory.end];
+    const buffers = { ...malloc.buffers, elsewhere };
+    return explained([memory, guard], { malloc: { ...malloc, buffers } });
+  };
+
+  test('are of WebAssembly where V8 reserves all that an index can reach', () => {
+    expect(row(explainedWith(8 * 2 ** 30), 'wasm-memory')?.bytes).toBe(64 * MB);
+  });
+
+  test('are of any ArrayBuffer where less is reserved', () => {
+    const pages = explainedWith(2 ** 30);
+    expect(row(pages, 'wasm-memory')?.bytes).toBe(0);
+    expect(row(pages, 'array-buffers')?.bytes).toBe(64 * MB);
+  });
+});
+
+test('free room in the heap’s pages is not objects', () => {
+  const young = { ...space('new_space', 4 * MB), usedBytes: MB };
+  const heap = { start: MB, end: 11 * MB, flags: 'rd wr dc nr' };
+  const pages = explained([heap], { v8: { ...v8, spaces: [space('old_space', 4 * MB), young] } });
+  expect(row(pages, 'v8-heap')?.bytes).toBe(5 * MB);
+  expect(row(pages, 'v8-free')?.bytes).toBe(3 * MB);
+  expect(row(pages, 'v8-pooled')?.bytes).toBe(2 * MB);
+});

@@ -1,6 +1,7 @@
 /** Explanations that no process was asked for. */
 import { type Cause, causeNames } from '../../src/drift/causes.ts';
 import type { ExplainedArena, Explanation } from '../../src/drift/explain_model.ts';
+import type { DeepFacts } from '../../src/drift/retention_model.ts';
 
 export type MadeBytes = Partial<Record<Cause, number | null>>;
 
@@ -28,13 +29,49 @@ export function explanationOf(bytes: MadeBytes, more: Partial<Explanation> = {})
     vmRssBytes: rssBytes,
     causes,
     unexplainedBytes,
-    beside: { anonHugePagesBytes: 0, anonHugePages: [], swapBytes: 0 },
+    beside: {
+      anonHugePagesBytes: 0,
+      anonHugePages: [],
+      swapBytes: 0,
+      hugetlbBytes: 0,
+      forkShared: { rssBytes: 0, pssBytes: 0 },
+    },
+    isNode: true,
+    tracking: { attach: true, run: true },
+    pauseMs: 12,
     malloc: null,
     v8: null,
     deep: null,
     mappings: [],
     otherMappings: { count: 0, rssBytes: 0 },
     ...more,
+  };
+}
+
+export interface MadeDeep {
+  readonly arrayBufferBytes?: number;
+  readonly heapBytes?: number;
+  readonly heldBytes?: number;
+  readonly mallocBytes?: number;
+  readonly referencedBytes?: number;
+  readonly unreferencedBytes?: number;
+}
+
+export function deepOf(made: MadeDeep): DeepFacts {
+  const { arrayBufferBytes = 0, heapBytes = 0, mallocBytes = 0, unreferencedBytes = 0 } = made;
+  const { heldBytes = 0, referencedBytes = heldBytes } = made;
+  const none = { count: 0, heldBytes: 0, referencedBytes: 0, viewCount: 0, unviewedCount: 0 };
+  const own = { ...none, count: 1, heldBytes, referencedBytes };
+  return {
+    retained: {
+      kinds: { own, shared: none, mapped: none },
+      sizes: [],
+      otherSizes: { count: 0, heldBytes: 0 },
+      strayViewCount: 0,
+      ms: 1,
+    },
+    released: { arrayBufferBytes, heapBytes, mallocBytes, arrayBufferCount: 0 },
+    unreferencedBytes,
   };
 }
 
@@ -47,6 +84,7 @@ export function arenaOf(more: Partial<ExplainedArena> = {}): ExplainedArena {
     freedBytes: 0,
     topBytes: 0,
     trimBytes: 0,
+    trimTopBytes: 0,
     ...more,
   };
 }
@@ -55,6 +93,7 @@ export function mallocOf(arenas: readonly ExplainedArena[]): Explanation['malloc
   return {
     allocator: 'glibc 2.36',
     arenas,
+    own: null,
     mapped: { count: 2, residentBytes: 5e6 },
     trimBytes: arenas.reduce((sum, { trimBytes }) => sum + trimBytes, 0),
     exactness: 'exact',

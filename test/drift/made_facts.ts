@@ -6,6 +6,9 @@ export interface MadeMapping {
   readonly start: number;
   readonly end: number;
   readonly rss?: number;
+  readonly pss?: number;
+  readonly anonymous?: number;
+  readonly hugetlb?: number;
   readonly perms?: string;
   readonly name?: string;
   readonly flags?: string;
@@ -26,6 +29,10 @@ export function factsOf(mappings: readonly MadeMapping[]): MappingFacts {
     rssBytes: mappings.map(({ rss, start, end }) => rss ?? end - start),
     swapBytes: mappings.map(() => 0),
     anonHugePagesBytes: mappings.map(() => 0),
+    pssBytes: mappings.map(({ pss, rss, start, end }) => pss ?? rss ?? end - start),
+    anonymousBytes: mappings.map(({ anonymous }) => anonymous ?? 0),
+    sharedHugetlbBytes: mappings.map(() => 0),
+    privateHugetlbBytes: mappings.map(({ hugetlb }) => hugetlb ?? 0),
     inode: mappings.map(({ inode }) => inode ?? 0),
     permissions: mappings.map(({ perms }) => textOf(perms ?? 'rw-p')),
     name: mappings.map(({ name }) => textOf(name ?? '')),

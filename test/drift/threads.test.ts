@@ -33,7 +33,8 @@ describe.concurrent('the answer is in the row', () => {
 
   test('sharp#955: freed, in the arenas of many threads', async (t) => {
     const text = explainText((await programs.run('arenas')).after);
-    t.expect(text).toMatch(/\d+ arenas of threads: MALLOC_ARENA_MAX=2/);
+    t.expect(text).toMatch(/MB are freed, and kept by malloc: malloc_trim\(0\) would give back/);
+    t.expect(text).not.toContain('MALLOC_ARENA_MAX=2');
   });
 
   test('node#11077: huge pages', async (t) => {
@@ -48,7 +49,9 @@ describe.concurrent('the answer is in the row', () => {
     const text = explainText(after);
     const held = mb(truth[0]?.[1] ?? NaN);
     t.expect(Number(rowOf(text, 'malloc-in-use')[1])).toBeGreaterThan(held);
-    t.expect(text).toContain('of which V8 is told little');
+    // These are held: whether by objects is not known.
+    t.expect(text).not.toContain('of which V8 is told little');
+    t.expect(text).toContain('held by native code');
   });
 
   test('orm#30143: what grew between two looks', async (t) => {
@@ -71,7 +74,7 @@ describe.concurrent('the answer is in the row', () => {
   test('node-lmdb#165: pages of a mapped file', async (t) => {
     const text = explainText((await programs.run('mappedFile')).after);
     t.expect(rowOf(text, 'file-data')[1]).toBe('33.55');
-    t.expect(text).toContain('no leak');
+    t.expect(text).toContain('page cache');
   });
 
   test('node#51868: what workers that have ended leave is freed, in their arenas', async (t) => {

@@ -1,0 +1,116 @@
+/** Sentences about memory of V8 and Node. */
+import type { Explanation } from '../drift/explain_model.ts';
+import type { RetainedSum } from '../drift/retention_model.ts';
+import { type Advice, bytesOf, size, trackingText } from './advice_facts.ts';
+import { megabytesWithUnit } from './units.ts';
+
+export const runtimeAdvices: readonly Advice[] = [
+  {
+    name: 'objects that were garbage',
+    bytes: (e) => (isGarbage(e) ? bytesOf(e, 'v8-heap') : 0),
+    text: (e) =>
+      `${size(e, 'v8-heap')} were V8's objects, of which a gc collected ` +
+      `${megabytesWithUnit(e.deep?.released.heapBytes ?? null)}: garbage.`,
+  },
+  {
+    name: 'objects',
+    bytes: (e) => (e.isNode && !isGarbage(e) ? bytesOf(e, 'v8-heap') : 0),
+    text: (e) =>
+      e.source === 'outside'
+        ? `${size(e, 'v8-heap')} are V8's: objects, and free room that it keeps.`
+        : `${size(e, 'v8-heap')} are V8's objects` +
+          `${trackingText(e, 'shows which functions made the objects', ' --js-heap')}; a heap ` +
+          'snapshot shows what references them.',
+  },
+  {
+    name: 'free room in V8’s heap',
+    bytes: (e) => bytesOf(e, 'v8-free'),
+    text: (e) => {
+      const all = bytesOf(e, 'v8-free');
+      const young = e.v8?.youngFreeBytes ?? 0;
+      const start = `${megabytesWithUnit(all)} are free room in V8's heap, and not objects`;
+      return young > all / 2
+        ? `${start}: ${megabytesWithUnit(young)} of these are the young generation's, which ` +
+            '--max-semi-space-size bounds.'
+        : `${start}: gaps between objects of pages that are in use.`;
+    },
+  },
+  {
+    name: 'pages that V8 keeps',
+    bytes: (e) => bytesOf(e, 'v8-pooled'),
+    text: (e) =>
+      `${size(e, 'v8-pooled')} are pages that V8 has freed and keeps for its next objects: no ` +
+      'object is in them.',
+  },
+  {
+    name: 'WebAssembly memories',
+    bytes: (e) => bytesOf(e, 'wasm-memory'),
+    text: (e) =>
+      `${size(e, 'wasm-memory')} are memories of WebAssembly, which grow and never shrink: what ` +
+      'the module has freed within stays until nothing references the WebAssembly.Memory.',
+  },
+  {
+    name: 'Buffers that JavaScript does not reference',
+    bytes: (e) => (isMost(e, unreferencedBytes(e)) ? bytesOf(e, 'array-buffers') : 0),
+    text: (e) =>
+      `${megabytesWithUnit(unreferencedBytes(e))} of ${size(e, 'array-buffers')} in Buffers are ` +
+      'referenced by no JavaScript object of the main thread: native code holds them (Blobs, ' +
+      'streams, pending writes), or messages, or other isolates.',
+  },
+  {
+    name: 'Buffers that were garbage',
+    bytes: (e) => (isMost(e, releasedBufferBytes(e)) ? bytesOf(e, 'array-buffers') : 0),
+    text: (e) =>
+      `${megabytesWithUnit(releasedBufferBytes(e))} of ${size(e, 'array-buffers')} in Buffers ` +
+      'were garbage, which a gc and finalizers released.',
+  },
+  {
+    name: 'Buffers that slices keep',
+    bytes: (e) => (isKeptBySlices(e) ? bytesOf(e, 'array-buffers') : 0),
+    text: (e) => {
+      const { heldBytes, referencedBytes } = ownOf(e) as RetainedSum;
+      return (
+        `${size(e, 'array-buffers')} are contents of Buffers: ${megabytesWithUnit(heldBytes)} ` +
+        `are kept by slices that have ${megabytesWithUnit(referencedBytes)} of them: keep copies ` +
+        '(Buffer.from) of what is small.'
+      );
+    },
+  },
+  {
+    name: 'Buffers',
+    bytes: (e) => (isSaidOtherwise(e) ? 0 : bytesOf(e, 'array-buffers')),
+    text: (e) =>
+      `${size(e, 'array-buffers')} are contents of Buffers` +
+      `${trackingText(e, 'shows which functions make them')}` +
+      `${e.deep === null ? '; explain --deep shows which are referenced' : ''}.`,
+  },
+  {
+    name: 'stacks',
+    bytes: (e) => bytesOf(e, 'thread-stacks'),
+    text: (e) =>
+      `${size(e, 'thread-stacks')} are stacks of threads: fewer threads or less recursion takes ` +
+      `less${(e.v8?.isolates ?? 1) > 1 ? '; resourceLimits.stackSizeMb bounds a Worker’s' : ''}.`,
+  },
+];
+
+/** Most of the objects that there were. */
+function isGarbage(e: Explanation): boolean {
+  return (e.deep?.released.heapBytes ?? 0) > bytesOf(e, 'v8-heap') / 2;
+}
+
+const ownOf = (e: Explanation): RetainedSum | undefined => e.deep?.retained.kinds.own;
+const unreferencedBytes = (e: Explanation): number => e.deep?.unreferencedBytes ?? 0;
+const releasedBufferBytes = (e: Explanation): number => e.deep?.released.arrayBufferBytes ?? 0;
+
+function isMost(e: Explanation, bytes: number): boolean {
+  return bytes > bytesOf(e, 'array-buffers') / 2;
+}
+
+function isKeptBySlices(e: Explanation): boolean {
+  const own = ownOf(e);
+  return own !== undefined && isMost(e, own.heldBytes - own.referencedBytes);
+}
+
+function isSaidOtherwise(e: Explanation): boolean {
+  return isMost(e, unreferencedBytes(e)) || isMost(e, releasedBufferBytes(e)) || isKeptBySlices(e);
+}

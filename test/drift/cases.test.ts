@@ -1,0 +1,74 @@
+/** explain() of programs whose memory once had a wrong cause; each knows how much it has. */
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Cause } from '../../src/drift/causes.ts';
+import { type ExplainOptions, explain } from '../../src/drift/explain.ts';
+import type { Explanation } from '../../src/drift/explain_model.ts';
+import { adviceOf } from '../../src/report/explain_advice.ts';
+import { explainText } from '../../src/report/explain_text.ts';
+import { type Child, Children } from '../children.ts';
+import { root } from '../tidy/files.ts';
+
+const children = new Children();
+afterEach(() => children.endAll());
+
+const mb = 1e6;
+
+/** A program that has said its first line. */
+function start(name: string, ...flags: readonly string[]): Promise<Child> {
+  const script = join(root, 'test/fixtures/drift/cases', name);
+  return children.run(process.execPath, ['--inspect-port=0', '--expose-gc', ...flags, script]);
+}
+
+async function explained({ pid }: Child, options: ExplainOptions = {}): Promise<Explanation> {
+  const explanation = await explain(pid, { yesOpenInspector: true, ...options });
+  const { causes, rssBytes, unexplainedBytes } = explanation;
+  expect(causes.reduce((sum, { bytes }) => sum + (bytes ?? 0), unexplainedBytes)).toBe(rssBytes);
+  return explanation;
+}
+
+const bytesOf = ({ causes }: Explanation, cause: Cause): number =>
+  causes.find((row) => row.cause === cause)?.bytes ?? Number.NaN;
+
+function expectNear(bytes: number, truth: number): void {
+  expect(Math.abs(bytes - truth), `${bytes}, and not ${truth}`).toBeLessThan(
+    Math.max(2 * mb, 0.03 * truth),
+  );
+}
+
+test('memories of WebAssembly have a row, and advice that they never shrink', async () => {
+  const explanation = await explained(await start('wasm.cjs'));
+  expectNear(bytesOf(explanation, 'wasm-memory'), 1601 * 65_536);
+  expect(bytesOf(explanation, 'array-buffers')).toBeLessThan(2 * mb);
+  expect(adviceOf(explanation)[0]).toContain('never shrink');
+});
+
+test('free room in V8’s heap is not objects', async () => {
+  const explanation = await explained(await start('semi_spaces.cjs'));
+  const { heapUsedBytes = 0 } = explanation.v8 ?? {};
+  expect(bytesOf(explanation, 'v8-heap')).toBeLessThan(heapUsedBytes + 3 * mb);
+  expect(bytesOf(explanation, 'v8-free')).toBeGreaterThan(16 * mb);
+  expect(adviceOf(explanation).join()).toContain('free room in V8');
+});
+
+test('--deep says what native code holds of Buffers, and does not blame slices', async () => {
+  const explanation = await explained(await start('blobs.cjs'), { deep: true });
+  expectNear(bytesOf(explanation, 'array-buffers'), 64 << 20);
+  expectNear(explanation.deep?.unreferencedBytes ?? Number.NaN, 64 << 20);
+  const text = explainText(explanation);
+  expect(text).toMatch(/^held by native code, in messages, or by other isolates .* 6[67]\.\d\d /m);
+  expect(text).toContain('referenced by no JavaScript object of the main thread');
+  expect(text).not.toContain('kept by slices');
+  expect(text).not.toMatch(/-\d/);
+});
+
+describe('a program that is not Node', () => {
+  // node-gyp needs Python, so that it is there.
+  test('has no rows of V8 and no advice about Node', async () => {
+    const script = 'd=b"x"*(64<<20); print(len(d), flush=True); input()';
+    const explanation = await explained(await children.run('python3', ['-c', script]));
+    expect(explanation).toMatchObject({ isNode: false, tracking: { attach: false, run: false } });
+    const text = explainText(explanation).split('\n').slice(1).join('\n');
+    expect(text).not.toMatch(/v8|V8|Buffer|memdrift (attach|run)|array-buffers|wasm/);
+  });
+});
