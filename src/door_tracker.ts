@@ -80,7 +80,9 @@ export interface NativeCaptureStats {
   /** Null: what is resident was never looked up after the start. */
   rssGrowth: NativeGrowth | null;
   info: string;
-  /** Why the rest cannot be read, or null: the capture is whole. */
+  /** Null: not ended. */
+  ending: 'closed' | 'max-bytes' | 'write-failed' | null;
+  /** Why the rest cannot be read, or null: all that was written is there. */
   damage: string | null;
 }
 

@@ -46,6 +46,7 @@ const stats: CaptureStats = {
   allocators: [],
   sizes: [],
   rssGrowth: null,
+  ending: 'closed',
   damage: null,
 };
 

@@ -29,6 +29,7 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions&
   totals_.duration_ns = last_ns_ > first_ns_ ? last_ns_ - first_ns_ : 0;
   totals_.file_bytes = reader.fileBytes();
   totals_.damage = reader.damage();
+  totals_.end_reason = reader.endReason();
   totals_.growth = growth_.highest();
   if (totals_.growth.time_ns != 0)
     totals_.growth.time_ns -= std::min(first_ns_, totals_.growth.time_ns);

@@ -92,8 +92,8 @@ bool CaptureReader::readFrame(CaptureVisitor& visitor) {
     }
     if (!frames_.damage().empty())
       stopAt(frames_.damage());
-    else if (!has_end_)
-      stopAt("the process ended without closing it");
+    else if (end_reason_ == 0)
+      end_reason_ = stateOf(header()).end_reason;
   }
   finish(visitor);
   return false;
@@ -160,7 +160,7 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
       is_right = takeEnd(frame.payload, end);
       handOver(UINT64_MAX, visitor);
       if (is_right) visitor.onEnd(end);
-      has_end_ = is_right;
+      if (is_right) end_reason_ = end.reason;
       break;
     }
   }

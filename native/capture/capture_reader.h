@@ -39,10 +39,11 @@ class FrameReader {
   const CaptureHeader& header() const noexcept { return header_; }
   uint64_t offset() const noexcept { return at_; }  // of the frame that comes next
   uint64_t fileBytes() const noexcept { return size_; }
-  // What is wrong at `offset`, or empty.
+  // What is wrong at `offset`, or empty. A last frame that a kill left unfinished is not damage.
   const std::string& damage() const noexcept { return damage_; }
 
  private:
+  std::optional<Frame> endOfFile();
   std::string_view bytes(uint64_t at, size_t count);
   void fill(uint64_t at, size_t count);
 
@@ -54,6 +55,7 @@ class FrameReader {
   std::vector<char> buffer_;
   uint64_t begin_ = 0;
   size_t held_ = 0;
+  bool is_cut_ = false;  // no whole frame is left
   std::string damage_;
 };
 
@@ -132,8 +134,10 @@ class CaptureReader {
 
   const CaptureHeader& header() const noexcept { return frames_.header(); }
   uint64_t fileBytes() const noexcept { return frames_.fileBytes(); }
-  // Where and why the rest cannot be read; empty: the capture is whole.
+  // Where and why the rest cannot be read; empty: all that was written is there.
   const std::string& damage() const noexcept { return damage_; }
+  // An EndReason, or 0: the process was killed, or still writes.
+  uint32_t endReason() const noexcept { return end_reason_; }
 
  private:
   struct Stream {
@@ -158,7 +162,7 @@ class CaptureReader {
   std::map<uint32_t, Stream> streams_;
   std::string damage_;
   bool has_begun_ = false;
-  bool has_end_ = false;
+  uint32_t end_reason_ = 0;
   bool is_finished_ = false;
 };
 

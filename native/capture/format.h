@@ -27,11 +27,33 @@ struct CaptureHeader {
   uint64_t sample_bytes;        // 0: every allocation is recorded
   uint32_t pid;
   uint32_t page_bytes;
-  uint32_t machine;  // e_machine of ELF
-  uint32_t reserved[2];
-  uint32_t crc;  // CRC-32C of all before it
+  uint32_t machine;   // e_machine of ELF
+  uint32_t state[2];  // see FileState
+  uint32_t crc;       // CRC-32C of all before it
 };
 static_assert(sizeof(CaptureHeader) == 64 && offsetof(CaptureHeader, crc) == 60);
+
+enum class EndReason : uint32_t { closed = 1, max_bytes = 2, write_failed = 3 };
+
+// What the writer keeps up to date in the header: a file that is shorter than this was cut later,
+// and a failed write leaves no room for an end frame. Zeros in captures of earlier writers.
+struct FileState {
+  uint64_t whole_bytes;  // of the file, that end with a whole frame; 0: not known
+  uint32_t end_reason;   // EndReason; 0: not ended
+};
+
+inline constexpr unsigned kReasonShift = 56;
+
+constexpr FileState stateOf(const CaptureHeader& header) noexcept {
+  const uint64_t word = uint64_t{header.state[1]} << 32 | header.state[0];
+  return {word & ((uint64_t{1} << kReasonShift) - 1), static_cast<uint32_t>(word >> kReasonShift)};
+}
+
+constexpr void setState(CaptureHeader& header, const FileState& state) noexcept {
+  const uint64_t word = uint64_t{state.end_reason} << kReasonShift | state.whole_bytes;
+  header.state[0] = static_cast<uint32_t>(word);
+  header.state[1] = static_cast<uint32_t>(word >> 32);
+}
 
 // A frame's head, before its payload.
 struct FrameHeader {
@@ -164,8 +186,6 @@ struct MarkerPayload {  // then the marker's text
   uint64_t time_ns;
 };
 static_assert(sizeof(MarkerPayload) == 8);
-
-enum class EndReason : uint32_t { closed = 1, max_bytes = 2, write_failed = 3 };
 
 struct EndPayload {
   uint64_t time_ns;

@@ -82,6 +82,7 @@ void FrameFile::append(std::string_view bytes) {
 }
 
 bool FrameFile::begin(const CaptureHeader& header) {
+  header_ = header;
   append({reinterpret_cast<const char*>(&header), sizeof header});
   return flush();
 }
@@ -93,7 +94,9 @@ bool FrameFile::add(const FrameKey& key, const FramePayload& payload) {
 }
 
 bool FrameFile::addEnd(const EndPayload& end) {
-  return appendFrame({FrameType::end}, payloadOf(end)) && flush();
+  if (!appendFrame({FrameType::end}, payloadOf(end)) || !flush()) return false;
+  tellState(end.reason);
+  return true;
 }
 
 bool FrameFile::appendFrame(const FrameKey& key, const FramePayload& payload) {
@@ -131,7 +134,17 @@ bool FrameFile::flush() {
   }
   written_ += used_;
   used_ = 0;
+  tellState(0);
   return true;
+}
+
+// In place, which needs no room on a full disk. A reader that meets it half written reads again.
+void FrameFile::tellState(uint32_t end_reason) noexcept {
+  if (written_ == 0 || (!guarded_path_.empty() && !isOurs())) return;
+  setState(header_, {written_, end_reason});
+  header_ = sealHeader(header_);
+  const ssize_t wrote = pwrite(fd_, &header_, sizeof header_, 0);
+  static_cast<void>(wrote);  // without it a reader knows less, and nothing wrong
 }
 
 void FrameFile::undo(size_t written) {
@@ -139,6 +152,7 @@ void FrameFile::undo(size_t written) {
   // A device or a pipe cannot be cut; its reader sees a frame that is cut off.
   if (ftruncate(fd_, static_cast<off_t>(whole)) == 0) written_ = whole;
   used_ = 0;
+  tellState(static_cast<uint32_t>(EndReason::write_failed));
 }
 
 // Bytes of whole frames in the first `bytes` of the buffer.

@@ -65,6 +65,7 @@ class FrameFile {
   bool appendFrame(const FrameKey& key, const FramePayload& payload);
   size_t wholeBytes(size_t bytes) const;
   void undo(size_t written);
+  void tellState(uint32_t end_reason) noexcept;
   bool isOurs() const noexcept;
   bool reopen() noexcept;
 
@@ -73,6 +74,7 @@ class FrameFile {
   dev_t device_ = 0;
   ino_t inode_ = 0;
   uint64_t max_bytes_;
+  CaptureHeader header_ = {};
   uint64_t written_ = 0;
   size_t used_ = 0;
   int error_number_ = 0;

@@ -32,10 +32,23 @@ int openCapture(const std::string& path, uint64_t& size) {
               path + " is not a capture: " + (is_file ? "it is too short" : "it is not a file"));
 }
 
-CaptureHeader checkedHeader(std::string_view begin, const std::string& path) {
+// A writer may be in the middle of it.
+constexpr int kHeaderReads = 100;
+
+CaptureHeader readHeader(int fd) {
   CaptureHeader header = {};
-  memcpy(&header, begin.data(), std::min(begin.size(), sizeof header));
-  if (begin.size() < sizeof header || header.magic != kCaptureMagic)
+  for (int i = 0; i < kHeaderReads; i++) {
+    const ssize_t got = pread(fd, &header, sizeof header, 0);
+    if (got == static_cast<ssize_t>(sizeof header) &&
+        header.crc == crc32c(&header, offsetof(CaptureHeader, crc)))
+      break;
+  }
+  return header;
+}
+
+CaptureHeader checkedHeader(int fd, const std::string& path) {
+  const CaptureHeader header = readHeader(fd);
+  if (header.magic != kCaptureMagic)
     throw Error(ErrorCode::ERR_MALFORMED, path + " is not a capture: it begins otherwise");
   if (header.version != kCaptureVersion || header.header_bytes != sizeof header)
     throw Error(ErrorCode::ERR_UNSUPPORTED,
@@ -52,12 +65,15 @@ CaptureHeader checkedHeader(std::string_view begin, const std::string& path) {
 // all that was read would stay resident.
 FrameReader::FrameReader(const std::string& path) : fd_(openCapture(path, size_)) {
   try {
-    buffer_.resize(std::min<uint64_t>(kReadBytes, size_));
-    header_ = checkedHeader(bytes(0, sizeof header_), path);
+    header_ = checkedHeader(fd_, path);
   } catch (...) {
     close(fd_);
     throw;
   }
+  // Once more: a running writer says in the header how large the file is by now.
+  struct stat status;
+  if (fstat(fd_, &status) == 0) size_ = static_cast<uint64_t>(status.st_size);
+  buffer_.resize(std::min<uint64_t>(kReadBytes, size_));
   at_ = sizeof header_;
 }
 
@@ -89,12 +105,10 @@ void FrameReader::fill(uint64_t at, size_t count) {
 
 std::optional<FrameReader::Frame> FrameReader::next() {
   // The size as it was at the beginning: what is written since is of the next look.
-  if (at_ == size_ || !damage_.empty()) return std::nullopt;
+  if (is_cut_ || !damage_.empty()) return std::nullopt;
   FrameHeader header;
-  if (bytes(at_, sizeof header).size() < sizeof header || size_ - at_ < sizeof header) {
-    if (damage_.empty()) damage_ = "the head of a frame is cut off";
-    return std::nullopt;
-  }
+  if (bytes(at_, sizeof header).size() < sizeof header || size_ - at_ < sizeof header)
+    return endOfFile();
   memcpy(&header, bytes(at_, sizeof header).data(), sizeof header);
   if (header.payload_bytes > kMaxPayloadBytes) {
     damage_ = "a frame is said to be larger than any is";
@@ -102,8 +116,7 @@ std::optional<FrameReader::Frame> FrameReader::next() {
   }
   const uint64_t frame_bytes = sizeof header + header.payload_bytes;
   const std::string_view frame = bytes(at_, frame_bytes);
-  if (damage_.empty() && (frame.size() < frame_bytes || size_ - at_ < frame_bytes))
-    damage_ = "a frame is cut off";
+  if (frame.size() < frame_bytes || size_ - at_ < frame_bytes) return endOfFile();
   if (!damage_.empty()) return std::nullopt;
   const std::string_view payload = frame.substr(sizeof header);
   if (crc32c(payload.data(), payload.size(), crc32c(&header, offsetof(FrameHeader, crc))) !=
@@ -113,6 +126,16 @@ std::optional<FrameReader::Frame> FrameReader::next() {
   }
   at_ += frame_bytes;
   return Frame{static_cast<FrameType>(header.type), header.stream, payload};
+}
+
+// A write that SIGKILL ended leaves a part of a frame behind the last whole one; a file that ends
+// before that one was cut by something else.
+std::optional<FrameReader::Frame> FrameReader::endOfFile() {
+  is_cut_ = true;
+  const uint64_t whole_bytes = stateOf(header_).whole_bytes;
+  if (damage_.empty() && at_ < whole_bytes)
+    damage_ = "the file ends here, and " + std::to_string(whole_bytes) + " bytes were written";
+  return std::nullopt;
 }
 
 }  // namespace memdrift

@@ -37,6 +37,19 @@ Napi::Value growthToJs(Napi::Env env, const Growth& growth) {
   return object;
 }
 
+// Null: not ended.
+Napi::Value endingToJs(Napi::Env env, uint32_t reason) {
+  switch (static_cast<EndReason>(reason)) {
+    case EndReason::closed:
+      return Napi::String::New(env, "closed");
+    case EndReason::max_bytes:
+      return Napi::String::New(env, "max-bytes");
+    case EndReason::write_failed:
+      return Napi::String::New(env, "write-failed");
+  }
+  return env.Null();
+}
+
 // Every function that allocated.
 Napi::Array allocatorsToJs(Napi::Env env, const AllocationSizes& sizes) {
   Napi::Array list = Napi::Array::New(env);
@@ -84,6 +97,7 @@ Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   object.Set("sizeClasses", sizesToJs(env, totals.sizes));
   object.Set("rssGrowth", growthToJs(env, totals.growth));
   object.Set("info", totals.info);
+  object.Set("ending", endingToJs(env, totals.end_reason));
   object.Set("damage", totals.damage.empty() ? env.Null() : Napi::String::New(env, totals.damage));
   return object;
 }

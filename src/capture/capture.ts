@@ -14,11 +14,12 @@ import type {
   MemorySeries,
   ReportOptions,
 } from './capture_model.ts';
+import { isTracked } from './running.ts';
 import { SourceMaps } from './source_maps.ts';
 
 /**
- * Reads all records once. A capture that is cut or damaged gives what stands before the damage, and
- * `damage` says where and why.
+ * Reads all records once. A damaged capture gives what stands before the damage, and `damage` says
+ * where and why. A capture of a killed process is not damaged: `ending` says that it was killed.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_MALFORMED (not a capture), ERR_UNSUPPORTED (of a
  * version that this reader does not know).
  */
@@ -83,7 +84,8 @@ export async function readCaptureReport(
 }
 
 function statsOf({ info, sizeClasses, ...stats }: NativeCaptureStats): CaptureStats {
-  return { ...stats, sizes: sizeBins(sizeClasses), ...knownInfo(info) };
+  const ending = stats.ending ?? (isTracked(stats.pid) ? 'running' : 'killed');
+  return { ...stats, ending, sizes: sizeBins(sizeClasses), ...knownInfo(info) };
 }
 
 function seriesOf(columns: Record<string, Float64Array>): MemorySeries {

@@ -2,7 +2,8 @@
 import type { NativeCaptureStats } from '../door_tracker.ts';
 
 /** What `memdrift stats --json` prints. */
-export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeClasses'> {
+export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeClasses' | 'ending'> {
+  readonly ending: CaptureEnding;
   /** Blocks by their size; counts add up to `allocations`. Empty: there was none. */
   readonly sizes: readonly SizeBin[];
   /** What the process was in its program; null: the capture does not say. */
@@ -13,6 +14,12 @@ export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeCla
   /** The command line, with `***` for what looks like a secret; null: not in the capture. */
   readonly argv: readonly string[] | null;
 }
+
+/**
+ * How a capture ended: closed, at `maxBytes`, or because a write failed. One that has not ended is
+ * of a process that was killed, or that still runs; all but the last 100 ms of it can be read.
+ */
+export type CaptureEnding = 'closed' | 'max-bytes' | 'write-failed' | 'killed' | 'running';
 
 /** Of a histogram: blocks of sizes from `fromBytes` on, below `belowBytes`. */
 export interface SizeBin {

@@ -27,6 +27,18 @@ export function captureOfProcess(pid: number): string {
   );
 }
 
+/** True while a process of this pid writes a capture, whichever user's it is. */
+export function isTracked(pid: number): boolean {
+  const folder = `/proc/${pid}/task`;
+  try {
+    return readdirSync(folder).some(
+      (id) => textOf(`${folder}/${id}/comm`).trimEnd() === writerName,
+    );
+  } catch {
+    return false;
+  }
+}
+
 /** True while the process exists; one that has ended and was not waited for does not. */
 export function isRunning(pid: number): boolean {
   try {

@@ -7,7 +7,7 @@ import { heapKinds } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { allocatedText } from '../report/allocated_text.ts';
 import { statsText } from '../report/stats_text.ts';
-import { numberFrom1, tellDamage } from './choice.ts';
+import { numberFrom1, tellEnd } from './choice.ts';
 import { writeJson, writePieces } from './program.ts';
 
 interface StatsFlags {
@@ -15,7 +15,7 @@ interface StatsFlags {
   readonly json?: true;
 }
 
-/** Adds the commands; a damaged capture is read up to the damage, then exit code 2. */
+/** Adds the commands; a damaged capture is read up to the damage. */
 export function registerCaptures(program: Command): void {
   program
     .command('stats')
@@ -36,7 +36,7 @@ export function registerCaptures(program: Command): void {
         );
       }
       const isTaken = await writePieces(captureText(file));
-      if (isTaken) tellDamage(file, (await readCaptureStats(file)).damage);
+      if (isTaken) tellEnd(file, await readCaptureStats(file));
     });
 }
 
@@ -49,5 +49,5 @@ async function stats(file: string, { numLargest, json }: StatsFlags): Promise<vo
   };
   if (json) await writeJson({ options: { file, numLargest }, ...report.stats, largest });
   else process.stdout.write(statsText(report.stats) + allocatedText(report.stats, largest));
-  tellDamage(file, report.stats.damage);
+  tellEnd(file, report.stats);
 }

@@ -12,7 +12,7 @@ import {
   type ReportOptions,
 } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
-import { momentTexts } from '../report/page_model.ts';
+import { endingTexts, momentTexts } from '../report/page_model.ts';
 import { exists } from './output.ts';
 import { exitCodes, writeError } from './program.ts';
 
@@ -85,7 +85,7 @@ export function momentOf(flags: ChoiceFlags): ReportMoment {
   return isTemporary ? 'temporary' : flags.leaks ? 'end' : 'peak';
 }
 
-/** What the flags choose of a capture; a damaged one is read up to the damage, which is told. */
+/** What the flags choose of a capture; how it ended is reported, and damage. */
 export async function readChosen(
   file: string,
   flags: ChoiceFlags,
@@ -96,7 +96,7 @@ export async function readChosen(
     moment: momentOf(flags),
     temporaryThreshold: flags.temporaryAllocationThreshold ?? 1,
   });
-  tellDamage(file, report.stats.damage);
+  tellEnd(file, report.stats);
   return flags.kind === undefined ? report : onlyKinds(report, flags.kind);
 }
 
@@ -113,11 +113,22 @@ export async function readCounted(
   return { ...report, totalBytes: sumOfRows(report) };
 }
 
-/** One line on stderr, and the exit code 2; nothing for a capture that is whole. */
+/** Writes a line on stderr for a capture that was not closed, or for a damaged one. */
+export function tellEnd(file: string, { ending, damage }: CaptureStats): void {
+  if (damage !== null) tellDamage(file, damage);
+  else tellNotice(file, endingTexts[ending]);
+}
+
+/** Writes a line on stderr, and sets the exit code; null: nothing is damaged. */
 export function tellDamage(file: string, damage: string | null): void {
   if (damage === null) return;
   writeError(`${file} can be read up to here only: ${damage}`);
-  process.exitCode = exitCodes.usage;
+  process.exitCode = exitCodes.damaged;
+}
+
+/** Writes a line on stderr, which is not about an error. */
+export function tellNotice(file: string, notice: string | null): void {
+  if (notice !== null) writeError(`${file}: ${notice}`);
 }
 
 export interface OutputFlags {

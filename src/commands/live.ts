@@ -5,7 +5,7 @@ import { joinedRows, withoutInternals } from '../analysis/internals.ts';
 import { largestRows } from '../analysis/report_rows.ts';
 import { readCaptureReport } from '../capture/capture.ts';
 import type { CaptureStats } from '../capture/capture_model.ts';
-import { captureOfProcess, isRunning } from '../capture/running.ts';
+import { captureOfProcess } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { printable } from '../report/printable.ts';
 import { tableText } from '../report/table_text.ts';
@@ -43,8 +43,7 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
     const start = performance.now();
     const report = await readCaptureReport(file, { moment: 'end' });
     const { totalBytes, stats } = report;
-    // A capture that is whole has ended; one that is cut is of a program that runs, or was killed.
-    const runs = stats.damage !== null && isRunning(stats.pid);
+    const runs = stats.ending === 'running';
     const shown = flags.hideInternals ? joinedRows(withoutInternals(report)) : report;
     const { rows, left } = largestRows(shown, flags.rows);
     const body = Array.from(

@@ -8,7 +8,7 @@ import { pageData } from '../report/page_data.ts';
 import { pageHtml } from '../report/page_html.ts';
 import type { IndexData, PageData } from '../report/page_model.ts';
 import { groupOf, indexProcess } from '../report/run_index.ts';
-import { damageOf, type NamedLog, watchPage } from '../report/watch_page.ts';
+import { damageOf, type NamedLog, noticeOf, watchPage } from '../report/watch_page.ts';
 import type { WatchData } from '../report/watch_page_model.ts';
 import {
   besideCapture,
@@ -18,6 +18,7 @@ import {
   type OutputFlags,
   readChosen,
   tellDamage,
+  tellNotice,
   withChoice,
 } from './choice.ts';
 import { writeOutput } from './output.ts';
@@ -93,10 +94,15 @@ async function reportLog(file: string, flags: PageFlags): Promise<void> {
       `${file} is no log of memdrift watch; memdrift report takes one, or a folder, and memdrift ` +
         'flamegraph makes the page of one capture',
     );
-  tellDamage(file, damageOf(log));
+  tellLogEnd(file, log);
   const data = watchPage(basename(file), [{ file: basename(file), log }]);
   writePage({ to, page: 'watch', madeFrom: [file], flags }, data);
   process.stdout.write(`${to}\n`);
+}
+
+function tellLogEnd(file: string, log: NamedLog['log']): void {
+  tellNotice(file, noticeOf(log));
+  tellDamage(file, damageOf(log));
 }
 
 async function reportFolder(folder: string, flags: PageFlags): Promise<void> {
@@ -156,7 +162,7 @@ async function pageOfLogs(
   for (const file of files) {
     const log = await unlessUnreadable(() => readWatchLog(join(folder, file)));
     if (log === null) continue;
-    tellDamage(join(folder, file), damageOf(log));
+    tellLogEnd(join(folder, file), log);
     logs.push({ file, log });
   }
   if (logs.length === 0) return null;

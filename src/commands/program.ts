@@ -6,7 +6,7 @@ import { printable } from '../report/printable.ts';
 import { batches } from './output.ts';
 
 /** What a command line ended with; the numbers are a contract with scripts. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
+export const exitCodes = { ok: 0, failed: 1, usage: 2, damaged: 3 } as const;
 
 /** Of what `writeJson` prints; the models of a group and of an experiment have their own. */
 const schemaVersion = 1;

@@ -222,6 +222,8 @@ function showFacts(): void {
   }
   find('#damage').hidden = data.damage === null;
   find('#damage').textContent = `This capture can be read up to here only: ${data.damage}`;
+  find('#notice').hidden = data.notice === null || data.damage !== null;
+  find('#notice').textContent = `This capture is ${data.notice}.`;
   find('#memory').hidden = data.series.timeMs.length === 0;
   find('#times').hidden = data.moments.length < 2;
   inputs.thread.hidden = data.threads.length < 2;

@@ -139,7 +139,7 @@ function fillTable(): void {
         bytesText(one.peakTrackedBytes),
         bytesText(one.leakedBytes),
         one.events.toLocaleString('en-US'),
-        one.damage === null ? '' : `cut off ${one.damage}`,
+        one.damage === null ? (one.notice ?? '') : `damaged ${one.damage}`,
       ],
       'td',
     ),

@@ -151,6 +151,7 @@ function nodeSection(node: WatchNode, i: number): HTMLElement {
   const heading = document.createElement('h2');
   heading.textContent = node.name;
   section.append(heading);
+  if (node.notice !== null) section.append(paragraph(node.notice, 'said notice'));
   if (node.damage !== null) section.append(paragraph(node.damage, 'said damage'));
   if (data.job !== null) {
     const graph = document.createElement('div');

@@ -6,7 +6,13 @@ import {
   numbersPerChange,
 } from '../capture/capture_model.ts';
 import { nameOf, placeOf } from './frame_text.ts';
-import { type FrameKind, type PageData, type SeriesName, seriesNames } from './page_model.ts';
+import {
+  endingTexts,
+  type FrameKind,
+  type PageData,
+  type SeriesName,
+  seriesNames,
+} from './page_model.ts';
 import { megabytesWithUnit, seconds, unknown } from './units.ts';
 
 export interface PageOptions {
@@ -35,6 +41,7 @@ export function pageData(report: CaptureReport, options: PageOptions): PageData 
     isInverted: options.isInverted,
     facts: factsOf(report),
     damage: report.stats.damage,
+    notice: endingTexts[report.stats.ending],
     peak: { bytes: report.stats.peakBytes, atMs: report.stats.peakAtMs },
     frames: kept.frames,
     nodes: kept.nodes,

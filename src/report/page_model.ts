@@ -12,6 +12,8 @@ export interface PageData {
   readonly isInverted: boolean;
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly damage: string | null;
+  /** How it ended, where it was not closed. */
+  readonly notice: string | null;
   /** Of the heap's kinds together, whatever the page is about. */
   readonly peak: { readonly bytes: number; readonly atMs: number };
   /** Of functions, by column. */
@@ -58,6 +60,15 @@ export const momentTexts = {
   temporary: 'freed soon after, in all',
 } as const satisfies Record<PageData['moment'], string>;
 
+/** What is said of a capture's end; null: nothing, it was closed. */
+export const endingTexts = {
+  closed: null,
+  'max-bytes': 'closed at its largest size (--max-bytes): what came later is not in it',
+  'write-failed': 'not closed (a write to it failed, as on a full disk); complete up to then',
+  killed: 'not closed (the process was killed); complete up to its last 100 ms',
+  running: 'not closed (the process still runs); complete up to its last 100 ms',
+} as const satisfies Record<string, string | null>;
+
 /** 0: the program's JavaScript; 1: Node's own JavaScript; 2: native. */
 export type FrameKind = 0 | 1 | 2;
 
@@ -92,6 +103,7 @@ export interface IndexData {
     readonly leakedBytes: number;
     readonly events: number;
     readonly damage: string | null;
+    readonly notice: string | null;
     /** Fewer looks than the capture has, if it has many: a screen has no more. */
     readonly series: Readonly<
       Record<'timeMs' | 'rssAnon' | 'rssFile' | 'rssShmem' | 'tracked', Column>

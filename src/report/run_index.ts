@@ -1,6 +1,6 @@
 /** A capture as one of the processes of a run, and what was measured of all of them. */
 import type { CaptureReport, MemorySeries } from '../capture/capture_model.ts';
-import type { IndexData } from './page_model.ts';
+import { endingTexts, type IndexData } from './page_model.ts';
 
 type Process = IndexData['processes'][number];
 
@@ -21,6 +21,7 @@ export function indexProcess({ stats, series }: CaptureReport, href: string): Pr
     leakedBytes: stats.leakedBytes,
     events: stats.events,
     damage: stats.damage,
+    notice: endingTexts[stats.ending],
     series: columnsAt(series, looksThatMatter(rss, mostLooks)),
   };
 }

@@ -45,9 +45,9 @@ export interface WatchLog {
   /** The last that was said of processes that ended before a sample saw them. */
   readonly endedEarly: readonly [number | null, number | null] | null;
   readonly passes: number;
-  /** What `memdrift watch --json` writes; null: the log is cut. */
+  /** What `memdrift watch --json` writes; null: the watch was killed, or still runs. */
   readonly summary: JsonObject | null;
-  /** Lines that are no JSON: of a log that was cut the last one. */
+  /** Lines that are not JSON, except a last one that a killed watch left unfinished. */
   readonly badLines: number;
   readonly lastMs: number;
 }
@@ -83,6 +83,7 @@ export class WatchLogReader {
   #passes = 0;
   #summary: JsonObject | null = null;
   #badLines = 0;
+  #isLastBad = false;
   #lastMs = 0;
 
   constructor(headerLine: string) {
@@ -95,6 +96,7 @@ export class WatchLogReader {
   add(line: string): void {
     if (line === '') return;
     const read = parsedObject(line);
+    this.#isLastBad = read === null;
     if (read === null) {
       this.#badLines++;
       return;
@@ -114,7 +116,7 @@ export class WatchLogReader {
       endedEarly: this.#endedEarly,
       passes: this.#passes,
       summary: this.#summary,
-      badLines: this.#badLines,
+      badLines: this.#badLines - (this.#isLastBad && this.#summary === null ? 1 : 0),
       lastMs: this.#lastMs,
     };
   }

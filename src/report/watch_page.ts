@@ -59,6 +59,7 @@ function nodeOf(placed: PlacedLog, totals: NodeTotals): WatchNode {
     endMs: startMs + Math.max(log.lastMs, numberIn(log.summary?.durationMs) ?? 0),
     facts: factsOf(placed),
     damage: damageOf(log),
+    notice: noticeOf(log),
     limitBytes: limitOf(log),
     series: thinned(totals),
     views: viewsOf(placed, totals),
@@ -77,12 +78,15 @@ function nameOf({ log, file }: PlacedLog): string {
   return task === null ? host : `${host}, task ${task}`;
 }
 
-/** What is missing of a log; null: it is whole. */
-export function damageOf({ summary, badLines }: WatchLog): string | null {
-  const cut = 'the log is cut: the watch was killed, or runs still; its peaks are those of samples';
-  if (summary === null) return cut;
-  if (badLines > 0) return `${badLines} lines of the log cannot be read`;
-  return null;
+/** What cannot be read of a log; null: all can. */
+export function damageOf({ badLines }: WatchLog): string | null {
+  return badLines > 0 ? `${badLines} lines of the log cannot be read` : null;
+}
+
+/** What is said of a log that was not closed; null: it was. */
+export function noticeOf({ summary }: WatchLog): string | null {
+  if (summary !== null) return null;
+  return 'not closed (the watch was killed, or still runs): its peaks are those of samples';
 }
 
 function limitOf({ header, summary }: WatchLog): number | null {

@@ -73,6 +73,8 @@ export interface WatchNode {
   readonly facts: readonly (readonly [name: string, value: string])[];
   /** How its log is cut; null: it is whole. */
   readonly damage: string | null;
+  /** Where the log was not closed. */
+  readonly notice: string | null;
   readonly limitBytes: number | null;
   readonly series: ViewSeries;
   readonly views: readonly WatchView[];

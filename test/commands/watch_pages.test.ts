@@ -41,12 +41,23 @@ describe('one log', () => {
     expect(report('run.jsonl', '--force', '-o', 'other.html').stdout).toBe('other.html\n');
   });
 
-  test('that is cut becomes one of what it has, and is told', () => {
+  test('of a killed watch becomes a page of what it has, with exit code 0 and a notice', () => {
     write('run.jsonl', whole.slice(0, whole.indexOf('"summary"')));
     const { status, stderr, stdout } = report('run.jsonl');
-    expect({ status, stdout }).toEqual({ status: 2, stdout: 'run.html\n' });
-    expect(stderr).toMatch(/^memdrift: run.jsonl can be read up to here only: the log is cut/);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'run.html\n' });
+    expect(stderr).toMatch(
+      /^memdrift: run.jsonl: not closed \(the watch was killed, or still runs\)/,
+    );
     expect(dataIn('run.html').nodes[0]?.series.timeMs).toEqual([0, 200, 300]);
+  });
+
+  test('with damaged lines ends with exit code 3', () => {
+    write('run.jsonl', whole.replace('"sample"', '"sample'));
+    const { status, stderr } = report('run.jsonl');
+    expect(status).toBe(3);
+    expect(stderr).toBe(
+      'memdrift: run.jsonl can be read up to here only: 1 lines of the log cannot be read\n',
+    );
   });
 
   test('lines across chunks of a file are whole', () => {

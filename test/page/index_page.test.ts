@@ -93,7 +93,7 @@ describeInBrowser(() => {
     expect(rows.map((text) => text.split('\t').map((cell) => cell.trim()))).toEqual([
       ['process', 'shown', 'pid', 'peak RSS', 'peak tracked', 'live at the end', 'events', ''],
       ['main', '', '42', '90.00 MB', '20.00 MB', '500 B', '0', ''],
-      ['child', '', '43', '90.00 MB', '20.00 MB', '500 B', '0', 'cut off at byte 9: cut'],
+      ['child', '', '43', '90.00 MB', '20.00 MB', '500 B', '0', 'damaged at byte 9: cut'],
     ]);
     expect(await page.locator('#graphs section').count()).toBe(2);
     await page.click('#processes a');

@@ -75,7 +75,7 @@ describeInBrowser(() => {
     const { page } = open;
     expect(await page.locator('#nodes h2').allInnerTexts()).toEqual(['n1', 'n2']);
     expect(await page.locator('#nodes .uplot').count()).toBe(2);
-    expect(await textOf(page, '#nodes section:nth-child(2) .damage')).toMatch(/^the log is cut/);
+    expect(await textOf(page, '#nodes section:nth-child(2) .notice')).toMatch(/^not closed/);
     expect(await textOf(page, '#about')).toContain("sacct's MaxRSS is the highest peak of a task");
     const rows = cells(await page.locator('#views tr').allInnerTexts());
     expect(rows.slice(0, 2)).toEqual([
@@ -109,6 +109,6 @@ describeInBrowser(() => {
   test('a log of nothing but its header is a page', async () => {
     const data = watchPage('empty', [{ file: 'a.jsonl', log: logOf([headerOf()]) }]);
     await using open = await pages.open(pages.write('empty.html', 'watch', data));
-    expect(await textOf(open.page, '#nodes .damage')).toMatch(/^the log is cut/);
+    expect(await textOf(open.page, '#nodes .notice')).toMatch(/^not closed/);
   });
 });

@@ -29,7 +29,8 @@ export interface Ended {
 }
 
 /** Answers of the reader about a capture. */
-export interface Recorded extends Pick<CaptureStats, 'allocations' | 'damage' | 'droppedRecords'> {
+export interface Recorded
+  extends Pick<CaptureStats, 'allocations' | 'damage' | 'droppedRecords' | 'ending'> {
   readonly file: string;
 }
 
@@ -122,8 +123,9 @@ export class Bed {
 async function recordedIn(folder: string): Promise<Recorded[]> {
   const all: Recorded[] = [];
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.mdc'))) {
-    const { allocations, droppedRecords, damage } = await readCaptureStats(join(folder, file));
-    all.push({ file, allocations, droppedRecords, damage });
+    const stats = await readCaptureStats(join(folder, file));
+    const { allocations, droppedRecords, damage, ending } = stats;
+    all.push({ file, allocations, droppedRecords, damage, ending });
   }
   rmSync(folder, { recursive: true });
   return all;
