@@ -1,13 +1,14 @@
 /** `memdrift explain`: why the resident memory of a process is what it is, and what it grew by. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { explain } from '../drift/explain.ts';
 import type { Explanation } from '../drift/explain_model.ts';
 import { growthBetween } from '../drift/growth.ts';
-import { MemdriftError } from '../errors.ts';
+import { isMemdriftError, MemdriftError } from '../errors.ts';
 import { explainText } from '../report/explain_text.ts';
 import { growthText } from '../report/growth_text.ts';
 import { addEntryOptions, entryOptions } from './entry_options.ts';
+import { writeOutput } from './output.ts';
 import { writeJson } from './program.ts';
 import { isPid, pidOf } from './values.ts';
 
@@ -72,17 +73,15 @@ async function print<Model extends object>(
   else process.stdout.write(toText(model));
 }
 
-/** Names of files and addresses are nobody else's business; what exists is not written over. */
 function save(path: string, explanation: Explanation): void {
   try {
-    writeFileSync(path, `${JSON.stringify(explanation)}\n`, { flag: 'wx', mode: 0o600 });
+    const plan = { madeFrom: [], replaces: false };
+    writeOutput(path, [`${JSON.stringify(explanation)}\n`], plan);
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'EEXIST') {
-      const what = `${path} exists; name another file with -o`;
-      throw new MemdriftError('ERR_EXISTS', what, { path, cause });
-    }
-    throw new MemdriftError('ERR_SYSTEM', `cannot write ${path}: ${message}`, { path, cause });
+    if (!isMemdriftError(cause, 'ERR_EXISTS')) throw cause;
+    // There is no --force here: an older explanation is what --since compares with.
+    const what = `${path} exists; name another file with -o`;
+    throw new MemdriftError('ERR_EXISTS', what, { path, cause });
   }
 }
 

@@ -14,10 +14,9 @@ import { type EntryOptions, provenTarget } from './target.ts';
 
 /** How long a process may take to open its inspector: its main thread may be in a native call. */
 const openMs = 5000;
-/**
- * How long to wait for other memdrift commands at the same port, and for a program that holds it.
- */
+/** How long to wait for other memdrift commands at the same port. */
 const turnMs = 10_000;
+/** How long to wait for another program that holds the port. */
 const portMs = 5000;
 /** How long to wait for the main thread to run JavaScript, and for its answer after that. */
 const beginMs = 20_000;
