@@ -43,6 +43,7 @@
       "native/objects/loaded_object.cc",
       "native/objects/relocation_state.cc",
       "native/proc/counters.cc",
+      "native/proc/held_files.cc",
       "native/proc/hugetlb.cc",
       "native/proc/maps.cc",
       "native/proc/pagemap.cc",

@@ -43,6 +43,8 @@ export interface ProcBinding {
     text: Text,
     pageSizeBytes?: number,
   ): ProcTexts[Text];
+  /** Bytes of a file of memory that are in swap; NaN: not known. */
+  procSwapped(path: string): number;
 }
 
 export interface ProcSources {
@@ -51,6 +53,7 @@ export interface ProcSources {
   rollup: NativeRollup;
   counters: NativeCounters;
   residency: NativeResidency;
+  heldFiles: NativeHeldFiles;
 }
 
 export interface ProcTexts {
@@ -119,6 +122,20 @@ export interface NativeResidency extends NativeMappings {
   anonymousBytes: Float64Array;
   fileBytes: Float64Array;
   swapBytes: Float64Array;
+}
+
+export interface NativeHeldFiles {
+  devices: { deviceMajor: number; deviceMinor: number; isHugetlb: boolean }[];
+  /** One for each descriptor. */
+  files: {
+    deviceMajor: number;
+    deviceMinor: number;
+    inode: bigint;
+    descriptor: number;
+    name: string;
+    sizeBytes: number;
+    allocatedBytes: number;
+  }[];
 }
 
 declare const segmentBrand: unique symbol;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // procRead and procParse: one text of /proc in, columns or an object out. NaN crosses as NaN; the
 // TypeScript side makes null of it where single values are handed out.
+#include <sys/sysmacros.h>
+
 #include <memory>
 #include <optional>
 
 #include "door/doors.h"
 #include "door/translate.h"
 #include "proc/counters.h"
+#include "proc/held_files.h"
 #include "proc/maps.h"
 #include "proc/residency.h"
 #include "proc/smaps.h"
@@ -156,6 +159,36 @@ Napi::Value residencyToJs(Napi::Env env, const Residency& residency) {
   return object;
 }
 
+Napi::Object deviceToJs(Napi::Env env, dev_t device) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("deviceMajor", major(device));
+  object.Set("deviceMinor", minor(device));
+  return object;
+}
+
+Napi::Value heldFilesToJs(Napi::Env env, const HeldFiles& held) {
+  Napi::Array devices = Napi::Array::New(env), files = Napi::Array::New(env);
+  for (uint32_t i = 0; i < held.devices.size(); i++) {
+    Napi::Object device = deviceToJs(env, held.devices[i].device);
+    device.Set("isHugetlb", held.devices[i].is_hugetlb);
+    devices.Set(i, device);
+  }
+  for (uint32_t i = 0; i < held.files.size(); i++) {
+    const HeldFile& file = held.files[i];
+    Napi::Object object = deviceToJs(env, file.device);
+    object.Set("inode", Napi::BigInt::New(env, file.inode));
+    object.Set("descriptor", file.descriptor);
+    object.Set("name", file.name);
+    object.Set("sizeBytes", static_cast<double>(file.size_bytes));
+    object.Set("allocatedBytes", static_cast<double>(file.allocated_bytes));
+    files.Set(i, object);
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("devices", devices);
+  object.Set("files", files);
+  return object;
+}
+
 struct ReadRequest {
   Napi::Env env;
   pid_t pid;
@@ -183,8 +216,14 @@ Napi::Value procRead(const Napi::CallbackInfo& info) {
   if (source == "maps") return readAndConvert(request, readMapsOf, mapsToJs);
   if (source == "rollup") return readAndConvert(request, readRollup, rollupToJs);
   if (source == "counters") return readAndConvert(request, readCounters, countersToJs);
+  if (source == "heldFiles") return readAndConvert(request, readHeldFiles, heldFilesToJs);
   if (source == "residency") return readAndConvert(request, readResidency, residencyToJs);
   throw Error(ErrorCode::ERR_INVALID, "procRead has no source " + source);
+}
+
+// procSwapped(path): bytes of a file of memory that are in swap; NaN: not known.
+Napi::Value procSwapped(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), swappedBytesOf(stringArgument(info[0], "path")));
 }
 
 Counters parseWith(void (*parse)(std::string_view, Counters&), std::string_view text) {
@@ -216,6 +255,7 @@ Napi::Value procParse(const Napi::CallbackInfo& info) {
 void exportProc(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "procParse", procParse);
   exportFunction(env, exports, "procRead", procRead);
+  exportFunction(env, exports, "procSwapped", procSwapped);
 }
 
 }  // namespace memdrift::door

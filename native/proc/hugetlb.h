@@ -19,6 +19,7 @@ class HugetlbDevices {
   static std::optional<HugetlbDevices> of(pid_t pid);
 
   bool contains(unsigned device_major, unsigned device_minor) const;
+  const std::vector<dev_t>& devices() const { return devices_; }
 
  private:
   std::vector<dev_t> devices_;

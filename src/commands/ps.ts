@@ -16,7 +16,7 @@ export function registerPs(program: Command): void {
     .description('memory of processes as a group: each physical page once')
     .argument('<pid...>', 'process ids, also of processes that are not memdrift')
     .option('--tree', 'also all descendants of these processes')
-    .option('--segment <path...>', 'shared memory that the group owns (default: what it maps)')
+    .option('--segment <path...>', 'also this shared memory, held by the group or not')
     .option('--json', 'one JSON object on stdout; sizes in bytes, null: not known')
     .action((pids: string[], flags: PsFlags) => {
       const snapshot = measureGroup(pids.map(pidOf), {

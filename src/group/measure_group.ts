@@ -1,23 +1,24 @@
 import { isMemdriftError, MemdriftError } from '../errors.ts';
 import type { Pid } from '../proc/arguments.ts';
 import { readCounters } from '../proc/counters.ts';
+import { readHeldFiles, readSwappedBytes } from '../proc/held_files.ts';
 import { readMappings, readMaps } from '../proc/mappings.ts';
 import { type Rollup, readRollup } from '../proc/rollup.ts';
-import type {
-  GroupOptions,
-  GroupProcess,
-  GroupSegment,
-  GroupSnapshot,
-  GroupTotals,
-} from './group_model.ts';
+import { readSystemMemory } from '../proc/system_memory.ts';
+import { commandOf } from './command_line.ts';
+import { type MeasuredProcess, totalsOf } from './footprint.ts';
+import type { GroupOptions, GroupProcess, GroupSnapshot } from './group_model.ts';
+import { lookOutside } from './outside.ts';
 import { readChildren, withDescendants } from './process_tree.ts';
 import { SegmentTable } from './segments.ts';
 
 /**
  * Measures processes together, each physical page once: `memdrift ps --json`. The footprint is the
- * sum of Pss, plus the pages of the group's segments that no Pss of the group has. Processes are
- * read one after another, so a group that runs is not seen at one instant. Costs about 10 ms per
- * mapped GB and process, twice that where a process maps a segment.
+ * sum of Pss, which has a page's share where processes outside of the group map it too, plus what
+ * no Pss has: pages of segments that no process maps, and huge pages. Processes are read one after
+ * another, so a group that runs is not seen at one instant. Costs about 10 ms per mapped GB and
+ * process, twice that where a process maps a segment, and 0.2 ms for each process outside of the
+ * group where a segment has pages that the group does not map alone.
  * @throws MemdriftError ERR_GONE (a pid that was named, or a segment), ERR_INVALID,
  * ERR_UNSUPPORTED.
  */
@@ -29,37 +30,49 @@ export function measureGroup(pids: readonly Pid[], options: GroupOptions = {}): 
   for (const pid of named) readCounters(pid);
   const tree = options.tree ?? false;
   const all = tree ? withDescendants(named, readChildren()) : named;
-  const segments = new SegmentTable(options.segments ?? null);
-  const processes: GroupProcess[] = [];
+  const segments = new SegmentTable(options.segments ?? []);
+  const { measured, lostPids } = measureAll(all, named, segments);
+  const hiddenSharedBytes = segments.needsOutside ? lookOutside(new Set(all), segments) : 0;
+  const system = readSystemMemory();
+  const { swapUsedBytes } = system;
+  const list = segments.finish({ swapUsedBytes, swappedOf: readSwappedBytes });
+  const processes = measured.map((one) => one.process);
+  return {
+    schemaVersion: 1,
+    options: { pids: named, tree, segments: options.segments ?? null },
+    processes,
+    ...totalsOf({ measured, sums: list.sums, system, hiddenSharedBytes }),
+    unknownPids: processes.filter(({ pssBytes }) => pssBytes === null).map(({ pid }) => pid),
+    hiddenSharedBytes,
+    lostPids,
+    segments: list.segments,
+  };
+}
+
+function measureAll(
+  pids: readonly number[],
+  named: readonly number[],
+  segments: SegmentTable,
+): { measured: MeasuredProcess[]; lostPids: number[] } {
+  const measured: MeasuredProcess[] = [];
   const lostPids: number[] = [];
-  for (const pid of all) {
+  for (const pid of pids) {
     try {
-      processes.push(measureProcess(pid, segments));
+      measured.push(measureProcess(pid, segments));
     } catch (error) {
       if (named.includes(pid) || !isMemdriftError(error, 'ERR_GONE')) throw error;
       lostPids.push(pid);
     }
   }
-  const list = segments.finish();
-  const unknownPids = processes.filter(({ pssBytes }) => pssBytes === null).map(({ pid }) => pid);
-  return {
-    schemaVersion: 1,
-    options: { pids: named, tree, segments: options.segments ?? null },
-    processes,
-    totals: totalsOf(processes, list),
-    knownTotals: knownTotalsOf(processes, list),
-    unknownPids,
-    lostPids,
-    segments: list,
-  };
+  return { measured, lostPids };
 }
 
 /** @throws MemdriftError ERR_GONE also when the pid became another process's meanwhile. */
-function measureProcess(pid: number, segments: SegmentTable): GroupProcess {
+function measureProcess(pid: number, segments: SegmentTable): MeasuredProcess {
   const counters = readCounters(pid);
   const { parentPid, name, state, rssAnonBytes, peakRssBytes } = counters;
-  const identity = { pid, parentPid, name, state };
-  if (counters.vmSizeBytes === null) return { ...identity, ...withoutMemory };
+  const identity = { pid, parentPid, name, command: commandOf(pid), state };
+  if (counters.vmSizeBytes === null) return nothingOf({ ...identity, ...withoutMemory });
   const rollup = readShares(pid, segments);
   const after = readCounters(pid);
   if (after.startTimeTicks !== counters.startTimeTicks)
@@ -67,17 +80,27 @@ function measureProcess(pid: number, segments: SegmentTable): GroupProcess {
       pid,
     });
   // It ended between the two: what the kernel showed of it was part of it at best.
-  if (after.vmSizeBytes === null) return { ...identity, state: after.state, ...withoutMemory };
+  if (after.vmSizeBytes === null)
+    return nothingOf({ ...identity, state: after.state, ...withoutMemory });
   return {
-    ...identity,
-    rssBytes: rollup?.rssBytes ?? counters.rssBytes,
-    ussBytes: rollup?.ussBytes ?? null,
-    pssBytes: rollup?.pssBytes ?? null,
-    sharedBytes: counters.sharedBytes,
-    rssAnonBytes,
-    swapBytes: rollup?.swapBytes ?? counters.swapBytes,
-    peakRssBytes,
+    process: {
+      ...identity,
+      rssBytes: rollup?.rssBytes ?? counters.rssBytes,
+      ussBytes: rollup?.ussBytes ?? null,
+      pssBytes: rollup?.pssBytes ?? null,
+      sharedBytes: counters.sharedBytes,
+      rssAnonBytes,
+      swapBytes: rollup?.swapBytes ?? counters.swapBytes,
+      hugetlbBytes: rollup === null ? counters.hugetlbBytes : hugetlbOf(rollup),
+      peakRssBytes,
+    },
+    pssShmemBytes: rollup?.pssShmemBytes ?? null,
   };
+}
+
+/** Kernels without huge pages do not print the two. */
+function hugetlbOf({ privateHugetlbBytes, sharedHugetlbBytes }: Rollup): number {
+  return (privateHugetlbBytes ?? 0) + (sharedHugetlbBytes ?? 0);
 }
 
 /** Zombies and kernel threads: that they have no memory is known. */
@@ -88,14 +111,21 @@ const withoutMemory = {
   sharedBytes: 0,
   rssAnonBytes: 0,
   swapBytes: 0,
+  hugetlbBytes: 0,
   peakRssBytes: null,
 };
+
+function nothingOf(process: GroupProcess): MeasuredProcess {
+  return { process, pssShmemBytes: 0 };
+}
 
 /** null when the kernel denies it. */
 function readShares(pid: number, segments: SegmentTable): Rollup | null {
   try {
     const places = readMaps(pid);
+    const held = readHeldFiles(pid);
     const rollup = readRollup(pid);
+    segments.hold(pid, held);
     if (places.some((place) => segments.concerns(place)))
       for (const mapping of readMappings(pid)) segments.add(pid, mapping);
     return rollup;
@@ -103,42 +133,4 @@ function readShares(pid: number, segments: SegmentTable): Rollup | null {
     if (isMemdriftError(error, 'ERR_DENIED')) return null;
     throw error;
   }
-}
-
-const summed = ['rssBytes', 'ussBytes', 'pssBytes', 'sharedBytes', 'swapBytes'] as const;
-
-type Sums<Value> = Record<(typeof summed)[number], Value>;
-
-function knownTotalsOf(
-  processes: readonly GroupProcess[],
-  segments: readonly GroupSegment[],
-): GroupTotals<number> {
-  const sums = {} as Sums<number>;
-  for (const field of summed)
-    sums[field] = processes.reduce((sum, process) => sum + (process[field] ?? 0), 0);
-  // Pages of a segment that cannot be reached are known as far as somebody maps them.
-  const unmapped = segments.reduce((sum, segment) => sum + (segment.unmappedBytes ?? 0), 0);
-  return {
-    ...sums,
-    unmappedSegmentBytes: unmapped,
-    footprintBytes: sums.pssBytes + unmapped,
-  };
-}
-
-function totalsOf(
-  processes: readonly GroupProcess[],
-  segments: readonly GroupSegment[],
-): GroupTotals<number | null> {
-  const known = knownTotalsOf(processes, segments);
-  const sums = {} as Sums<number | null>;
-  for (const field of summed)
-    sums[field] = processes.some((process) => process[field] === null) ? null : known[field];
-  const reachable = segments.every((segment) => segment.unmappedBytes !== null);
-  const complete = sums.pssBytes !== null && reachable;
-  return {
-    ...sums,
-    // Without everybody's Pss it is not known which pages nobody maps.
-    unmappedSegmentBytes: complete ? known.unmappedSegmentBytes : null,
-    footprintBytes: complete ? known.footprintBytes : null,
-  };
 }

@@ -5,10 +5,9 @@ import { readCounters } from '../proc/counters.ts';
 /** Every process of this pid namespace by its parent; one that ends meanwhile is left out. */
 export function readChildren(): Map<number, number[]> {
   const children = new Map<number, number[]>();
-  for (const entry of readProcFolder()) {
-    if (!/^\d+$/.test(entry)) continue;
+  for (const entry of listPids()) {
     try {
-      const { pid, parentPid } = readCounters(Number(entry));
+      const { pid, parentPid } = readCounters(entry);
       const siblings = children.get(parentPid);
       if (siblings) siblings.push(pid);
       else children.set(parentPid, [pid]);
@@ -19,9 +18,10 @@ export function readChildren(): Map<number, number[]> {
   return children;
 }
 
-function readProcFolder(): string[] {
+/** @throws MemdriftError ERR_UNSUPPORTED */
+export function listPids(): number[] {
   try {
-    return readdirSync('/proc');
+    return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? [Number(entry)] : []));
   } catch (cause) {
     throw new MemdriftError('ERR_UNSUPPORTED', 'The list of processes in /proc cannot be read.', {
       cause,

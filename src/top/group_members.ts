@@ -1,8 +1,7 @@
 /** Which processes are looked at when none are named: those of one user, or all for root. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { isMemdriftError } from '../errors.ts';
 import { type Counters, readCounters } from '../proc/counters.ts';
-import { maskedArguments } from '../secrets.ts';
 
 /** What was found to be of no concern is asked again: a number may be another process's. */
 const forgetMs = 60_000;
@@ -50,18 +49,5 @@ function countersOf(pid: number): Counters | null {
   } catch (error) {
     if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED')) return null;
     throw error;
-  }
-}
-
-const mostCommandCharacters = 4096;
-
-/** The arguments of a process, apart by spaces; null: it has none, or is gone. */
-export function commandOf(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').slice(0, mostCommandCharacters);
-    const command = maskedArguments(text.replace(/\0+$/, '').split('\0')).join(' ');
-    return command === '' ? null : command;
-  } catch {
-    return null;
   }
 }

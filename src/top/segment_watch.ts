@@ -2,8 +2,13 @@
 import { existsSync } from 'node:fs';
 import { isMemdriftError } from '../errors.ts';
 import type { GroupSegment } from '../group/group_model.ts';
-import { type SegmentMapping, SegmentTable } from '../group/segments.ts';
-import { readMappingsAsync, readMapsAsync } from '../proc/mappings.ts';
+import { lookOutside, type OutsideTable } from '../group/outside.ts';
+import { heldNow } from '../group/segment_file.ts';
+import type { SegmentMapping } from '../group/segment_mappings.ts';
+import { SegmentTable } from '../group/segments.ts';
+import { type HeldFiles, readHeldFilesAsync, readSwappedBytes } from '../proc/held_files.ts';
+import { type MappingPlace, readMappingsAsync, readMapsAsync } from '../proc/mappings.ts';
+import { readSystemMemory } from '../proc/system_memory.ts';
 
 /** A process of the group as its counters are now. */
 export interface Member {
@@ -12,39 +17,52 @@ export interface Member {
   readonly rssShmemBytes: number | null;
 }
 
-/** What one read of a process's mappings found. */
-interface Found {
+interface Contents {
+  readonly mappings: readonly SegmentMapping[];
+  readonly held: HeldFiles;
+}
+
+/** What one read of a process's mappings and descriptors found. */
+interface Found extends Contents {
   readonly startTimeTicks: number;
   readonly atMs: number;
   readonly rssShmemBytes: number | null;
-  readonly mappings: readonly SegmentMapping[];
 }
+
+const nothingFound: Contents = { mappings: [], held: { devices: [], files: [] } };
 
 /** Time for reads that there is at the beginning, and at most later. */
 const mostCreditMs = 200;
 /** A process without a change is read again: it may have mapped what it has not touched. */
 const oldMs = 60_000;
+const oldSwapMs = 10_000;
+/** Between two looks at processes outside of the group, which stop top for up to 0.1 s. */
+const outsideLooksMs = 30_000;
 
 export class SegmentWatch {
   readonly #paths: readonly string[] | null;
   readonly #share: number;
   readonly #now: () => number;
   #found = new Map<number, Found>();
-  #table: SegmentTable;
+  /** What processes outside of the group had of its segments when they were looked at. */
+  #outside: readonly ((table: SegmentTable) => void)[] = [];
+  #outsideAtMs = Number.NEGATIVE_INFINITY;
+  readonly #swapped = new Map<string, { readonly atMs: number; readonly bytes: number | null }>();
   #creditMs = mostCreditMs;
   #creditedAtMs: number;
   #reading: Promise<void> | null = null;
 
   /**
-   * `paths`: files that count, mapped or not; null: every file of /dev/shm that is mapped. `share`
-   * of the time may go into reads.
+   * `paths`: files that count though none of the group may hold them, beside those that one maps or
+   * has open. `share` of the time may go into reads.
    * @throws MemdriftError ERR_GONE, ERR_DENIED: a path leads to no file.
    */
   constructor(paths: readonly string[] | null, share: number, now = () => performance.now()) {
     this.#paths = paths;
     this.#share = share;
     this.#now = now;
-    this.#table = new SegmentTable(paths);
+    // Throws where a path leads to no file.
+    new SegmentTable(paths ?? []);
     this.#creditedAtMs = now();
   }
 
@@ -66,6 +84,7 @@ export class SegmentWatch {
     await this.#reading;
     this.#forget(members);
     for (const member of members) await this.#readOne(member);
+    this.#lookOutside(members);
   }
 
   /**
@@ -73,16 +92,56 @@ export class SegmentWatch {
    * moved: new ones are as shared as those that were there.
    */
   segments(members: readonly Member[]): readonly GroupSegment[] {
-    // A file that was named may have gone since.
-    this.#table = new SegmentTable(this.#paths?.filter((path) => existsSync(path)) ?? null);
+    const table = this.#tableOf(members);
+    for (const addTo of this.#outside) addTo(table);
+    const { swapUsedBytes } = readSystemMemory();
+    const swappedOf = (path: string): number | null => this.#swappedOf(path);
+    return table.finish({ swapUsedBytes, swappedOf }).segments;
+  }
+
+  #tableOf(members: readonly Member[]): SegmentTable {
+    const table = this.#newTable();
     for (const member of members) {
       const found = this.#found.get(member.pid);
       if (found === undefined || found.startTimeTicks !== member.startTimeTicks) continue;
+      table.hold(member.pid, heldFilesNow(member.pid, found.held));
       const moved = movedBy(found.rssShmemBytes, member.rssShmemBytes);
-      for (const mapping of found.mappings)
-        this.#table.add(member.pid, movedMapping(mapping, moved));
+      for (const mapping of found.mappings) table.add(member.pid, movedMapping(mapping, moved));
     }
-    return this.#table.finish();
+    return table;
+  }
+
+  #lookOutside(members: readonly Member[]): void {
+    this.#outsideAtMs = this.#now();
+    const table = this.#tableOf(members);
+    const outside: ((table: SegmentTable) => void)[] = [];
+    const recorder: OutsideTable = {
+      has: (place) => table.has(place),
+      addOutside: (pid, mapping) => outside.push((to) => to.addOutside(pid, mapping)),
+      holdOutside: (pid, files) => {
+        const known = files.filter((file) => table.has(file));
+        if (known.length > 0) outside.push((to) => to.holdOutside(pid, known));
+      },
+    };
+    if (table.needsOutside) lookOutside(new Set(members.map(({ pid }) => pid)), recorder);
+    this.#outside = outside;
+  }
+
+  /** A file that was named may have gone since. */
+  #newTable(): SegmentTable {
+    return new SegmentTable(this.#paths?.filter((path) => existsSync(path)) ?? []);
+  }
+
+  /** Costs a look at our own smaps. */
+  #swappedOf(path: string): number | null {
+    const now = this.#now();
+    for (const [one, { atMs }] of this.#swapped)
+      if (now - atMs > oldSwapMs) this.#swapped.delete(one);
+    const known = this.#swapped.get(path);
+    if (known !== undefined) return known.bytes;
+    const bytes = readSwappedBytes(path);
+    this.#swapped.set(path, { atMs: now, bytes });
+    return bytes;
   }
 
   #forget(members: readonly Member[]): void {
@@ -102,6 +161,10 @@ export class SegmentWatch {
       // Time, not CPU time, which nobody counts for a thread of the pool: it is never less.
       this.#creditMs -= this.#now() - before;
     }
+    const before = this.#now();
+    if (this.#creditMs <= 0 || before - this.#outsideAtMs < outsideLooksMs) return;
+    this.#lookOutside(members);
+    this.#creditMs -= this.#now() - before;
   }
 
   /** Those that were never read first, then those that moved most, then the oldest. */
@@ -122,24 +185,53 @@ export class SegmentWatch {
   }
 
   async #readOne({ pid, startTimeTicks, rssShmemBytes }: Member): Promise<void> {
-    const mappings = await this.#mappingsOf(pid, rssShmemBytes);
-    this.#found.set(pid, { startTimeTicks, atMs: this.#now(), rssShmemBytes, mappings });
+    const contents = await contentsOf({ pid, rssShmemBytes }, this.#newTable());
+    this.#found.set(pid, { startTimeTicks, atMs: this.#now(), rssShmemBytes, ...contents });
   }
+}
 
-  /** maps costs a tenth of smaps, which is read only where there is something to be found. */
-  async #mappingsOf(pid: number, rssShmemBytes: number | null): Promise<readonly SegmentMapping[]> {
-    try {
-      const places = (await readMapsAsync(pid)).filter((place) => this.#table.concerns(place));
-      if (places.length === 0) return [];
-      if (rssShmemBytes === 0)
-        return places.map((place) => ({ ...place, rssBytes: 0, pssBytes: 0, anonymousBytes: 0 }));
-      return [...(await readMappingsAsync(pid))].filter((one) => this.#table.concerns(one));
-    } catch (error) {
-      // Ended, or not shown to us: nothing is known of it.
-      if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED')) return [];
-      throw error;
-    }
+type Looked = Pick<Member, 'pid' | 'rssShmemBytes'>;
+
+async function contentsOf(member: Looked, table: SegmentTable): Promise<Contents> {
+  try {
+    const held = await readHeldFilesAsync(member.pid);
+    table.addDevices(held.devices);
+    return { held, mappings: await mappingsOf(member, table) };
+  } catch (error) {
+    // Ended, or not shown to us: nothing is known of it.
+    if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED'))
+      return nothingFound;
+    throw error;
   }
+}
+
+/** maps costs a tenth of smaps, which is read only where there is something to be found. */
+async function mappingsOf(
+  { pid, rssShmemBytes }: Looked,
+  table: SegmentTable,
+): Promise<readonly SegmentMapping[]> {
+  const concerns = (place: MappingPlace): boolean => table.concerns(place);
+  const places = (await readMapsAsync(pid)).filter(concerns);
+  if (places.length === 0) return [];
+  // RssShmem has no huge pages.
+  if (rssShmemBytes === 0 && !places.some((place) => table.isHugetlb(place)))
+    return places.map((place) => ({ ...place, ...nothingMapped }));
+  return [...(await readMappingsAsync(pid))].filter(concerns);
+}
+
+const nothingMapped = {
+  rssBytes: 0,
+  pssBytes: 0,
+  anonymousBytes: 0,
+  swapBytes: 0,
+  sharedCleanBytes: 0,
+  sharedDirtyBytes: 0,
+  privateHugetlbBytes: 0,
+  sharedHugetlbBytes: 0,
+};
+
+function heldFilesNow(pid: number, { devices, files }: HeldFiles): HeldFiles {
+  return { devices, files: files.flatMap((file) => heldNow(pid, file) ?? []) };
 }
 
 function movedBy(then: number | null, now: number | null): number {

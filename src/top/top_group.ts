@@ -1,8 +1,9 @@
 /** A group of processes that is looked at again and again: what `memdrift top` shows. */
 import { isMemdriftError } from '../errors.ts';
+import { commandOf } from '../group/command_line.ts';
 import type { GroupSegment } from '../group/group_model.ts';
 import { type PassResult, type Sample, Sampler } from '../proc/sampler.ts';
-import { commandOf, NewMembers } from './group_members.ts';
+import { NewMembers } from './group_members.ts';
 import { SegmentWatch } from './segment_watch.ts';
 import type { TopModel, TopMoment, TopProcess, TopTotals } from './top_model.ts';
 
@@ -12,7 +13,7 @@ export interface TopOptions {
   readonly intervalMs: number;
   /** For PSS and USS, and as much again at most for who maps what: percent of one core. */
   readonly budgetPercent: number;
-  /** Files of shared memory that count, mapped or not; null: those in /dev/shm that are mapped. */
+  /** Files that count though no process of the group may hold them, beside those that one does. */
   readonly segments: readonly string[] | null;
 }
 
@@ -175,8 +176,8 @@ function totalsOf(
   const whole = (name: 'pssBytes' | 'ussBytes'): number | null =>
     processes.some((process) => process[name] === null) ? null : known(name);
   const pssBytes = whole('pssBytes');
-  const unmapped = segments.reduce((sum, segment) => sum + (segment.unmappedBytes ?? 0), 0);
-  const isWhole = segments.every((segment) => segment.unmappedBytes !== null);
+  const unmapped = segments.reduce((sum, segment) => sum + (segment.chargedBytes ?? 0), 0);
+  const isWhole = segments.every((segment) => segment.chargedBytes !== null);
   return {
     rssBytes: known('rssBytes'),
     rssAnonBytes: known('rssAnonBytes'),

@@ -26,7 +26,10 @@ function coded(code: string) {
 describe('measureGroup', () => {
   test('rows add up to the totals, and the footprint to its parts', async () => {
     const { pid } = await children.node(idleScript);
-    const { processes, totals, knownTotals, unknownPids } = measureGroup(['self', pid]);
+    const { processes, totals, knownTotals, footprintRange, unknownPids } = measureGroup([
+      'self',
+      pid,
+    ]);
     expect(processes.map((one) => one.pid)).toEqual([process.pid, pid]);
     for (const field of ['rssBytes', 'ussBytes', 'pssBytes', 'sharedBytes'] as const) {
       const sum = processes.reduce((total, one) => total + (one[field] as number), 0);
@@ -34,6 +37,7 @@ describe('measureGroup', () => {
     }
     const { pssBytes, unmappedSegmentBytes, footprintBytes } = knownTotals;
     expect(footprintBytes).toBe(pssBytes + unmappedSegmentBytes);
+    expect(footprintRange).toEqual({ leastBytes: footprintBytes, mostBytes: footprintBytes });
     expect(totals).toEqual(knownTotals);
     expect(unknownPids).toEqual([]);
     expect(totals.footprintBytes).toBeLessThan(totals.rssBytes as number);
@@ -54,8 +58,12 @@ describe('measureGroup', () => {
         deleted: false,
         sizeBytes: 4_194_304,
         residentBytes: 4_194_304,
+        swappedBytes: 0,
         unmappedBytes: 4_194_304,
+        chargedBytes: 4_194_304,
+        isHugetlb: false,
         holders: [],
+        outsideHolders: 0,
       },
     ]);
     expect(totals.unmappedSegmentBytes).toBe(4_194_304);

@@ -93,9 +93,12 @@ export function segmentOf(
   residentBytes: number | null,
   rssOf: Readonly<Record<number, number>> = {},
 ): GroupSegment {
+  const held = { copiedBytes: 0, descriptors: 0 };
   const holders = Object.entries(rssOf).map(([pid, rss]) => {
-    return { pid: Number(pid), rssBytes: rss * MB, pssBytes: rss * MB, copiedBytes: 0 };
+    return { pid: Number(pid), rssBytes: rss * MB, pssBytes: rss * MB, ...held };
   });
   const place = { device: '0:1', inode: 1, deleted: residentBytes === null };
-  return { name, ...place, sizeBytes: residentBytes, residentBytes, unmappedBytes: 0, holders };
+  const sizes = { sizeBytes: residentBytes, residentBytes, swappedBytes: 0, unmappedBytes: 0 };
+  const rest = { chargedBytes: 0, isHugetlb: false, outsideHolders: 0 };
+  return { name, ...place, ...sizes, ...rest, holders };
 }

@@ -1,6 +1,7 @@
 /** Who is looked at when nobody is named. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { commandOf, NewMembers } from '../../src/top/group_members.ts';
+import { commandOf } from '../../src/group/command_line.ts';
+import { NewMembers } from '../../src/top/group_members.ts';
 import { Children, idleScript } from '../children.ts';
 
 const children = new Children();

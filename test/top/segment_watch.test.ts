@@ -28,7 +28,10 @@ describe('SegmentWatch', () => {
     expect(residentBytes).toBeGreaterThanOrEqual(sizeBytes);
     expect(found).toMatchObject({ residentBytes, unmappedBytes: residentBytes - sizeBytes / 2 });
     expect(found?.holders).toEqual([
-      { pid: process.pid, rssBytes: sizeBytes / 2, pssBytes: sizeBytes / 2, copiedBytes: 0 },
+      {
+        ...{ pid: process.pid, rssBytes: sizeBytes / 2, pssBytes: sizeBytes / 2 },
+        ...{ copiedBytes: 0, descriptors: 1 },
+      },
     ]);
     // Half of what it had when it was read.
     const less = { ...member, rssShmemBytes: (member.rssShmemBytes ?? 0) / 2 };

@@ -1,0 +1,51 @@
+/** Processes outside of a group, as far as they share its segments. */
+import { isMemdriftError } from '../errors.ts';
+import { type Counters, readCounters } from '../proc/counters.ts';
+import { readHeldFiles } from '../proc/held_files.ts';
+import { readMappings, readMaps } from '../proc/mappings.ts';
+import { listPids } from './process_tree.ts';
+import type { SegmentTable } from './segments.ts';
+
+export type OutsideTable = Pick<SegmentTable, 'has' | 'addOutside' | 'holdOutside'>;
+
+/**
+ * Adds to `segments` who else maps or holds them. Returns the shared memory and huge pages of
+ * processes that the kernel does not let us look into, which may be of segments; null: not known.
+ */
+export function lookOutside(members: ReadonlySet<number>, segments: OutsideTable): number | null {
+  let hidden: number | null = 0;
+  for (const pid of listPids()) {
+    if (members.has(pid)) continue;
+    const counters = countersOf(pid);
+    // Kernel threads and zombies hold nothing.
+    if (counters?.vmSizeBytes === null || look(pid, segments)) continue;
+    const shared = counters?.rssShmemBytes ?? null;
+    // Kernels without huge pages do not print their line.
+    if (hidden !== null && shared !== null) hidden += shared + (counters?.hugetlbBytes ?? 0);
+    else hidden = null;
+  }
+  return hidden;
+}
+
+/** False: it is hidden. */
+function look(pid: number, segments: OutsideTable): boolean {
+  try {
+    segments.holdOutside(pid, readHeldFiles(pid).files);
+    if (!readMaps(pid).some((place) => segments.has(place))) return true;
+    for (const mapping of readMappings(pid)) segments.addOutside(pid, mapping);
+    return true;
+  } catch (error) {
+    if (isMemdriftError(error, 'ERR_GONE')) return true;
+    if (isMemdriftError(error, 'ERR_DENIED')) return false;
+    throw error;
+  }
+}
+
+function countersOf(pid: number): Counters | null {
+  try {
+    return readCounters(pid);
+  } catch (error) {
+    if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED')) return null;
+    throw error;
+  }
+}
