@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MemdriftError } from '../errors.ts';
-import { becomeProgram } from '../launch/become_program.ts';
+import { becomeProgram, withoutStreams } from '../launch/become_program.ts';
 import { startFailureCode } from '../launch/ending.ts';
 import { printable } from '../report/printable.ts';
 import { socketFolder, sweepSockets } from '../socket_folder.ts';
@@ -90,7 +90,7 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
  */
 async function ownSocketFolder(): Promise<string | null> {
   try {
-    await sweepSockets();
+    await withoutStreams(sweepSockets);
     return socketFolder();
   } catch (error) {
     say(`attach, detach and explain will not reach the program: ${(error as Error).message}`);

@@ -1,7 +1,31 @@
 /** Replaces this process by a program. */
-import inspector from 'node:inspector';
-import { getSystemErrorMap } from 'node:util';
+import { createRequire } from 'node:module';
 import { binding } from '../binding.ts';
+
+// Not imported: that reads all that these modules export, and makes streams of this process's
+// descriptors by it. A pipe behind them, which is the program's as well, would stay O_NONBLOCK.
+const require = createRequire(import.meta.url);
+const inspector = require('node:inspector') as typeof import('node:inspector');
+const { getSystemErrorMap } = require('node:util') as typeof import('node:util');
+
+const streams = ['stdin', 'stdout', 'stderr'] as const;
+
+/**
+ * Does `work` with no stream made of this process's descriptors, for the same reason: Node's
+ * sockets look at process.stderr when they end.
+ */
+export async function withoutStreams<T>(work: () => Promise<T>): Promise<T> {
+  const made = streams.map((name) => Object.getOwnPropertyDescriptor(process, name));
+  for (const name of streams)
+    Object.defineProperty(process, name, { configurable: true, get: () => undefined });
+  try {
+    return await work();
+  } finally {
+    streams.forEach((name, i) => {
+      Object.defineProperty(process, name, made[i] as PropertyDescriptor);
+    });
+  }
+}
 
 /**
  * Replaces this process by `file`, with the same process id, group, parent, terminal and

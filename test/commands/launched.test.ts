@@ -3,7 +3,7 @@
  */
 import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -184,11 +184,40 @@ describe('memdrift run', () => {
     ['a closed stdin', '<&-', 'fs.readlinkSync("/proc/self/fd/0")'],
     ['a closed stderr', '2>&-', 'fs.readlinkSync("/proc/self/fd/2")'],
     ['standard streams', '| cat', '/flags:.*/.exec(fs.readFileSync("/proc/self/fdinfo/1"))[0]'],
+    [
+      'a piped stderr that blocks',
+      '2> >(cat >/dev/null)',
+      '/flags:.*/.exec(fs.readFileSync("/proc/self/fdinfo/2"))[0]',
+    ],
   ])('gives the program %s', (_, redirections, expression) => {
     const code = `const fs = require('fs'); fs.writeSync(1, ${expression})`;
     const [plain, tracked] = both(redirections, code);
     expect(plain).toMatchObject({ status: 0, stdout: expect.stringMatching(/./) });
     expect(tracked).toEqual(plain);
+  });
+
+  test('leaves a piped stderr as it is when it sweeps sockets of dead programs', () => {
+    const runtime = mkdtempSync(join(tmpdir(), 'md-'));
+    const sockets = join(runtime, 'memdrift');
+    mkdirSync(sockets, { mode: 0o700 });
+    const dead = join(sockets, 'dead.sock');
+    const listen = `require('net').createServer().listen(${JSON.stringify(dead)}, () =>
+      process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', listen]);
+    expect(existsSync(dead)).toBe(true);
+    const code = `console.log(/flags:.*/.exec(
+      require('fs').readFileSync('/proc/self/fdinfo/2'))[0])`;
+    const flagsOf = (command: string): string =>
+      spawnSync('bash', ['-c', `${command} 2> >(cat >/dev/null)`, process.execPath, cli, code], {
+        cwd: folder,
+        encoding: 'utf8',
+        env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+      }).stdout;
+    const plain = flagsOf('"$0" -e "$2"');
+    expect(plain).toMatch(/flags:\s*\d+/);
+    expect(flagsOf('"$0" "$1" run -e "$2"')).toBe(plain);
+    expect(existsSync(dead)).toBe(false);
+    rmSync(runtime, { recursive: true });
   });
 
   test('gives the program a closed pipe', () => {
