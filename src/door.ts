@@ -43,7 +43,7 @@ export interface ProcBinding {
     text: Text,
     pageSizeBytes?: number,
   ): ProcTexts[Text];
-  /** Bytes of a file of memory that are in swap; NaN: not known. */
+  /** Returns how many bytes of a memory file are in swap; NaN: unknown. */
   procSwapped(path: string): number;
 }
 
@@ -126,7 +126,7 @@ export interface NativeResidency extends NativeMappings {
 
 export interface NativeHeldFiles {
   devices: { deviceMajor: number; deviceMinor: number; isHugetlb: boolean }[];
-  /** One for each descriptor. */
+  /** One entry per descriptor. */
   files: {
     deviceMajor: number;
     deviceMinor: number;

@@ -80,9 +80,9 @@ export interface NativeCaptureStats {
   /** Null: what is resident was never looked up after the start. */
   rssGrowth: NativeGrowth | null;
   info: string;
-  /** Null: not ended. */
+  /** Null: it has no end. */
   ending: 'closed' | 'max-bytes' | 'write-failed' | null;
-  /** Why the rest cannot be read, or null: all that was written is there. */
+  /** Why the rest cannot be read; null: it is complete. */
   damage: string | null;
 }
 

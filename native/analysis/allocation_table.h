@@ -37,7 +37,7 @@ struct CaptureTotals {
   uint64_t start_ns = 0;
   std::string info;         // JSON text about the process
   std::string damage;       // why the rest cannot be read; empty: all that was written is there
-  uint32_t end_reason = 0;  // EndReason; 0: the process was killed, or still writes
+  uint32_t end_reason = 0;  // EndReason; 0: the process was killed, or still runs
 };
 
 struct AnalysisOptions {

@@ -39,7 +39,8 @@ class FrameReader {
   const CaptureHeader& header() const noexcept { return header_; }
   uint64_t offset() const noexcept { return at_; }  // of the frame that comes next
   uint64_t fileBytes() const noexcept { return size_; }
-  // What is wrong at `offset`, or empty. A last frame that a kill left unfinished is not damage.
+  // Returns the damage at `offset`, or nothing. A last frame that a kill left unfinished is not
+  // damage.
   const std::string& damage() const noexcept { return damage_; }
 
  private:
@@ -136,7 +137,7 @@ class CaptureReader {
   uint64_t fileBytes() const noexcept { return frames_.fileBytes(); }
   // Where and why the rest cannot be read; empty: all that was written is there.
   const std::string& damage() const noexcept { return damage_; }
-  // An EndReason, or 0: the process was killed, or still writes.
+  // Returns an EndReason, or 0: the process was killed, or still runs.
   uint32_t endReason() const noexcept { return end_reason_; }
 
  private:

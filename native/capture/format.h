@@ -29,16 +29,16 @@ struct CaptureHeader {
   uint32_t page_bytes;
   uint32_t machine;   // e_machine of ELF
   uint32_t state[2];  // see FileState
-  uint32_t crc;       // CRC-32C of all before it
+  uint32_t crc;       // CRC-32C of all bytes before it
 };
 static_assert(sizeof(CaptureHeader) == 64 && offsetof(CaptureHeader, crc) == 60);
 
 enum class EndReason : uint32_t { closed = 1, max_bytes = 2, write_failed = 3 };
 
-// What the writer keeps up to date in the header: a file that is shorter than this was cut later,
-// and a failed write leaves no room for an end frame. Zeros in captures of earlier writers.
+// State that the writer keeps up to date in the header: a file that is shorter than it says was cut
+// later, and a failed write leaves no room for an end frame. Zeros in captures of earlier writers.
 struct FileState {
-  uint64_t whole_bytes;  // of the file, that end with a whole frame; 0: not known
+  uint64_t whole_bytes;  // of the file, up to the end of a whole frame; 0: unknown
   uint32_t end_reason;   // EndReason; 0: not ended
 };
 

@@ -138,13 +138,14 @@ bool FrameFile::flush() {
   return true;
 }
 
-// In place, which needs no room on a full disk. A reader that meets it half written reads again.
+// Writes in place, which needs no room on a full disk. A reader that meets it half written reads
+// again.
 void FrameFile::tellState(uint32_t end_reason) noexcept {
   if (written_ == 0 || (!guarded_path_.empty() && !isOurs())) return;
   setState(header_, {written_, end_reason});
   header_ = sealHeader(header_);
   const ssize_t wrote = pwrite(fd_, &header_, sizeof header_, 0);
-  static_cast<void>(wrote);  // without it a reader knows less, and nothing wrong
+  static_cast<void>(wrote);  // without it a reader knows less, but nothing false
 }
 
 void FrameFile::undo(size_t written) {

@@ -32,7 +32,7 @@ int openCapture(const std::string& path, uint64_t& size) {
               path + " is not a capture: " + (is_file ? "it is too short" : "it is not a file"));
 }
 
-// A writer may be in the middle of it.
+// A writer may be in the middle of writing it.
 constexpr int kHeaderReads = 100;
 
 CaptureHeader readHeader(int fd) {
@@ -70,7 +70,7 @@ FrameReader::FrameReader(const std::string& path) : fd_(openCapture(path, size_)
     close(fd_);
     throw;
   }
-  // Once more: a running writer says in the header how large the file is by now.
+  // Read again: a running writer updates the header with the file's size.
   struct stat status;
   if (fstat(fd_, &status) == 0) size_ = static_cast<uint64_t>(status.st_size);
   buffer_.resize(std::min<uint64_t>(kReadBytes, size_));
@@ -128,8 +128,8 @@ std::optional<FrameReader::Frame> FrameReader::next() {
   return Frame{static_cast<FrameType>(header.type), header.stream, payload};
 }
 
-// A write that SIGKILL ended leaves a part of a frame behind the last whole one; a file that ends
-// before that one was cut by something else.
+// A write that SIGKILL ended leaves part of a frame after the last whole one; a file that ends
+// before that was cut by something else.
 std::optional<FrameReader::Frame> FrameReader::endOfFile() {
   is_cut_ = true;
   const uint64_t whole_bytes = stateOf(header_).whole_bytes;

@@ -37,7 +37,7 @@ Napi::Value growthToJs(Napi::Env env, const Growth& growth) {
   return object;
 }
 
-// Null: not ended.
+// Returns the ending as text, or null when it has none.
 Napi::Value endingToJs(Napi::Env env, uint32_t reason) {
   switch (static_cast<EndReason>(reason)) {
     case EndReason::closed:

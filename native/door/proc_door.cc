@@ -221,7 +221,7 @@ Napi::Value procRead(const Napi::CallbackInfo& info) {
   throw Error(ErrorCode::ERR_INVALID, "procRead has no source " + source);
 }
 
-// procSwapped(path): bytes of a file of memory that are in swap; NaN: not known.
+// procSwapped(path): returns how many bytes of a memory file are in swap; NaN: unknown.
 Napi::Value procSwapped(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), swappedBytesOf(stringArgument(info[0], "path")));
 }

@@ -38,8 +38,8 @@ std::string folderOf(pid_t pid, const char* name) {
   return path;
 }
 
-// The mount that a descriptor's file is on. fdinfo is asked first because stat of a file on a
-// network file system waits for its server.
+// Returns the mount of a descriptor's file, from fdinfo: stat of a file on a network file system
+// would wait for its server.
 std::optional<uint64_t> mountOf(const std::string& folder, const char* descriptor) {
   const int fd = open((folder + "/" + descriptor).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
@@ -88,7 +88,7 @@ class Descriptors {
   void add(int folder, const char* descriptor) {
     std::array<char, 4096> name;
     const ssize_t length = readlinkat(folder, descriptor, name.data(), name.size());
-    // The folder of another user namespace's process opens for root, its links do not.
+    // Root may open the folder of a process in another user namespace, but not its links.
     if (length < 0 && (errno == EACCES || errno == EPERM))
       throw Error::fromErrno("readlink", folder_ + "/" + descriptor);
     // Sockets, pipes and the like have no path.
@@ -114,8 +114,8 @@ class Descriptors {
   HeldFiles result_;
 };
 
-// O_NOATIME, so that a look leaves no trace in the file; the kernel allows it to the owner and to
-// root only. O_NONBLOCK: a lease must not make us wait.
+// O_NOATIME leaves no trace in the file; the kernel allows it to the owner and root only.
+// O_NONBLOCK: a lease must not make us wait.
 int openUntouched(const char* path) {
   return open(path, O_RDONLY | O_CLOEXEC | O_NOATIME | O_NONBLOCK | O_NOCTTY);
 }

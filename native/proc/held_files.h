@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files of memory (tmpfs, memfd, hugetlbfs) that a process has open: their pages are in no RSS
-// while no process maps them.
+// Memory files (tmpfs, memfd, hugetlbfs) that a process has open: their pages are in no RSS while
+// no process maps them.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +12,7 @@
 
 namespace memdrift {
 
-// A device whose files are memory.
+// A device whose files are memory files.
 struct MemoryDevice {
   dev_t device;
   bool is_hugetlb;
@@ -30,19 +30,20 @@ struct HeldFiles {
   std::vector<HeldFile> files;        // one for each descriptor
 };
 
-// Never waits for a file system: only files of memory are looked at. Throws ERR_GONE, ERR_DENIED,
-// ERR_UNSUPPORTED. Any thread.
+// Lists the memory files that `pid` has open. Never waits for a file system, since it examines no
+// other files. Throws ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED. Any thread.
 HeldFiles readHeldFiles(pid_t pid);
 
-// The mounts in the text of /proc/PID/mountinfo: devices of memory, and the ids of other mounts.
+// Returns the mounts in the text of /proc/PID/mountinfo: devices of memory files, and the ids of
+// other mounts.
 struct MountList {
   std::vector<MemoryDevice> memory;
   std::vector<uint64_t> other_ids;
 };
 MountList parseMounts(std::string_view mountinfo);
 
-// Bytes of a file of memory that are in swap, which its st_blocks counts. Maps the file for that
-// and touches none of its pages. NaN: the file cannot be opened or mapped.
+// Returns how many bytes of a memory file are in swap, which its st_blocks includes; NaN when it
+// cannot be opened or mapped. Maps the file and touches none of its pages.
 double swappedBytesOf(const std::string& path);
 
 }  // namespace memdrift

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What SIGKILL leaves of a capture.
+// Captures whose process SIGKILL ended.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,7 +57,7 @@ class KilledCaptureTest : public testing::Test {
   }
 };
 
-TEST_F(KilledCaptureTest, IsNotDamagedByAFrameThatWasNotFinished) {
+TEST_F(KilledCaptureTest, IsNotDamagedByAnUnfinishedFrame) {
   const FrameHeader unfinished = {static_cast<uint32_t>(FrameType::events), 1000, 1, 0};
   const std::string head(reinterpret_cast<const char*>(&unfinished), sizeof unfinished);
   for (const size_t size : {size_t{0}, size_t{7}, head.size()}) {

@@ -18,7 +18,7 @@ import { isTracked } from './running.ts';
 import { SourceMaps } from './source_maps.ts';
 
 /**
- * Reads all records once. A damaged capture gives what stands before the damage, and `damage` says
+ * Reads all records once. A damaged capture gives the records before the damage, and `damage` says
  * where and why. A capture of a killed process is not damaged: `ending` says that it was killed.
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_MALFORMED (not a capture), ERR_UNSUPPORTED (of a
  * version that this reader does not know).

@@ -16,8 +16,8 @@ export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeCla
 }
 
 /**
- * How a capture ended: closed, at `maxBytes`, or because a write failed. One that has not ended is
- * of a process that was killed, or that still runs; all but the last 100 ms of it can be read.
+ * How a capture ended: closed, at `maxBytes`, or because a write failed. The process of one that
+ * has not ended was killed or still runs; all but the last 100 ms of it can be read.
  */
 export type CaptureEnding = 'closed' | 'max-bytes' | 'write-failed' | 'killed' | 'running';
 

@@ -5,8 +5,8 @@ import type { CaptureReport, CaptureStats } from './capture_model.ts';
 /**
  * A capture, for as many questions as one has. Every question is one pass over the file (two for a
  * timeline) on libuv's pool, about a second per 20 M events; nothing is kept between two of them,
- * and there is nothing to close. Sizes are in bytes, times in ms since the capture began. A
- * damaged one gives what stands before the damage, and `stats.damage` says where and why.
+ * and there is nothing to close. Sizes are in bytes, times in ms since the capture began. A damaged
+ * one gives the records before the damage, and `stats.damage` says where and why.
  *
  * All questions reject with a MemdriftError: ERR_GONE, ERR_DENIED, ERR_MALFORMED (not a capture),
  * ERR_UNSUPPORTED (of a version that this reader does not know).

@@ -27,7 +27,7 @@ export function captureOfProcess(pid: number): string {
   );
 }
 
-/** True while a process of this pid writes a capture, whichever user's it is. */
+/** Returns true while a process of this pid writes a capture, under any user. */
 export function isTracked(pid: number): boolean {
   const folder = `/proc/${pid}/task`;
   try {

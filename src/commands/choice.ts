@@ -85,7 +85,7 @@ export function momentOf(flags: ChoiceFlags): ReportMoment {
   return isTemporary ? 'temporary' : flags.leaks ? 'end' : 'peak';
 }
 
-/** What the flags choose of a capture; how it ended is reported, and damage. */
+/** Returns the part of a capture that the flags choose; reports its end and damage on stderr. */
 export async function readChosen(
   file: string,
   flags: ChoiceFlags,
@@ -119,14 +119,14 @@ export function tellEnd(file: string, { ending, damage }: CaptureStats): void {
   else tellNotice(file, endingTexts[ending]);
 }
 
-/** Writes a line on stderr, and sets the exit code; null: nothing is damaged. */
+/** Writes a line on stderr and sets the exit code when there is damage. */
 export function tellDamage(file: string, damage: string | null): void {
   if (damage === null) return;
   writeError(`${file} can be read up to here only: ${damage}`);
   process.exitCode = exitCodes.damaged;
 }
 
-/** Writes a line on stderr, which is not about an error. */
+/** Writes a line on stderr that is not an error. */
 export function tellNotice(file: string, notice: string | null): void {
   if (notice !== null) writeError(`${file}: ${notice}`);
 }

@@ -3,7 +3,9 @@ import { maskedArguments } from '../secrets.ts';
 
 const mostCommandCharacters = 4096;
 
-/** The masked arguments of a process, apart by spaces; null: it has none, or is gone. */
+/**
+ * Returns the masked arguments of a process, separated by spaces; null when it has none or is gone.
+ */
 export function commandOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').slice(0, mostCommandCharacters);

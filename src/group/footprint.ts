@@ -1,11 +1,11 @@
-/** Sums over a group, and its footprint with the bounds of what is not known. */
+/** Sums over a group, and its footprint with bounds for unknown parts. */
 import type { SystemMemory } from '../proc/system_memory.ts';
 import type { GroupProcess, GroupSnapshot, GroupTotals } from './group_model.ts';
 import { exactly, exactOrNull, type Range, type SegmentSum, sumOf } from './segment_sum.ts';
 
 export interface MeasuredProcess {
   readonly process: GroupProcess;
-  /** Shared memory within its Pss; null: the kernel does not say. */
+  /** Shared memory within its Pss; null: not reported. */
   readonly pssShmemBytes: number | null;
 }
 
@@ -53,7 +53,7 @@ export function totalsOf({ measured, sums, system, hiddenSharedBytes }: Measured
   };
 }
 
-/** A process's share is at most what it maps. */
+/** A process's share is at most its mappings. */
 function pssRange({ pssBytes, rssBytes }: GroupProcess): Range {
   return pssBytes === null ? { least: 0, most: rssBytes } : exactly(pssBytes);
 }
@@ -62,7 +62,7 @@ function hiddenHugetlb({ pssBytes, hugetlbBytes }: GroupProcess): Range {
   return pssBytes === null ? { least: 0, most: hugetlbBytes ?? 0 } : exactly(0);
 }
 
-/** The machine's shared memory less what is in the other parts; free huge pages are in it. */
+/** The machine's shared memory less the other parts; it includes free huge pages. */
 function mostUnseen(
   measured: readonly MeasuredProcess[],
   unmapped: Range,

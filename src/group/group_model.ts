@@ -7,7 +7,7 @@ export interface GroupProcess {
   readonly pid: number;
   readonly parentPid: number;
   readonly name: string;
-  /** Its masked arguments, apart by spaces; null: it has none, or they are not shown to us. */
+  /** Its masked arguments, separated by spaces; null: it has none, or we may not read them. */
   readonly command: string | null;
   /** The kernel's letter: R running, S sleeping, Z zombie, … */
   readonly state: string;
@@ -26,37 +26,37 @@ export interface GroupProcess {
 
 export interface SegmentHolder {
   readonly pid: number;
-  /** Of all its mappings of the segment, copies included; huge pages too. */
+  /** Sum of all its mappings of the segment, with copies and huge pages. */
   readonly rssBytes: number;
   readonly pssBytes: number;
   /** Pages that writes to a private mapping copied: the process's, not the segment's. */
   readonly copiedBytes: number;
-  /** How many of its descriptors have the file open. */
+  /** Number of its descriptors of the file. */
   readonly descriptors: number;
 }
 
-/** One file of memory, known by its device and inode, whatever made it and whatever it is named. */
+/** One memory file, identified by device and inode, whichever call made it. */
 export interface GroupSegment {
   readonly name: string;
   readonly device: string;
   readonly inode: number;
-  /** It has no name in a file system, as memfd and SysV segments never have. */
+  /** True when it has no name in a file system, as memfd and SysV segments never have. */
   readonly deleted: boolean;
   /** null: the file cannot be reached. */
   readonly sizeBytes: number | null;
-  /** Its pages in memory, mapped or not, without swapped ones; null: not known. */
+  /** Its pages in memory, mapped or not, without swapped ones; null: unknown. */
   readonly residentBytes: number | null;
   readonly swappedBytes: number | null;
-  /** Resident pages that no process maps, of the group or outside of it; null: not known. */
+  /** Resident pages that no process maps, in the group or outside; null: unknown. */
   readonly unmappedBytes: number | null;
   /**
-   * What the footprint has of it beside Pss: unmapped pages, in as many parts as processes hold the
-   * segment, and huge pages; null: not known, or a range.
+   * Its part of the footprint beside Pss: unmapped pages, divided equally among the processes that
+   * hold the segment, and huge pages; null: unknown, or a range.
    */
   readonly chargedBytes: number | null;
   readonly isHugetlb: boolean;
   readonly holders: readonly SegmentHolder[];
-  /** How many processes outside of the group map it or have it open. */
+  /** Number of processes outside the group that map it or have it open. */
   readonly outsideHolders: number;
 }
 
@@ -70,16 +70,16 @@ export interface GroupTotals<Value> {
   readonly pssBytes: Value;
   readonly sharedBytes: Value;
   readonly swapBytes: Value;
-  /** Sum of what each process maps. */
+  /** Sum of the mappings of each process. */
   readonly hugetlbBytes: Value;
   /**
-   * Resident pages of segments that no process maps: of each segment the part that those of its
-   * holders have that are of the group.
+   * Resident pages of segments that no process maps: of each segment, the part of its holders in
+   * the group.
    */
   readonly unmappedSegmentBytes: Value;
   /** Huge pages, each once: those of one process, the group's share of others, and held ones. */
   readonly hugetlbShareBytes: Value;
-  /** Physical bytes of the group; of disjoint groups they do not overlap. Swap is beside it. */
+  /** Physical bytes of the group, without swap; footprints of disjoint groups do not overlap. */
   readonly footprintBytes: Value;
 }
 
@@ -87,8 +87,8 @@ export interface GroupOptions {
   /** Also all descendants of the processes that are named. */
   readonly tree?: boolean;
   /**
-   * Paths of files of memory that the group owns, beside those that one of its processes maps or
-   * has open: their unmapped pages are all the group's, whoever holds them.
+   * Paths of memory files that the group owns, in addition to those that its processes map or have
+   * open: all of their unmapped pages are the group's.
    */
   readonly segments?: readonly string[];
 }
@@ -101,18 +101,18 @@ export interface GroupSnapshot {
     readonly segments: readonly string[] | null;
   };
   readonly processes: readonly GroupProcess[];
-  /** null where it is not known, or a range. */
+  /** null when it is unknown, or a range. */
   readonly totals: GroupTotals<number | null>;
-  /** The sums over what is known: the least that it can be. */
+  /** Sums over the known parts: lower bounds. */
   readonly knownTotals: GroupTotals<number>;
   /**
-   * Bounds of the footprint, also for what hidden processes may share; `mostBytes` null: not known.
+   * Bounds of the footprint, which allow for shares of hidden processes; `mostBytes` null: unknown.
    */
   readonly footprintRange: { readonly leastBytes: number; readonly mostBytes: number | null };
   readonly unknownPids: readonly number[];
   /**
-   * Shared memory and huge pages of processes outside of the group that the kernel does not let us
-   * look into: pages that count as unmapped may be among them. null: not known.
+   * Shared memory and huge pages of processes outside the group that we may not examine: pages that
+   * count as unmapped may be among them. null: unknown.
    */
   readonly hiddenSharedBytes: number | null;
   /** Descendants that ended while they were looked at. */

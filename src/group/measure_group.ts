@@ -98,7 +98,7 @@ function measureProcess(pid: number, segments: SegmentTable): MeasuredProcess {
   };
 }
 
-/** Kernels without huge pages do not print the two. */
+/** Kernels without huge pages do not print these two fields. */
 function hugetlbOf({ privateHugetlbBytes, sharedHugetlbBytes }: Rollup): number {
   return (privateHugetlbBytes ?? 0) + (sharedHugetlbBytes ?? 0);
 }

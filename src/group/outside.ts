@@ -1,4 +1,4 @@
-/** Processes outside of a group, as far as they share its segments. */
+/** Processes outside a group that share its segments. */
 import { isMemdriftError } from '../errors.ts';
 import { type Counters, readCounters } from '../proc/counters.ts';
 import { readHeldFiles } from '../proc/held_files.ts';
@@ -9,8 +9,8 @@ import type { SegmentTable } from './segments.ts';
 export type OutsideTable = Pick<SegmentTable, 'has' | 'addOutside' | 'holdOutside'>;
 
 /**
- * Adds to `segments` who else maps or holds them. Returns the shared memory and huge pages of
- * processes that the kernel does not let us look into, which may be of segments; null: not known.
+ * Adds to `segments` the other processes that map or hold them. Returns the shared memory and huge
+ * pages of processes that we may not examine, which may belong to segments; null: unknown.
  */
 export function lookOutside(members: ReadonlySet<number>, segments: OutsideTable): number | null {
   let hidden: number | null = 0;
@@ -27,7 +27,7 @@ export function lookOutside(members: ReadonlySet<number>, segments: OutsideTable
   return hidden;
 }
 
-/** False: it is hidden. */
+/** Returns false when the process is hidden from us. */
 function look(pid: number, segments: OutsideTable): boolean {
   try {
     segments.holdOutside(pid, readHeldFiles(pid).files);

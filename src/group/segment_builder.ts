@@ -11,11 +11,11 @@ import {
   sumOf,
 } from './segment_sum.ts';
 
-/** What a segment's swapped pages are known by. */
+/** Sources for a segment's swapped pages. */
 export interface SwapFacts {
-  /** In use on the machine; null: not known. */
+  /** Swap in use on the machine; null: unknown. */
   readonly swapUsedBytes: number | null;
-  /** Swapped bytes of a file, by a path that leads to it; null: not known. */
+  /** Returns the swapped bytes of a file, by a path to it; null: unknown. */
   readonly swappedOf: (path: string) => number | null;
 }
 
@@ -28,7 +28,7 @@ export class SegmentBuilder {
   readonly #outside = new Set<number>();
   readonly #mapped = new MappedPages();
 
-  /** `isOwned`: unmapped pages are the group's, whoever holds them. */
+  /** `isOwned`: all unmapped pages are the group's. */
   constructor(place: SegmentPlace, kind: { isHugetlb: boolean; isOwned: boolean }) {
     this.#place = place;
     this.#isHugetlb = kind.isHugetlb;
@@ -139,7 +139,8 @@ export class SegmentBuilder {
   }
 
   #hugetlbOf(counted: Range): Range {
-    // All who map it are here: each page of the file is the group's, mapped or not.
+    // Every process that maps it is in the group: each page of the file is the group's, mapped or
+    // not.
     if (this.#outside.size === 0 && this.#file !== null && this.#mapped.isOfFileAlone)
       return exactly(Math.max(this.#file.allocatedBytes, this.#mapped.groupOwnHugeBytes));
     const own = exactly(this.#mapped.groupOwnHugeBytes);

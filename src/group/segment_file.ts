@@ -1,4 +1,4 @@
-/** The file behind a segment: how it is reached, and what of it is in memory. */
+/** The file behind a segment: paths to it, and its pages in memory. */
 import { type BigIntStats, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { MemdriftError } from '../errors.ts';
 import type { HeldFile } from '../proc/held_files.ts';
@@ -14,7 +14,7 @@ export interface SegmentFile {
   readonly sizeBytes: number;
   /** Pages that it has, in memory or in swap. */
   readonly allocatedBytes: number;
-  /** What the kernel says without opening the file; null: it does not say. */
+  /** Resident bytes that the kernel reports without an open file; null: not reported. */
   readonly swappedBytes: number | null;
   /** Leads to the file as long as the process lives; null: no path does. */
   readonly path: string | null;
@@ -79,7 +79,7 @@ export function fileOfPath(path: string): NamedFile {
   }
 }
 
-/** A descriptor's file as it is now; null: the descriptor leads to another one by now. */
+/** Returns a descriptor's file as it is now; null when the descriptor leads to another file. */
 export function heldNow(pid: number, held: HeldFile): HeldFile | null {
   const stats = leadsTo(`/proc/${pid}/fd/${held.descriptor}`, held);
   if (stats === null) return null;
@@ -111,7 +111,7 @@ export function fileOfMapped(pid: number, mapping: MappingPlace): SegmentFile | 
 }
 
 function sysvFileOf(pid: number, mapping: MappingPlace): SegmentFile | null {
-  // Ids are of an IPC namespace: another one's would be another segment's.
+  // Ids belong to an IPC namespace: in another one the id would be another segment's.
   if (!mapping.name.startsWith('/SYSV') || ipcOf(pid) !== ipcOf('self')) return null;
   const segment = readSysvSegments().get(mapping.inode);
   if (segment === undefined) return null;
@@ -129,7 +129,7 @@ function ipcOf(pid: number | 'self'): string | null {
 
 const deletedMark = ' (deleted)';
 
-/** The place of a descriptor's file, with the kernel's mark taken off its name. */
+/** Returns the place of a descriptor's file, without the kernel's mark in its name. */
 export function placeOfHeld(held: HeldFile): SegmentPlace {
   const { deviceMajor, deviceMinor, inode, name } = held;
   const deleted = name.endsWith(deletedMark);

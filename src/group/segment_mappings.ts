@@ -1,11 +1,11 @@
-/** What all shown mappings of a segment map together, of the group and outside of it. */
+/** Sums of a segment's visible mappings, in the group and outside. */
 
 import type { Mapping, MappingPlace } from '../proc/mappings.ts';
 import { exactly, nothing, type Range } from './segment_sum.ts';
 
 export const pageBytes = 4096;
 
-/** What counts of a mapping of a segment. */
+/** The fields of a segment's mapping that count. */
 export type SegmentMapping = MappingPlace &
   Pick<
     Mapping,
@@ -19,7 +19,7 @@ export type SegmentMapping = MappingPlace &
     | 'sharedHugetlbBytes'
   >;
 
-/** Copies that writes to a private mapping made are the process's. */
+/** Pages that writes to a private mapping copied belong to the process. */
 export function pssOf({ pssBytes, anonymousBytes }: SegmentMapping): number {
   return Math.max(0, (pssBytes ?? 0) - (anonymousBytes ?? 0));
 }
@@ -124,7 +124,7 @@ class Copies {
     this.#byPlace.set(place, before);
   }
 
-  /** What the file's part of Pss may be larger by. */
+  /** Bound of how much larger the file's part of Pss may be. */
   get sharedByForkBytes(): number {
     const twins = [...this.#byPlace.values()].filter(({ pids }) => pids.size > 1);
     return twins.reduce((sum, { doubtBytes }) => sum + doubtBytes, 0);

@@ -1,4 +1,4 @@
-/** What a segment adds to a footprint beside the Pss of who maps it. */
+/** A segment's part of a footprint beside the Pss of its mappings. */
 
 /** Bytes between two bounds; `most` is null where nothing bounds it. */
 export interface Range {
@@ -11,7 +11,7 @@ export interface SegmentSum {
   readonly unmapped: Range;
   /** The group's part of its huge pages, which no Pss has: mapped ones and others. */
   readonly hugetlb: Range;
-  /** It was not reached, so that all of the machine's shared memory could be in it. */
+  /** True when the file was not reached: all of the machine's shared memory could be in it. */
   readonly isUnreached: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** The shared memory of a group by device and inode, whatever made it. */
+/** The shared memory of a group by device and inode, whichever call made it. */
 import type { HeldFile, HeldFiles, MemoryDevice } from '../proc/held_files.ts';
 import type { MappingPlace } from '../proc/mappings.ts';
 import type { GroupSegment } from './group_model.ts';
@@ -17,14 +17,14 @@ import {
 import type { SegmentMapping } from './segment_mappings.ts';
 import type { SegmentSum } from './segment_sum.ts';
 
-/** Filled process by process; those outside of the group after those of it. */
+/** A group's segments, filled process by process: the group's first, then those outside. */
 export class SegmentTable {
   readonly #segments = new Map<string, SegmentBuilder>();
   /** Whether a device's files are huge pages, by device. */
   readonly #devices = new Map<string, boolean>();
 
   /**
-   * `paths`: files that the group owns, whoever holds them: their unmapped pages are all its own.
+   * `paths`: files that the group owns: all of their unmapped pages are its own.
    * @throws MemdriftError ERR_GONE, ERR_DENIED: a path leads to no file.
    */
   constructor(paths: readonly string[]) {
@@ -41,13 +41,13 @@ export class SegmentTable {
     for (const device of devices) this.#devices.set(deviceTextOf(device), device.isHugetlb);
   }
 
-  /** Whether `place` is of a segment, so that its smaps are worth reading. */
+  /** Returns whether `place` belongs to a segment, so that its smaps are worth reading. */
   concerns(place: MappingPlace): boolean {
     if (place.inode === 0n) return false;
     return this.#devices.has(deviceTextOf(place)) || this.has(place);
   }
 
-  /** Whether it is of a segment that is known already. */
+  /** Returns whether it belongs to a known segment. */
   has(place: FileIdentity): boolean {
     return this.#segments.has(keyOf(place));
   }
@@ -56,7 +56,7 @@ export class SegmentTable {
     return this.#devices.get(deviceTextOf(place)) === true;
   }
 
-  /** A mapping of a process of the group. */
+  /** Adds a mapping of a process of the group. */
   add(pid: number, mapping: SegmentMapping): void {
     if (!this.concerns(mapping)) return;
     const segment = this.#segmentOf(mapping, () => withLiveName(pid, mapping));
@@ -64,7 +64,7 @@ export class SegmentTable {
     segment.add(pid, mapping);
   }
 
-  /** The descriptors of a process of the group. */
+  /** Adds the descriptors of a process of the group. */
   hold(pid: number, { files, devices }: HeldFiles): void {
     this.addDevices(devices);
     for (const file of files) {
@@ -90,7 +90,7 @@ export class SegmentTable {
     }
   }
 
-  /** Whether processes outside of the group can change what it is charged with. */
+  /** Returns whether processes outside the group can change its share. */
   get needsOutside(): boolean {
     return [...this.#segments.values()].some((segment) => segment.needsOutside);
   }

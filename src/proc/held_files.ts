@@ -1,8 +1,8 @@
-/** Files of memory that a process has open, and what of such a file is in swap. */
+/** Memory files that a process has open, and their bytes in swap. */
 import { binding } from '../binding.ts';
 import { knownOrNull, nativePid, type Pid } from './arguments.ts';
 
-/** A device whose files are memory: a tmpfs, a hugetlbfs, or the kernel's own of memfd and SysV. */
+/** A device of memory files: a tmpfs, a hugetlbfs, or the kernel's own for memfd and SysV. */
 export interface MemoryDevice {
   readonly deviceMajor: number;
   readonly deviceMinor: number;
@@ -41,7 +41,9 @@ export async function readHeldFilesAsync(pid: Pid): Promise<HeldFiles> {
   return binding().procRead(nativePid(pid), 'heldFiles', true);
 }
 
-/** Swapped bytes of a file of memory; null: it cannot be opened. Reads our own smaps for that. */
+/**
+ * Returns the swapped bytes of a memory file; null when it cannot be opened. Reads our own smaps.
+ */
 export function readSwappedBytes(path: string): number | null {
   return knownOrNull(binding().procSwapped(path));
 }

@@ -1,7 +1,7 @@
-/** What the kernel says of shared memory and swap of the whole machine. */
+/** Shared memory and swap of the whole machine, as the kernel reports them. */
 import { readFileSync } from 'node:fs';
 
-/** Bytes; null: this kernel does not say. */
+/** Bytes; null: not reported by this kernel. */
 export interface SystemMemory {
   /** Resident pages of all tmpfs files, memfds, SysV segments and shared anonymous mappings. */
   readonly shmemBytes: number | null;
@@ -27,14 +27,14 @@ export function parseMeminfo(text: string): SystemMemory {
   };
 }
 
-/** A System V segment as /proc/sysvipc/shm has it, which every user may read. */
+/** A System V segment in /proc/sysvipc/shm, which every user may read. */
 export interface SysvSegment {
   readonly sizeBytes: number;
   readonly residentBytes: number;
   readonly swappedBytes: number;
 }
 
-/** By shmid, which is the inode of its mappings; of our own IPC namespace. */
+/** Returns the segments of our IPC namespace by shmid, which is the inode of their mappings. */
 export function readSysvSegments(): Map<bigint, SysvSegment> {
   return parseSysvSegments(textOf('/proc/sysvipc/shm'));
 }

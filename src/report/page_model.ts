@@ -12,7 +12,7 @@ export interface PageData {
   readonly isInverted: boolean;
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly damage: string | null;
-  /** How it ended, where it was not closed. */
+  /** The way that it ended, when it was not closed. */
   readonly notice: string | null;
   /** Of the heap's kinds together, whatever the page is about. */
   readonly peak: { readonly bytes: number; readonly atMs: number };
@@ -60,7 +60,7 @@ export const momentTexts = {
   temporary: 'freed soon after, in all',
 } as const satisfies Record<PageData['moment'], string>;
 
-/** What is said of a capture's end; null: nothing, it was closed. */
+/** Notices on a capture's end; null: it was closed. */
 export const endingTexts = {
   closed: null,
   'max-bytes': 'closed at its largest size (--max-bytes): what came later is not in it',

@@ -45,7 +45,7 @@ export interface WatchLog {
   /** The last that was said of processes that ended before a sample saw them. */
   readonly endedEarly: readonly [number | null, number | null] | null;
   readonly passes: number;
-  /** What `memdrift watch --json` writes; null: the watch was killed, or still runs. */
+  /** The report of `memdrift watch --json`; null: the watch was killed, or still runs. */
   readonly summary: JsonObject | null;
   /** Lines that are not JSON, except a last one that a killed watch left unfinished. */
   readonly badLines: number;

@@ -78,12 +78,12 @@ function nameOf({ log, file }: PlacedLog): string {
   return task === null ? host : `${host}, task ${task}`;
 }
 
-/** What cannot be read of a log; null: all can. */
+/** Returns the damage of a log, or null. */
 export function damageOf({ badLines }: WatchLog): string | null {
   return badLines > 0 ? `${badLines} lines of the log cannot be read` : null;
 }
 
-/** What is said of a log that was not closed; null: it was. */
+/** Returns the notice on a log that was not closed, or null. */
 export function noticeOf({ summary }: WatchLog): string | null {
   if (summary !== null) return null;
   return 'not closed (the watch was killed, or still runs): its peaks are those of samples';

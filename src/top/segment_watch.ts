@@ -22,7 +22,7 @@ interface Contents {
   readonly held: HeldFiles;
 }
 
-/** What one read of a process's mappings and descriptors found. */
+/** Result of one read of a process's mappings and descriptors. */
 interface Found extends Contents {
   readonly startTimeTicks: number;
   readonly atMs: number;
@@ -36,7 +36,7 @@ const mostCreditMs = 200;
 /** A process without a change is read again: it may have mapped what it has not touched. */
 const oldMs = 60_000;
 const oldSwapMs = 10_000;
-/** Between two looks at processes outside of the group, which stop top for up to 0.1 s. */
+/** Time between two looks at processes outside the group, which stop top for up to 0.1 s. */
 const outsideLooksMs = 30_000;
 
 export class SegmentWatch {
@@ -44,7 +44,7 @@ export class SegmentWatch {
   readonly #share: number;
   readonly #now: () => number;
   #found = new Map<number, Found>();
-  /** What processes outside of the group had of its segments when they were looked at. */
+  /** Mappings and descriptors of the group's segments in outside processes, at the last look. */
   #outside: readonly ((table: SegmentTable) => void)[] = [];
   #outsideAtMs = Number.NEGATIVE_INFINITY;
   readonly #swapped = new Map<string, { readonly atMs: number; readonly bytes: number | null }>();
@@ -127,12 +127,12 @@ export class SegmentWatch {
     this.#outside = outside;
   }
 
-  /** A file that was named may have gone since. */
+  /** Returns a new table without the named files that have gone since. */
   #newTable(): SegmentTable {
     return new SegmentTable(this.#paths?.filter((path) => existsSync(path)) ?? []);
   }
 
-  /** Costs a look at our own smaps. */
+  /** Returns an answer of a while ago where there is one: each costs a read of our own smaps. */
   #swappedOf(path: string): number | null {
     const now = this.#now();
     for (const [one, { atMs }] of this.#swapped)
@@ -198,14 +198,14 @@ async function contentsOf(member: Looked, table: SegmentTable): Promise<Contents
     table.addDevices(held.devices);
     return { held, mappings: await mappingsOf(member, table) };
   } catch (error) {
-    // Ended, or not shown to us: nothing is known of it.
+    // It has ended, or we may not read it.
     if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED'))
       return nothingFound;
     throw error;
   }
 }
 
-/** maps costs a tenth of smaps, which is read only where there is something to be found. */
+/** Reads maps first, at a tenth of the cost: smaps is read only when a segment is mapped. */
 async function mappingsOf(
   { pid, rssShmemBytes }: Looked,
   table: SegmentTable,

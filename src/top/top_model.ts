@@ -37,7 +37,7 @@ export interface TopTotals {
   /** Null: not known of all. */
   readonly pssBytes: number | null;
   readonly ussBytes: number | null;
-  /** Each page once: PSS, huge pages, unmapped pages of segments; null: not known of all. */
+  /** Each page once: PSS, huge pages, unmapped pages of segments; null: unknown for some. */
   readonly footprintBytes: number | null;
   readonly footprintExactness: 'exact' | 'estimated';
   /** The same without those whose PSS is not known, and how many they are. */
