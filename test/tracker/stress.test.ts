@@ -4,8 +4,11 @@ import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import { readCaptureStats } from '../../src/capture/capture.ts';
 import { fixture, GroundTruth } from '../ground_truth.ts';
+import { makeLibraryOfManySymbols } from '../many_symbols.ts';
 
 const truth = new GroundTruth();
+// Others by hand: STRESS_LIBRARIES=libLLVM-15.so.1:libgtk-3.so.0.
+process.env.STRESS_LIBRARIES ??= makeLibraryOfManySymbols(truth.folder);
 afterAll(() => truth.remove());
 
 const conditions: [string, readonly string[]][] = [
