@@ -135,6 +135,7 @@
       "native/test/flag_test.cc",
       "native/test/frame_file_test.cc",
       "native/test/got_patch_test.cc",
+      "native/test/held_files_test.cc",
       "native/test/js_heap_test.cc",
       "native/test/killed_capture_test.cc",
       "native/test/live_memory_test.cc",
