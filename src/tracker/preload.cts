@@ -81,7 +81,14 @@ function track(text: string): void {
     explain: (deep) => factsOf(native, deep),
   };
   if (order.options.children === false) forgetOrder(orders.withoutRequire);
-  process.on('exit', control.stop);
+  process.on('exit', () => {
+    try {
+      control.stop();
+    } catch (error) {
+      // Listeners behind this one are the program's, and its exit code too.
+      complain(error);
+    }
+  });
   if (order.socketFolder === null) return;
   const { serveControl } = require('./control.cjs') as import('./control.cts').ControlModule;
   serveControl(order.socketFolder, control);
