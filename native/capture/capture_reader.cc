@@ -70,6 +70,8 @@ bool takeEnd(std::string_view payload, EndPayload& end) {
 }
 
 constexpr size_t kBlocksAtOnce = 256;
+// Of a stream whose records are handed over, for the next ones.
+constexpr size_t kKeptBytes = 64 << 10;
 
 const uint8_t* bytesOf(std::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
@@ -116,7 +118,7 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
       visitor.onInfo(frame.payload);
       break;
     case FrameType::events:
-      streams_.try_emplace(frame.stream, frame.stream).first->second.bytes.append(frame.payload);
+      addEvents(frame);
       break;
     case FrameType::thread:
       is_right = takeThread(frame, visitor);
@@ -194,27 +196,40 @@ void CaptureReader::takeHeap(std::string_view payload, CaptureVisitor& visitor) 
   visitor.onJsHeap(profile, payload);
 }
 
-void CaptureReader::handOver(uint64_t epoch, CaptureVisitor& visitor) {
-  while (Stream* stream = earliest(epoch)) handOverSegment(*stream, visitor);
-  for (auto& [index, stream] : streams_) {
+// As std::push_heap has it: the turn that comes first is the greatest.
+bool CaptureReader::Turn::operator<(const Turn& other) const noexcept {
+  if (epoch != other.epoch) return epoch > other.epoch;
+  return stream->decoder.stream() > other.stream->decoder.stream();
+}
+
+void CaptureReader::addEvents(const FrameReader::Frame& frame) {
+  Stream& stream = streams_.try_emplace(frame.stream, frame.stream).first->second;
+  // Not at each hand-over: a stream that waits with much would be moved again and again.
+  if (stream.at > stream.bytes.size() / 2) {
     stream.bytes.erase(0, stream.at);
     stream.at = 0;
   }
+  stream.bytes.append(frame.payload);
+  if (!stream.is_waiting) awaitTurn(stream);
 }
 
-// The stream whose next record is of the lowest epoch, if that is before `before_epoch`.
-CaptureReader::Stream* CaptureReader::earliest(uint64_t before_epoch) {
-  Stream* found = nullptr;
-  uint64_t lowest = before_epoch;
-  for (auto& [index, stream] : streams_) {
-    if (stream.at == stream.bytes.size()) continue;
-    const uint8_t* at = bytesOf(stream.bytes);
-    const uint64_t epoch = stream.decoder.epochAt(at + stream.at, at + stream.bytes.size());
-    if (epoch >= lowest) continue;
-    lowest = epoch;
-    found = &stream;
+void CaptureReader::awaitTurn(Stream& stream) {
+  stream.is_waiting = stream.at < stream.bytes.size();
+  if (!stream.is_waiting) return;
+  const uint8_t* begin = bytesOf(stream.bytes);
+  const uint64_t epoch = stream.decoder.epochAt(begin + stream.at, begin + stream.bytes.size());
+  turns_.push_back({epoch, &stream});
+  std::push_heap(turns_.begin(), turns_.end());
+}
+
+void CaptureReader::handOver(uint64_t epoch, CaptureVisitor& visitor) {
+  while (!turns_.empty() && turns_.front().epoch < epoch) {
+    Stream& stream = *turns_.front().stream;
+    std::pop_heap(turns_.begin(), turns_.end());
+    turns_.pop_back();
+    handOverSegment(stream, visitor);
+    awaitTurn(stream);
   }
-  return found;
 }
 
 // To the end of what there is, or to the next epoch's beginning.
@@ -239,6 +254,11 @@ void CaptureReader::handOverSegment(Stream& stream, CaptureVisitor& visitor) {
     if (event.type != EventType::epoch) visitor.onEvent(event);
   }
   stream.at = static_cast<size_t>(at - begin);
+  if (stream.at < stream.bytes.size()) return;
+  stream.at = 0;
+  // Of 60,000 threads that have ended none keeps its room.
+  if (stream.bytes.capacity() > kKeptBytes) std::string().swap(stream.bytes);
+  stream.bytes.clear();
 }
 
 }  // namespace memdrift

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "capture/code_stream.h"
@@ -144,8 +144,15 @@ class CaptureReader {
   struct Stream {
     explicit Stream(uint32_t index) : decoder(index) {}
     EventDecoder decoder;
-    std::string bytes;  // whole records that are not handed over yet
+    std::string bytes;  // whole records; from `at` on they are not handed over yet
     size_t at = 0;
+    bool is_waiting = false;  // it has a turn
+  };
+  // A stream that has records, and the epoch of the first. Of one epoch the lower number is first.
+  struct Turn {
+    uint64_t epoch;
+    Stream* stream;
+    bool operator<(const Turn& other) const noexcept;
   };
 
   void take(const FrameReader::Frame& frame, CaptureVisitor& visitor);
@@ -154,13 +161,16 @@ class CaptureReader {
   void takeHeap(std::string_view payload, CaptureVisitor& visitor);
   // Events of epochs before `epoch`.
   void handOver(uint64_t epoch, CaptureVisitor& visitor);
-  Stream* earliest(uint64_t before_epoch);
+  void addEvents(const FrameReader::Frame& frame);
+  void awaitTurn(Stream& stream);
   void handOverSegment(Stream& stream, CaptureVisitor& visitor);
   void finish(CaptureVisitor& visitor);
   void stopAt(const std::string& why);
 
   FrameReader frames_;
-  std::map<uint32_t, Stream> streams_;
+  std::unordered_map<uint32_t, Stream> streams_;
+  // A heap, so that a frame costs what it has, however many streams there are.
+  std::vector<Turn> turns_;
   std::string damage_;
   bool has_begun_ = false;
   uint32_t end_reason_ = 0;
