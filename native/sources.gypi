@@ -141,6 +141,7 @@
       "native/test/live_memory_test.cc",
       "native/test/malloc_arenas_test.cc",
       "native/test/malloc_program.cc",
+      "native/test/many_threads_test.cc",
       "native/test/mapping_log_test.cc",
       "native/test/memory_series_test.cc",
       "native/test/model_client.cc",

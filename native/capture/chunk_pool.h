@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Memory that hooks write events to: chunks of one size out of one reservation of address space.
+// Memory that hooks write events to: chunks out of one reservation of address space.
 //
 // Taking and giving back is lock-free: a hook must not wait for anybody, and least of all for the
 // allocator that called it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace memdrift {
-
-inline constexpr size_t kChunkBytes = 256 << 10;
 
 // The beginning of a chunk. The hook's thread writes it, the writer's reads it.
 struct Chunk {
@@ -23,38 +22,65 @@ struct Chunk {
 };
 static_assert(sizeof(Chunk) == 64);
 
-inline constexpr uint32_t kChunkDataBytes = kChunkBytes - sizeof(Chunk);
+// Sizes of chunks: thousands of threads have room for a small one each, and a thread that writes
+// much wakes the writer seldom. A larger one is eight of the size below.
+inline constexpr std::array<uint32_t, 3> kChunkBytes = {4 << 10, 32 << 10, 256 << 10};
+inline constexpr uint32_t kParts = 8;
+inline constexpr uint32_t kLargestSize = kChunkBytes.size() - 1;
+inline constexpr uint32_t kUnitBytes = kChunkBytes.front();
+inline constexpr uint32_t kBlockBytes = kChunkBytes.back();
+inline constexpr uint32_t kBlockUnits = kBlockBytes / kUnitBytes;
 
-// Chunks have numbers from 1; 0 is none.
+constexpr uint32_t dataBytes(uint32_t size) noexcept {
+  return kChunkBytes[size] - static_cast<uint32_t>(sizeof(Chunk));
+}
+
+// Chunks have the numbers of their first units, from 1; 0 is none.
 class ChunkPool {
  public:
-  // At most `max_bytes` of memory, 2 chunks at least; no page of it is touched before its use.
-  // Throws ERR_NO_MEMORY.
+  // At most `max_bytes` of memory, 2 chunks of the largest size at least; no page is touched before
+  // its use. Throws ERR_NO_MEMORY.
   explicit ChunkPool(size_t max_bytes);
   ~ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
 
-  // An empty chunk, or 0 when all are in use. Any thread, in hooks.
-  uint32_t take() noexcept;
+  // An empty chunk of this size, or of a smaller one where that is all there is; 0 when all are in
+  // use. Any thread, in hooks.
+  uint32_t take(uint32_t size) noexcept;
   // For the next who takes one; the writer's thread only. Beyond the few that stay warm, the
   // chunk's pages go back to the system.
   void giveBack(uint32_t number) noexcept;
 
   Chunk& operator[](uint32_t number) noexcept {
-    return *reinterpret_cast<Chunk*>(memory_ + (number - 1) * kChunkBytes);
+    return *reinterpret_cast<Chunk*>(memory_ + size_t{number - 1} * kUnitBytes);
   }
-  uint32_t count() const noexcept { return count_; }
-  const uint8_t* memory() const noexcept { return memory_; }  // of count() chunks
+  uint32_t sizeOf(uint32_t number) const noexcept {
+    return sizes_[number].load(std::memory_order_relaxed);
+  }
+  // True when a quarter or less is left.
+  bool isLow() const noexcept {
+    return used_bytes_.load(std::memory_order_relaxed) > bytes() - bytes() / 4;
+  }
+  size_t bytes() const noexcept { return size_t{block_count_} * kBlockBytes; }
+  const uint8_t* memory() const noexcept { return memory_; }  // of bytes()
 
  private:
-  // The first free chunk in the low half, in the high half how often it changed: a head that was
-  // taken and came back in between differs.
-  std::atomic<uint64_t> free_{0};
-  std::atomic<uint32_t> fresh_{0};  // chunks that were ever taken
-  std::atomic<uint32_t> free_count_{0};
-  uint32_t count_;
-  std::atomic<uint32_t>* next_free_;  // by chunk; not in the chunks, whose pages may go
+  uint32_t pop(uint32_t size) noexcept;
+  void push(uint32_t first, uint32_t last, uint32_t size) noexcept;
+  uint32_t freshBlock() noexcept;
+  uint32_t takeOrSplit(uint32_t size) noexcept;
+
+  // Of each size the first free chunk in the low half, in the high half how often it changed: a
+  // head that was taken and came back in between differs.
+  std::array<std::atomic<uint64_t>, kChunkBytes.size()> free_{};
+  std::atomic<uint32_t> fresh_{0};  // blocks of the largest size that were ever taken
+  std::atomic<size_t> used_bytes_{0};
+  std::atomic<size_t> warm_bytes_{0};  // of free chunks, at most
+  uint32_t block_count_;
+  // By number; not in the chunks, whose pages may go.
+  std::atomic<uint32_t>* next_free_;
+  std::atomic<uint8_t>* sizes_;
   uint8_t* memory_;
 };
 

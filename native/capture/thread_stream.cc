@@ -38,6 +38,7 @@ void ThreadStream::begin(StreamSet& set, uint32_t index, uint32_t tid) noexcept 
   turned_at_ = 0;
   state_ = {};
   untold_ = 0;
+  chunk_size_ = 0;
   set_ = &set;
   index_ = index;
   tid_ = tid;
@@ -55,9 +56,22 @@ void ThreadStream::takeTurn() noexcept {
   set_->turn_.store(index_, std::memory_order_seq_cst);
 }
 
+// The first is small, since most of thousands of threads write little. All streams together hold a
+// quarter of the memory at most in the chunks that they write to: the rest is for what the writer
+// has yet to take.
+uint32_t ThreadStream::nextSize() const noexcept {
+  if (!chunk_) return 0;
+  uint32_t size = std::min(chunk_size_ + 1, kLargestSize);
+  const size_t streams = set_->open_count_.load(std::memory_order_relaxed);
+  while (size > 0 && kChunkBytes[size] * streams * 4 > set_->pool_.bytes()) size--;
+  return size;
+}
+
 bool ThreadStream::refill() noexcept {
   const bool discards = set_->discards_.load(std::memory_order_relaxed);
-  const uint32_t number = discards ? 0 : set_->pool_.take();
+  const uint32_t number = discards ? 0 : set_->pool_.take(nextSize());
+  // Ended threads' chunks, and those that are full, come back when the writer has looked.
+  if (!discards && (number == 0 || set_->pool_.isLow())) set_->wake();
   if (number == 0) {
     untold_++;
     dropped_.store(dropped_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -69,8 +83,9 @@ bool ThreadStream::refill() noexcept {
   (chunk_ ? chunk_->next : first_).store(number, std::memory_order_release);
   if (chunk_) set_->wake();
   chunk_ = &fresh;
+  chunk_size_ = set_->pool_.sizeOf(number);
   at_ = fresh.data();
-  end_ = at_ + kChunkDataBytes;
+  end_ = at_ + dataBytes(chunk_size_);
   // Not published before the record that comes next.
   if (untold_ != 0) at_ = encode::lost(state_, at_, untold_);
   untold_ = 0;
@@ -93,9 +108,13 @@ bool StreamSet::claim(ThreadStream& stream) noexcept {
 
 ThreadStream* StreamSet::open(uint32_t tid) noexcept {
   if (discards_.load(std::memory_order_relaxed)) return nullptr;
-  for (uint32_t i = 0; i < max_threads_; i++) {
+  const uint32_t hint = hint_.load(std::memory_order_relaxed);
+  for (uint32_t looked = 0; looked < max_threads_; looked++) {
+    const uint32_t i = (hint + looked) % max_threads_;
     ThreadStream& stream = streams_[i];
     if (!claim(stream)) continue;
+    hint_.store((i + 1) % max_threads_, std::memory_order_relaxed);
+    open_count_.fetch_add(1, std::memory_order_relaxed);
     stream.begin(*this, opened_.fetch_add(1, std::memory_order_relaxed) + 1, tid);
     uint32_t used = used_.load(std::memory_order_relaxed);
     while (used <= i && !used_.compare_exchange_weak(used, i + 1, std::memory_order_relaxed))
@@ -103,6 +122,7 @@ ThreadStream* StreamSet::open(uint32_t tid) noexcept {
     stream.use_.store(ThreadStream::kOpen, std::memory_order_release);
     return &stream;
   }
+  wake();  // those of ended threads come back
   return nullptr;
 }
 
@@ -143,6 +163,9 @@ void StreamSet::end(ThreadStream& stream, StreamSink& sink) {
   dropped_.fetch_add(stream.dropped(), std::memory_order_relaxed);
   sink.ended({stream.index_, stream.tid_});
   stream.use_.store(ThreadStream::kFree, std::memory_order_release);
+  open_count_.fetch_sub(1, std::memory_order_relaxed);
+  const auto place = static_cast<uint32_t>(&stream - streams_);
+  if (place < hint_.load(std::memory_order_relaxed)) hint_.store(place, std::memory_order_relaxed);
 }
 
 uint64_t StreamSet::dropped() const noexcept {

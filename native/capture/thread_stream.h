@@ -87,7 +87,7 @@ class alignas(64) ThreadStream {
 
   // What one append may write: a record, its weight, and the epoch and the loss before it.
   static constexpr size_t kRoom = kMaxEventBytes + 3 * (1 + kMaxVarintBytes);
-  static_assert(kRoom < kChunkDataBytes);
+  static_assert(kRoom < dataBytes(0));
 
   enum State : uint32_t { kFree, kOpening, kOpen, kEnded };
 
@@ -108,6 +108,7 @@ class alignas(64) ThreadStream {
     return true;
   }
   bool refill() noexcept;
+  uint32_t nextSize() const noexcept;
   void takeTurn() noexcept;
   void begin(StreamSet& set, uint32_t index, uint32_t tid) noexcept;
 
@@ -119,7 +120,8 @@ class alignas(64) ThreadStream {
   uint64_t epoch_;      // that the next record is made in
   uint64_t turned_at_;  // by the processor's clock
   StreamState state_;
-  uint64_t untold_;  // dropped since the last record
+  uint64_t untold_;      // dropped since the last record
+  uint32_t chunk_size_;  // of kChunkBytes
   StreamSet* set_;
   uint32_t index_;
   uint32_t tid_;
@@ -149,7 +151,7 @@ class StreamSink {
 
 struct StreamLimits {
   size_t max_bytes = 64 << 20;  // of memory for events
-  uint32_t max_threads = 4096;  // at a time
+  uint32_t max_threads = 8192;  // at a time
 };
 
 // The streams of one capture.
@@ -200,8 +202,10 @@ class StreamSet {
   ChunkPool pool_;
   ThreadStream* streams_;
   uint32_t max_threads_;
-  std::atomic<uint32_t> used_{0};     // no stream from here on was ever opened
-  std::atomic<uint32_t> opened_{0};   // numbers the streams
+  std::atomic<uint32_t> used_{0};    // no stream from here on was ever opened
+  std::atomic<uint32_t> opened_{0};  // numbers the streams
+  std::atomic<uint32_t> open_count_{0};
+  std::atomic<uint32_t> hint_{0};     // where a free one may be
   std::atomic<uint64_t> dropped_{0};  // of no stream, or of streams that have ended
   std::atomic<bool> discards_{false};
   alignas(64) std::atomic<uint32_t> turn_{0};  // whose; hooks load it at every record

@@ -324,7 +324,7 @@ TEST_F(CaptureTest, ThreadsThatTakeTurnsAreInOrder) {
 
 TEST_F(CaptureTest, CountsWhatItHadNoRoomFor) {
   CaptureOptions small = options();
-  small.limits.max_bytes = 2 * kChunkBytes;
+  small.limits.max_bytes = 2 * kBlockBytes;
   // A writer that is held up: on a busy machine it may be.
   std::atomic<bool> is_held{false};
   small.on_tick = [&] {

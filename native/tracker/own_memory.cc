@@ -140,7 +140,7 @@ uint64_t OwnMemory::mappedBytes() {
 
 uint64_t OwnMemory::ownBytes() {
   const auto events = reinterpret_cast<uint64_t>(events_.memory());
-  uint64_t bytes = residentOf(events, events + events_.count() * kChunkBytes);
+  uint64_t bytes = residentOf(events, events + events_.bytes());
   bytes += g_table_bytes.load(std::memory_order_relaxed);
   const auto add = [&](const void* at, size_t size) {
     const auto begin = reinterpret_cast<uint64_t>(at);

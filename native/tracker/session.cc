@@ -24,10 +24,11 @@ ProcessPage g_process_page = {};
 namespace {
 
 // At a time; the records of threads beyond are counted as dropped.
-constexpr size_t kMaxThreads = 4096;
+constexpr size_t kMaxThreads = 8192;
 
 std::atomic<ThreadTracking*> g_threads[kMaxThreads];
 std::atomic<size_t> g_thread_count{0};  // no thread from here on was ever taken
+std::atomic<size_t> g_first_free{0};    // none before it, but for one that a race overlooked
 std::atomic<uint64_t> g_drops{0};
 
 // Marks a slot that is being taken, whose thread is not known yet.
@@ -52,13 +53,17 @@ bool beginLife(ThreadTracking& thread) noexcept {
   return pthread_mutex_lock(&thread.life) == 0;
 }
 
-ThreadTracking* takeFree() noexcept {
-  const size_t count = g_thread_count.load(std::memory_order_acquire);
-  for (size_t i = 0; i < count; i++) {
+ThreadTracking* takeFree(size_t from) noexcept {
+  const size_t count = std::min(g_thread_count.load(std::memory_order_acquire), kMaxThreads);
+  for (size_t i = from; i < count; i++) {
     ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire);
     uint32_t free = 0;
-    if (thread && thread->tid.compare_exchange_strong(free, kTaken)) return thread;
+    if (!thread || thread->tid.load(std::memory_order_relaxed) != free) continue;
+    if (!thread->tid.compare_exchange_strong(free, kTaken)) continue;
+    g_first_free.store(i + 1, std::memory_order_relaxed);
+    return thread;
   }
+  g_first_free.store(count, std::memory_order_relaxed);
   return nullptr;
 }
 
@@ -218,8 +223,9 @@ ThreadTracking* Recording::newThread() noexcept {
     return nullptr;
   }
   const int before = errno;
-  ThreadTracking* thread = takeFree();
+  ThreadTracking* thread = takeFree(g_first_free.load(std::memory_order_relaxed));
   if (!thread) thread = makeNew();
+  if (!thread) thread = takeFree(0);
   if (thread && !beginLife(*thread)) thread = nullptr;
   if (thread) {
     thread->left_session = 0;
@@ -346,6 +352,8 @@ void forgetEndedThreads(Session& session) {
     giveUpTables(*thread);
     thread->stage.store(ThreadTracking::kOutside, std::memory_order_relaxed);
     thread->tid.store(0, std::memory_order_release);
+    if (i < g_first_free.load(std::memory_order_relaxed))
+      g_first_free.store(i, std::memory_order_relaxed);
   }
 }
 

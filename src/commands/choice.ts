@@ -13,6 +13,7 @@ import {
 } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { endingTexts, momentTexts } from '../report/page_model.ts';
+import { lostText } from '../report/units.ts';
 import { exists } from './output.ts';
 import { exitCodes, writeError } from './program.ts';
 
@@ -63,13 +64,17 @@ type ReportMoment = NonNullable<ReportOptions['moment']>;
 
 /** What rows of these captures are; where allocations were sampled, counts are not all of them. */
 export function titleText(flags: ChoiceFlags, ...captures: readonly CaptureStats[]): string {
-  return momentTexts[momentOf(flags)] + sampledText(...captures);
+  return momentTexts[momentOf(flags)] + doubtText(...captures);
 }
 
 /** For the end of a title; nothing where every allocation was recorded. */
-export function sampledText(...captures: readonly CaptureStats[]): string {
-  if (captures.every(({ sampleBytes }) => sampleBytes === 0)) return '';
-  return ', estimated from samples, which are what is counted';
+export function doubtText(...captures: readonly CaptureStats[]): string {
+  const isSampled = captures.some(({ sampleBytes }) => sampleBytes !== 0);
+  const lost = captures.reduce((sum, { droppedRecords }) => sum + droppedRecords, 0);
+  return (
+    (isSampled ? ', estimated from samples, which are what is counted' : '') +
+    (lost > 0 ? `, or ${lostText(lost)}` : '')
+  );
 }
 
 /** @throws MemdriftError ERR_INVALID for flags that exclude each other. */

@@ -11,10 +11,10 @@ import { printable } from '../report/printable.ts';
 import { seconds } from '../report/units.ts';
 import {
   type ChoiceFlags,
+  doubtText,
   momentOf,
   numberFrom1,
   readCounted,
-  sampledText,
   titleText,
   withChoice,
 } from './choice.ts';
@@ -93,7 +93,7 @@ async function compareMoments(file: string, flags: DiffFlags): Promise<Compared>
   const difference = diff(reportAt(report, from), reportAt(report, to));
   return {
     difference,
-    what: `live${sampledText(report.stats)}`,
+    what: `live${doubtText(report.stats)}`,
     from: titleOf(report, from),
     to: titleOf(report, to),
   };

@@ -9,7 +9,7 @@ import { captureOfProcess } from '../capture/running.ts';
 import { MemdriftError } from '../errors.ts';
 import { printable } from '../report/printable.ts';
 import { tableText } from '../report/table_text.ts';
-import { numberFrom1, sampledText } from './choice.ts';
+import { doubtText, numberFrom1 } from './choice.ts';
 
 interface LiveFlags {
   readonly rows: number;
@@ -49,7 +49,7 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
     const body = Array.from(
       tableText(
         { totalBytes, rows },
-        { what: `live now${sampledText(stats)}`, left, options: '--rows' },
+        { what: `live now${doubtText(stats)}`, left, options: '--rows' },
       ),
     ).join('');
     const text = `${headOf(stats, runs)}\n${body}`;

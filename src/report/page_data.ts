@@ -13,7 +13,7 @@ import {
   type SeriesName,
   seriesNames,
 } from './page_model.ts';
-import { megabytesWithUnit, seconds, unknown } from './units.ts';
+import { lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
 
 export interface PageOptions {
   readonly title: string;
@@ -187,13 +187,16 @@ function kindOf({ native, file }: Frame): FrameKind {
 
 function factsOf({ stats, totalBytes }: CaptureReport): PageData['facts'] {
   const command = (stats.argv?.join(' ') ?? unknown).slice(0, longestCommand);
+  const lost = stats.droppedRecords;
+  const sure = (bytes: number): string =>
+    megabytesWithUnit(bytes) + (lost > 0 ? `, or ${lostText(lost)}` : '');
   const facts: [string, string][] = [
     ['process', `${stats.role ?? unknown}, pid ${stats.pid}, Node ${stats.nodeVersion ?? unknown}`],
     ['command', command],
     ['tracked for', seconds(stats.durationMs)],
-    ['on this page', megabytesWithUnit(totalBytes)],
-    ['peak', megabytesWithUnit(stats.peakBytes)],
-    ['live at the end', megabytesWithUnit(stats.leakedBytes)],
+    ['on this page', sure(totalBytes)],
+    ['peak', sure(stats.peakBytes)],
+    ['live at the end', sure(stats.leakedBytes)],
     ['events', stats.events.toLocaleString('en-US')],
     ['lost records', stats.droppedRecords.toLocaleString('en-US')],
   ];

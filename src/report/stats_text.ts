@@ -1,12 +1,14 @@
 /** `memdrift stats`: the totals of a capture as text. */
 import type { CaptureStats } from '../capture/capture_model.ts';
 import { printable } from './printable.ts';
-import { megabytesWithUnit, seconds, unknown } from './units.ts';
+import { lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function statsText(stats: CaptureStats): string {
   const line = (name: string, value: string): string => `${name.padEnd(22)}${printable(value)}`;
   const count = (value: number): string => value.toLocaleString('en-US');
+  const isLossy = stats.droppedRecords > 0;
+  const doubt = isLossy ? `, or ${lostText(stats.droppedRecords)}` : '';
   return `${[
     line(
       'process',
@@ -16,13 +18,13 @@ export function statsText(stats: CaptureStats): string {
     line('tracked for', seconds(stats.durationMs)),
     line('events', `${count(stats.events)} in a file of ${megabytesWithUnit(stats.fileBytes)}`),
     line('allocations', `${count(stats.allocations)}, frees ${count(stats.frees)}`),
-    line('allocated', megabytesWithUnit(stats.totalBytes)),
+    line('allocated', (isLossy ? 'at least ' : '') + megabytesWithUnit(stats.totalBytes)),
     line('recorded', recorded(stats.sampleBytes)),
     line(
       'peak',
-      `${megabytesWithUnit(stats.peakBytes)} live at once, at ${seconds(stats.peakAtMs)}`,
+      `${megabytesWithUnit(stats.peakBytes)} live at once, at ${seconds(stats.peakAtMs)}${doubt}`,
     ),
-    line('live at the end', megabytesWithUnit(stats.leakedBytes)),
+    line('live at the end', megabytesWithUnit(stats.leakedBytes) + doubt),
     line('lost records', `${count(stats.droppedRecords)}${lostThreads(stats.lostThreads)}`),
     line('unknown frees', `${count(stats.unknownFrees)}, of blocks from before the start`),
     ...growthLines(stats.rssGrowth),

@@ -23,6 +23,12 @@ export function signedMegabytes(bytes: number): string {
   return `${bytes < 0 ? '-' : '+'}${text}`;
 }
 
+/** After a figure that lost records may have made too large or too small. */
+export function lostText(records: number): string {
+  const count = records === 1 ? '1 record was' : `${records.toLocaleString('en-US')} records were`;
+  return `more or less: ${count} lost`;
+}
+
 /** `21.50 s`. */
 export function seconds(ms: number | null): string {
   return ms === null ? unknown : `${(ms / 1000).toFixed(2)} s`;
