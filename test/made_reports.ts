@@ -26,6 +26,7 @@ export function frameOf(name: string, more: Partial<Frame> = {}): Frame {
 
 const stats: CaptureStats = {
   role: 'main',
+  run: null,
   nodeVersion: 'v22.0.0',
   startedAtMs: 1_700_000_000_000,
   argv: ['node', 'app.js'],

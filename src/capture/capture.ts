@@ -125,19 +125,21 @@ function maskedInfo(line: string): string {
   }
 }
 
-type InfoField = 'role' | 'nodeVersion' | 'startedAtMs' | 'argv';
+type InfoField = 'role' | 'run' | 'nodeVersion' | 'startedAtMs' | 'argv';
 
 function knownInfo(text: string): Pick<CaptureStats, InfoField> {
   try {
-    const { role, nodeVersion, startedAtMs, argv } = JSON.parse(text) as Record<string, unknown>;
+    const info = JSON.parse(text) as Record<string, unknown>;
+    const { role, run, nodeVersion, startedAtMs, argv } = info;
     return {
       role: typeof role === 'string' ? role : null,
+      run: typeof run === 'string' ? run : null,
       nodeVersion: typeof nodeVersion === 'string' ? nodeVersion : null,
       startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : null,
       argv: Array.isArray(argv) ? maskedArguments(argv.map(String)) : null,
     };
   } catch {
-    return { role: null, nodeVersion: null, startedAtMs: null, argv: null };
+    return { role: null, run: null, nodeVersion: null, startedAtMs: null, argv: null };
   }
 }
 

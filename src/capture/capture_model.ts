@@ -8,6 +8,8 @@ export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeCla
   readonly sizes: readonly SizeBin[];
   /** What the process was in its program; null: the capture does not say. */
   readonly role: string | null;
+  /** The run of `memdrift run` that it is of; null: of none, or the capture does not say. */
+  readonly run: string | null;
   readonly nodeVersion: string | null;
   /** When the capture began, since 1970; null: the capture does not say. */
   readonly startedAtMs: number | null;

@@ -74,7 +74,9 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
   });
   const { file, folder } = captureTarget(flags.output);
   const sockets = await ownSocketFolder();
-  const order = { folder, file, launcherPid: process.pid, socketFolder: sockets, options };
+  // Process ids are used again: with the time a run has a name of its own.
+  const run = `${process.pid}-${Date.now()}`;
+  const order = { folder, file, launcherPid: process.pid, run, socketFolder: sockets, options };
   const environment = trackedEnvironment(process.env, order);
   // Said before the program starts: this process is the program from then on.
   say(`captures in ${file ?? folder}`);

@@ -1,7 +1,7 @@
 /** The page of a run: all its processes on one axis of time. */
 import type { IndexData } from '../report/page_model.ts';
 import { colourOf, layersOf, plot } from './graph.ts';
-import { beginOf, endOf, onOneAxis, sumsOf, timesOf } from './run_sums.ts';
+import { beginOf, endOf, onOneAxis, partOf, runsOf, sumsOf, timesOf } from './run_sums.ts';
 import { followTheme } from './theme.ts';
 import { bytesText } from './units.ts';
 
@@ -9,8 +9,10 @@ type Process = IndexData['processes'][number];
 
 const find = <E extends HTMLElement>(selector: string): E => document.querySelector(selector) as E;
 const data = JSON.parse(find('#data').textContent ?? '') as IndexData;
-const beginMs = beginOf(data);
-const axis = { endMs: endOf(data), syncKey: 'run' };
+/** Processes of different runs have no time in common, and no sum. */
+let shown: IndexData;
+let beginMs: number;
+let axis: { readonly endMs: number; readonly syncKey: string };
 const smallHeight = 130;
 /** In the order of the processes. */
 const boxes: HTMLInputElement[] = [];
@@ -20,16 +22,16 @@ function drawAll(): void {
   for (const one of drawn) one.destroy();
   find('#graphs').replaceChildren();
   drawn = [drawSums(find('#graph'))];
-  data.processes.forEach((process, i) => {
+  shown.processes.forEach((process, i) => {
     if (boxes[i]!.checked) drawn.push(drawProcess(process));
   });
 }
 
 /** What was measured of the whole group stands there whatever is chosen of it. */
 function drawSums(place: HTMLElement): { destroy(): void } {
-  const chosen = data.processes.filter((_, i) => boxes[i]!.checked);
+  const chosen = shown.processes.filter((_, i) => boxes[i]!.checked);
   const sums = sumsOf(chosen, beginMs);
-  const { group } = data;
+  const { group } = shown;
   const parts = [{ timeMs: sums.timeMs, columns: [sums.rss, sums.estimate] }];
   if (group !== null) {
     const timeMs = group.timeMs.map((ms) => ms - beginMs);
@@ -61,7 +63,7 @@ function countOf({ length }: readonly Process[]): string {
 
 function aboutText(): string {
   const rss = 'A sum of RSS has shared pages once for each process.';
-  return data.group === null
+  return shown.group === null
     ? `${rss} The footprint is estimated from the captures: all anonymous pages, and of file and ` +
         'of shared pages those of the process that has most, as if the others had the same.'
     : `${rss} The footprint has each page once, also of processes without a capture; between ` +
@@ -71,7 +73,7 @@ function aboutText(): string {
 function drawProcess(process: Process): { destroy(): void } {
   const place = document.createElement('section');
   const heading = document.createElement('h2');
-  heading.append(linkTo(process), ` ${process.pid}`);
+  heading.append(linkTo(process), ` ${process.pid} ${process.command ?? ''}`);
   const canvas = document.createElement('div');
   place.append(heading, canvas);
   find('#graphs').append(place);
@@ -119,22 +121,25 @@ function boxFor({ name, pid }: Process): HTMLInputElement {
 }
 
 function fillTable(): void {
+  boxes.length = 0;
   const names = [
     'process',
     'shown',
     'pid',
+    'command',
     'peak RSS',
     'peak tracked',
     'live at the end',
     'events',
   ];
   const head = row([...names, ''], 'th');
-  const rows = data.processes.map((one) =>
+  const rows = shown.processes.map((one) =>
     row(
       [
         linkTo(one),
         boxFor(one),
         String(one.pid),
+        one.command ?? '-',
         one.peakRssBytes === null ? '-' : bytesText(one.peakRssBytes),
         bytesText(one.peakTrackedBytes),
         bytesText(one.leakedBytes),
@@ -144,19 +149,45 @@ function fillTable(): void {
       'td',
     ),
   );
-  find('#processes').append(head, ...rows);
+  find('#processes').replaceChildren(head, ...rows);
+}
+
+function showRun(run: string | null): void {
+  shown = partOf(data, run);
+  beginMs = beginOf(shown);
+  axis = { endMs: endOf(shown), syncKey: 'run' };
+  find('#about').textContent = aboutText();
+  if (data.logs !== undefined) {
+    const link = document.createElement('a');
+    link.textContent = 'what memdrift watch saw of it';
+    link.href = `./${data.logs}`;
+    find('#about').append(' ', link);
+  }
+  fillTable();
+}
+
+/** Offers the runs where there are several. */
+function chooseRun(runs: readonly (string | null)[]): void {
+  const choice = find<HTMLSelectElement>('#runs');
+  choice.hidden = false;
+  runs.forEach((run, i) => {
+    const { processes } = partOf(data, run);
+    const { command, startedAtMs } = processes[0]!;
+    const time = startedAtMs === null ? '' : new Date(startedAtMs).toISOString().slice(0, 19);
+    const text = run === null ? 'captures of no run' : `${time} ${command ?? ''}`;
+    choice.add(new Option(`run ${i + 1} of ${runs.length}: ${text}`, String(i)));
+  });
+  choice.addEventListener('change', () => {
+    showRun(runs[choice.selectedIndex]!);
+    drawAll();
+  });
 }
 
 document.title = data.title;
 find('h1').textContent = data.title;
-find('#about').textContent = aboutText();
-if (data.logs !== undefined) {
-  const link = document.createElement('a');
-  link.textContent = 'what memdrift watch saw of it';
-  link.href = `./${data.logs}`;
-  find('#about').append(' ', link);
-}
-fillTable();
+const runs = runsOf(data);
+if (runs.length > 1) chooseRun(runs);
+showRun(runs[0] ?? null);
 followTheme(find('#theme'), drawAll);
 drawAll();
 let waiting: ReturnType<typeof setTimeout> | undefined;

@@ -89,3 +89,14 @@ function spread(
   });
   return column;
 }
+
+/** The runs of a folder, the first one first; those that do not say theirs are one. */
+export function runsOf({ processes }: IndexData): (string | null)[] {
+  return [...new Set(processes.map(({ run }) => run))];
+}
+
+/** What is of one run; what was measured of all processes is of none where there are several. */
+export function partOf(data: IndexData, run: string | null): IndexData {
+  if (runsOf(data).length < 2) return data;
+  return { ...data, processes: data.processes.filter((one) => one.run === run), group: null };
+}

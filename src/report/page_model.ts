@@ -96,6 +96,10 @@ export interface IndexData {
     readonly name: string;
     readonly href: string;
     readonly pid: number;
+    /** Its masked arguments; null: the capture does not say. */
+    readonly command: string | null;
+    /** Names the run that it is of: a folder may have several; null: the capture does not say. */
+    readonly run: string | null;
     /** Since 1970; null: the capture does not say. */
     readonly startedAtMs: number | null;
     readonly peakRssBytes: number | null;

@@ -6,6 +6,7 @@ type Process = IndexData['processes'][number];
 
 /** More looks than a graph has pixels would only make the page large. */
 const mostLooks = 1500;
+const longestCommand = 1000;
 
 /** `href`: its page, relative to the index. */
 export function indexProcess({ stats, series }: CaptureReport, href: string): Process {
@@ -15,6 +16,8 @@ export function indexProcess({ stats, series }: CaptureReport, href: string): Pr
     name: stats.role ?? 'process',
     href: encodeURIComponent(href),
     pid: stats.pid,
+    command: stats.argv?.join(' ').slice(0, longestCommand) ?? null,
+    run: stats.run,
     startedAtMs: stats.startedAtMs,
     peakRssBytes: known.length === 0 ? null : known.reduce((most, one) => Math.max(most, one)),
     peakTrackedBytes: stats.peakBytes,

@@ -24,6 +24,8 @@ export interface PreloadOrder {
    * its children.
    */
   readonly launcherPid: number | null;
+  /** Names the run in captures of all its processes; missing: they are of none. */
+  readonly run?: string;
   /** Where a tracked program has its socket, checked to be this user's own; null: nowhere. */
   readonly socketFolder: string | null;
   readonly options: Omit<TrackerOptions, 'role' | 'paused'>;

@@ -25,12 +25,18 @@ function captureFile(order: PreloadOrder, role: string): string {
 
 type Options = PreloadOrder['options'];
 
+interface Place {
+  readonly path: string;
+  readonly role: string;
+  readonly run: string | undefined;
+}
+
 /** Begins a capture of this process; what it gives ends that. */
-function startCapture(native: Binding, path: string, role: string, options: Options): () => void {
+function startCapture(native: Binding, { path, role, run }: Place, options: Options): () => void {
   const { commandLineOf } = require('./command_line.cjs') as CommandLineModule;
   const { pid, version: nodeVersion } = process;
   const started = commandLineOf(process, options.commandLine !== false);
-  const info = { role, pid, ...started, nodeVersion, startedAtMs: Date.now() };
+  const info = { role, pid, run, ...started, nodeVersion, startedAtMs: Date.now() };
   const tracker = native.trackerStart({
     path,
     info: JSON.stringify(info),
@@ -62,14 +68,15 @@ function track(text: string): void {
   const native = load(join(__dirname, '../..'));
   const role = roleOf(order);
   let path: string | null = captureFile(order, role);
-  let stopCapture = startCapture(native, path, role, order.options);
+  const { run } = order;
+  let stopCapture = startCapture(native, { path, role, run }, order.options);
   const control: Control = {
     start(to, options) {
       if (path !== null) throw new Error('it is tracked already');
       // A request for another capture must not undo the launcher's --no-command-line.
       const isAllowed = order.options.commandLine !== false;
       const commandLine = isAllowed && options.commandLine !== false;
-      stopCapture = startCapture(native, to, role, { ...options, commandLine });
+      stopCapture = startCapture(native, { path: to, role, run }, { ...options, commandLine });
       path = to;
     },
     stop() {

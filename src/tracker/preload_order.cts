@@ -19,6 +19,7 @@ function parsedOrder(text: string): PreloadOrder {
     typeof options === 'object' &&
     options !== null &&
     isPath(order?.folder) &&
+    (order?.run === undefined || typeof order.run === 'string') &&
     (order?.file === null || isPath(order?.file)) &&
     (order?.socketFolder === null || isPath(order?.socketFolder)) &&
     isCount(options.intervalMs, 1, 3_600_000) &&

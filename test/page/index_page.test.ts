@@ -1,7 +1,7 @@
 /** The index of a run, in Chromium. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptureReport } from '../../src/capture/capture_model.ts';
-import { endOf, onOneAxis, sumsOf } from '../../src/page/run_sums.ts';
+import { endOf, onOneAxis, partOf, runsOf, sumsOf } from '../../src/page/run_sums.ts';
 import type { IndexData } from '../../src/report/page_model.ts';
 import { groupOf, indexProcess, looksThatMatter } from '../../src/report/run_index.ts';
 import { describeInBrowser, PageFolder, textOf } from './browser.ts';
@@ -25,6 +25,18 @@ function runOf(group: IndexData['group'] = null): IndexData {
   return { title: 'a run', processes, group };
 }
 
+/** The same twice, an hour apart. */
+function twoRuns(): IndexData {
+  const first = runOf().processes.map((one) => ({ ...one, run: '1-5' }));
+  const second = runOf().processes.map((one) => ({
+    ...one,
+    run: '2-9',
+    pid: one.pid + 10,
+    startedAtMs: (one.startedAtMs ?? 0) + 3_600_000,
+  }));
+  return { title: 'two runs', processes: [...first, ...second], group: null };
+}
+
 const group = [
   '{"timeMs":1700000000500,"processes":1,"sumRssBytes":90000000,"footprintBytes":80000000}',
   'not JSON',
@@ -45,6 +57,16 @@ describe('sums', () => {
     // The first was last seen at 5 s; afterwards the second is alone.
     expect(rss[at(5500)]).toBe(87e6);
     expect(endOf(runOf())).toBe(6500);
+  });
+
+  test('runs of one folder are apart, and what was measured of all is of none of them', () => {
+    const data = twoRuns();
+    expect(runsOf(data)).toEqual(['1-5', '2-9']);
+    expect(partOf(data, '2-9').processes.map(({ pid }) => pid)).toEqual([52, 53]);
+    expect(endOf(partOf(data, '2-9'))).toBe(6500);
+    expect(partOf({ ...data, group: groupOf(group) }, '1-5').group).toBeNull();
+    const one = { ...runOf(), group: groupOf(group) };
+    expect(partOf(one, null)).toBe(one);
   });
 
   test('looks at different times share an axis', () => {
@@ -91,9 +113,15 @@ describeInBrowser(() => {
     const { page } = open;
     const rows = await page.locator('#processes tr').allInnerTexts();
     expect(rows.map((text) => text.split('\t').map((cell) => cell.trim()))).toEqual([
-      ['process', 'shown', 'pid', 'peak RSS', 'peak tracked', 'live at the end', 'events', ''],
-      ['main', '', '42', '90.00 MB', '20.00 MB', '500 B', '0', ''],
-      ['child', '', '43', '90.00 MB', '20.00 MB', '500 B', '0', 'damaged at byte 9: cut'],
+      [
+        ...['process', 'shown', 'pid', 'command', 'peak RSS', 'peak tracked', 'live at the end'],
+        ...['events', ''],
+      ],
+      ['main', '', '42', 'node app.js', '90.00 MB', '20.00 MB', '500 B', '0', ''],
+      [
+        ...['child', '', '43', 'node app.js', '90.00 MB', '20.00 MB', '500 B', '0'],
+        'damaged at byte 9: cut',
+      ],
     ]);
     expect(await page.locator('#graphs section').count()).toBe(2);
     await page.click('#processes a');
@@ -102,6 +130,21 @@ describeInBrowser(() => {
     await page.goBack();
     await page.click('#graphs h2 a');
     await page.waitForSelector('canvas.flame');
+  });
+
+  test('shows one run at a time where a folder has several', async () => {
+    await using open = await pages.open(pages.write('runs.html', 'index', twoRuns()));
+    const { page } = open;
+    const pids = () => page.locator('#processes tr td:nth-child(3)').allInnerTexts();
+    expect(await pids()).toEqual(['42', '43']);
+    const options = await page.locator('#runs option').allInnerTexts();
+    expect(options).toEqual([
+      'run 1 of 2: 2023-11-14T22:13:20 node app.js',
+      'run 2 of 2: 2023-11-14T23:13:20 node app.js',
+    ]);
+    await page.selectOption('#runs', '1');
+    expect(await pids()).toEqual(['52', '53']);
+    expect(await page.locator('#graphs section').count()).toBe(2);
   });
 
   test('leads to what a watch saw, if there is a page of it', async () => {
@@ -118,7 +161,7 @@ describeInBrowser(() => {
     expect(await legend()).toContain('footprint, estimated');
     expect(await textOf(page, '#about')).toContain('estimated from the captures');
     await page.uncheck('[aria-label="show main 42"]');
-    expect(await page.locator('#graphs h2').allInnerTexts()).toEqual(['child 43']);
+    expect(await page.locator('#graphs h2').allInnerTexts()).toEqual(['child 43 node app.js']);
     expect(await legend()).toContain('sum of RSS of the one chosen process with captures');
     await page.uncheck('[aria-label="show child 43"]');
     expect(await page.locator('#graphs h2').count()).toBe(0);
