@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT
-// As in uncounted_buffer.cc, no header of V8 is included: this binary serves several of them.
 #include "door/backing_store.h"
 
-#include <dlfcn.h>
-
 #include <utility>
+
+#include "door/v8_symbol.h"
 
 namespace memdrift::door {
 
 namespace {
 
 // A member function takes the address of its object as its first argument, after that of a result
-// that is returned in memory. The object of v8::Local<v8::ArrayBuffer> is what napi_value points
-// to.
+// that is returned in memory. A napi_value is the address of an object of v8::Local.
 using GetBackingStore = std::shared_ptr<void> (*)(napi_value buffer);
 
 struct V8Symbols {
@@ -23,11 +21,6 @@ struct V8Symbols {
 
   bool complete() const { return of_buffer && of_shared && is_resizable && size_bytes; }
 };
-
-template <typename Function>
-void resolve(Function& function, const char* name) {
-  function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
-}
 
 const V8Symbols& symbols() {
   static const V8Symbols resolved = [] {

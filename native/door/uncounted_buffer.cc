@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// No header of V8 is included: this binary serves several of them. What is declared here has the
-// layout that the C++ ABI gives to the types of V8's API; see the names of the symbols.
+// The types here have the layout that the C++ ABI gives to the types of V8's API; see the names of
+// the symbols.
 #include "door/uncounted_buffer.h"
-
-#include <dlfcn.h>
 
 #include <memory>
 #include <utility>
+
+#include "door/v8_symbol.h"
 
 namespace memdrift::door {
 
@@ -36,11 +36,6 @@ struct V8Symbols {
            new_array_buffer;
   }
 };
-
-template <typename Function>
-void resolve(Function& function, const char* name) {
-  function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
-}
 
 const V8Symbols& symbols() {
   static const V8Symbols resolved = [] {
