@@ -27,10 +27,13 @@ export interface Control {
 const maxRequestBytes = 64 << 10;
 const maxSocketPathBytes = 107;
 
-/** Listens until the process ends, without keeping it. Where that cannot be, it does not. */
-function serveControl(folder: string, control: Control): void {
+/**
+ * Listens until the process ends, without keeping it, where it can. Returns a function that removes
+ * the socket.
+ */
+function serveControl(folder: string, control: Control): () => void {
   const path = join(folder, `tracked-${process.pid}-${Date.now()}.sock`);
-  if (Buffer.byteLength(path) > maxSocketPathBytes) return;
+  if (Buffer.byteLength(path) > maxSocketPathBytes) return () => {};
   const server = createServer((socket) => {
     let request = '';
     let isAsked = false;
@@ -59,7 +62,7 @@ function serveControl(folder: string, control: Control): void {
     process.umask(mask);
   }
   server.unref();
-  process.on('exit', () => removeIfAllowed(path));
+  return () => removeIfAllowed(path);
 }
 
 /**

@@ -88,6 +88,8 @@ function track(text: string): void {
     explain: (deep) => factsOf(native, deep),
   };
   if (order.options.children === false) forgetOrder(orders.withoutRequire);
+  let removeSocket = (): void => {};
+  allowOneMoreListener();
   process.on('exit', () => {
     try {
       control.stop();
@@ -95,10 +97,31 @@ function track(text: string): void {
       // Listeners behind this one are the program's, and its exit code too.
       complain(error);
     }
+    removeSocket();
   });
   if (order.socketFolder === null) return;
   const { serveControl } = require('./control.cjs') as import('./control.cts').ControlModule;
-  serveControl(order.socketFolder, control);
+  removeSocket = serveControl(order.socketFolder, control);
+}
+
+/**
+ * Node warns of a leak when an event has more listeners than this; the program's own are as many as
+ * without ours. Not setMaxListeners(), after which a default that the program sets does not count.
+ */
+function allowOneMoreListener(): void {
+  const { EventEmitter } = require('node:events') as typeof import('node:events');
+  let own = (process as { _maxListeners?: number | undefined })._maxListeners;
+  Object.defineProperty(process, '_maxListeners', {
+    configurable: true,
+    enumerable: true,
+    get: () => {
+      const most = own ?? EventEmitter.defaultMaxListeners;
+      return most === 0 ? 0 : most + 1;
+    },
+    set: (most: number | undefined) => {
+      own = most;
+    },
+  });
 }
 
 function factsOf(native: Binding, deep: boolean): Promise<string> | string {

@@ -38,6 +38,21 @@ test.each(['app.foo', 'app'])('runs an entry file that is named %s', (name) => {
   expect(run([file])).toEqual(node([file]));
 });
 
+test.each([
+  [10, ''],
+  [11, ''],
+  [20, 'require("node:events").defaultMaxListeners = 20;'],
+  [30, 'process.setMaxListeners(30);'],
+  [50, 'process.setMaxListeners(0);'],
+])('lets the program have %i listeners of its exit, as %j says', (count, before) => {
+  const code = `${before} process.on('warning', ({ name }) => console.log(name));
+    for (let i = 0; i < ${count}; i++) process.on('exit', () => {});
+    setTimeout(() => console.log('ran'), 20)`;
+  const [plain, tracked] = [node(['--no-warnings', '-e', code]), run(['-e', code])];
+  expect(tracked.stdout).toBe(plain.stdout);
+  expect(tracked.stdout).toContain('ran');
+});
+
 describe('a child under the permission model', () => {
   const flag = process.version.startsWith('v20.') ? '--experimental-permission' : '--permission';
   const child = script('child.cjs', 'console.log("ran")');
