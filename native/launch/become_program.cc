@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <map>
@@ -44,18 +46,29 @@ bool startsWith(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
+// Node's first own descriptor is an event queue and has the lowest free number.
+int firstOwnDescriptor(const std::vector<OpenFile>& files) {
+  int first = INT_MAX;
+  for (const OpenFile& file : files)
+    if (file.target == "anon_inode:[eventpoll]") first = std::min(first, file.fd);
+  return first;
+}
+
 // Clears close-on-exec on the descriptors that this process was given, which Node sets at start.
-// Node's own descriptors keep it: event queues, /dev/null, and pipes with both ends in this
-// process.
+// Node's own descriptors keep it. Of those beyond its first they are event queues, /dev/null, and
+// pipes with both ends in this process; make(1) gives such a pipe, with lower numbers. Where /proc
+// is not mounted the program gets the standard streams alone.
 void keepGivenDescriptors() {
+  for (int fd = 0; fd <= STDERR_FILENO; fd++) fcntl(fd, F_SETFD, 0);
   const std::vector<OpenFile> files = openFiles();
+  const int first_own = firstOwnDescriptor(files);
   std::map<std::string, unsigned> ends;
   for (const OpenFile& file : files) ends[file.target] |= file.writes ? 2 : 1;
   for (const OpenFile& file : files) {
     const bool is_pipe = startsWith(file.target, "pipe:");
     const bool is_own = startsWith(file.target, "anon_inode:") || file.target == "/dev/null" ||
                         (is_pipe && ends[file.target] == 3);
-    if (file.fd <= STDERR_FILENO || !is_own) fcntl(file.fd, F_SETFD, 0);
+    if (file.fd < first_own || !is_own) fcntl(file.fd, F_SETFD, 0);
   }
 }
 
@@ -80,7 +93,8 @@ int becomeProgram(const std::string& file, const std::vector<std::string>& argum
   const std::vector<char*> envp = pointersTo(environment);
   keepGivenDescriptors();
   resetIgnoredSignals();
-  execve(file.c_str(), argv.data(), envp.data());
+  // Without /proc Node knows its executable by the name alone that it was called by.
+  execvpe(file.c_str(), argv.data(), envp.data());
   return errno;
 }
 

@@ -181,6 +181,12 @@ describe('memdrift run', () => {
     ['an open file', '3</etc/hostname', 'fs.readFileSync(3, "latin1")'],
     ['a pipe', '4< <(echo piped)', 'fs.readFileSync(4, "latin1")'],
     ['a process substitution', '<(echo piped)', 'fs.readFileSync(process.argv[2], "latin1")'],
+    ['a null device', '3</dev/null', 'String(fs.readFileSync(3).length)'],
+    [
+      'a pipe with both ends, as make does',
+      '3<> <(sleep 0) 4>/dev/fd/3 3</dev/fd/3',
+      'fs.writeSync(4, "token") + " " + fs.readSync(3, Buffer.alloc(5))',
+    ],
     ['a closed stdin', '<&-', 'fs.readlinkSync("/proc/self/fd/0")'],
     ['a closed stderr', '2>&-', 'fs.readlinkSync("/proc/self/fd/2")'],
     ['standard streams', '| cat', '/flags:.*/.exec(fs.readFileSync("/proc/self/fdinfo/1"))[0]'],
