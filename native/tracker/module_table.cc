@@ -10,10 +10,15 @@ namespace memdrift {
 
 namespace {
 
-std::string executablePath() {
-  char path[PATH_MAX];
-  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
-  return std::string(path, static_cast<size_t>(std::max<ssize_t>(size, 0)));
+// Read once, at the start: a filter of system calls that the program installs may forbid
+// readlink().
+const std::string& executablePath() {
+  static const std::string path = [] {
+    char text[PATH_MAX];
+    const ssize_t size = readlink("/proc/self/exe", text, sizeof text);
+    return std::string(text, static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  }();
+  return path;
 }
 
 bool isSame(const Module& one, const Module& other) {

@@ -89,6 +89,7 @@ const calls: [string, number][] = [
   ['tgkill', 234],
   ['openat', 257],
   ['process_vm_readv', 310],
+  ['readlink', 89],
 ];
 const kill = 0x80000000;
 
