@@ -70,7 +70,7 @@ bool takeEnd(std::string_view payload, EndPayload& end) {
 }
 
 constexpr size_t kBlocksAtOnce = 256;
-// Of a stream whose records are handed over, for the next ones.
+// Prepares a stream whose records are handed over for its next ones.
 constexpr size_t kKeptBytes = 64 << 10;
 
 const uint8_t* bytesOf(std::string_view text) {
@@ -196,7 +196,7 @@ void CaptureReader::takeHeap(std::string_view payload, CaptureVisitor& visitor) 
   visitor.onJsHeap(profile, payload);
 }
 
-// As std::push_heap has it: the turn that comes first is the greatest.
+// The order of std::push_heap: the turn that comes first is the greatest.
 bool CaptureReader::Turn::operator<(const Turn& other) const noexcept {
   if (epoch != other.epoch) return epoch > other.epoch;
   return stream->decoder.stream() > other.stream->decoder.stream();
@@ -204,7 +204,7 @@ bool CaptureReader::Turn::operator<(const Turn& other) const noexcept {
 
 void CaptureReader::addEvents(const FrameReader::Frame& frame) {
   Stream& stream = streams_.try_emplace(frame.stream, frame.stream).first->second;
-  // Not at each hand-over: a stream that waits with much would be moved again and again.
+  // Not at each hand-over: the bytes of a stream that holds many would be moved again and again.
   if (stream.at > stream.bytes.size() / 2) {
     stream.bytes.erase(0, stream.at);
     stream.at = 0;
@@ -256,7 +256,7 @@ void CaptureReader::handOverSegment(Stream& stream, CaptureVisitor& visitor) {
   stream.at = static_cast<size_t>(at - begin);
   if (stream.at < stream.bytes.size()) return;
   stream.at = 0;
-  // Of 60,000 threads that have ended none keeps its room.
+  // Ended threads, of which there may be 60,000, keep no memory.
   if (stream.bytes.capacity() > kKeptBytes) std::string().swap(stream.bytes);
   stream.bytes.clear();
 }

@@ -148,7 +148,8 @@ class CaptureReader {
     size_t at = 0;
     bool is_waiting = false;  // it has a turn
   };
-  // A stream that has records, and the epoch of the first. Of one epoch the lower number is first.
+  // A stream that has records, and the epoch of the first. Within an epoch the lower number is
+  // first.
   struct Turn {
     uint64_t epoch;
     Stream* stream;
@@ -169,7 +170,7 @@ class CaptureReader {
 
   FrameReader frames_;
   std::unordered_map<uint32_t, Stream> streams_;
-  // A heap, so that a frame costs what it has, however many streams there are.
+  // A heap, so that the cost of a frame depends on its records and not on the number of streams.
   std::vector<Turn> turns_;
   std::string damage_;
   bool has_begun_ = false;

@@ -51,7 +51,7 @@ uint32_t ChunkPool::pop(uint32_t size) noexcept {
   return 0;
 }
 
-// A chain of chunks of one size, which are linked already but for the last.
+// A chain of chunks of one size, all linked except the last.
 void ChunkPool::push(uint32_t first, uint32_t last, uint32_t size) noexcept {
   uint64_t head = free_[size].load(std::memory_order_relaxed);
   uint64_t changed;

@@ -23,7 +23,7 @@ struct Chunk {
 static_assert(sizeof(Chunk) == 64);
 
 // Sizes of chunks: thousands of threads have room for a small one each, and a thread that writes
-// much wakes the writer seldom. A larger one is eight of the size below.
+// much seldom wakes the writer. A larger chunk is eight of the next smaller size.
 inline constexpr std::array<uint32_t, 3> kChunkBytes = {4 << 10, 32 << 10, 256 << 10};
 inline constexpr uint32_t kParts = 8;
 inline constexpr uint32_t kLargestSize = kChunkBytes.size() - 1;
@@ -38,15 +38,15 @@ constexpr uint32_t dataBytes(uint32_t size) noexcept {
 // Chunks have the numbers of their first units, from 1; 0 is none.
 class ChunkPool {
  public:
-  // At most `max_bytes` of memory, 2 chunks of the largest size at least; no page is touched before
-  // its use. Throws ERR_NO_MEMORY.
+  // Reserves at most `max_bytes` of memory, but at least 2 chunks of the largest size; touches no
+  // page before its use. Throws ERR_NO_MEMORY.
   explicit ChunkPool(size_t max_bytes);
   ~ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
 
-  // An empty chunk of this size, or of a smaller one where that is all there is; 0 when all are in
-  // use. Any thread, in hooks.
+  // Returns an empty chunk of this size, or of a smaller one when no other is left; 0 when all are
+  // in use. Any thread, in hooks.
   uint32_t take(uint32_t size) noexcept;
   // For the next who takes one; the writer's thread only. Beyond the few that stay warm, the
   // chunk's pages go back to the system.
@@ -58,7 +58,7 @@ class ChunkPool {
   uint32_t sizeOf(uint32_t number) const noexcept {
     return sizes_[number].load(std::memory_order_relaxed);
   }
-  // True when a quarter or less is left.
+  // Returns true when a quarter or less is left.
   bool isLow() const noexcept {
     return used_bytes_.load(std::memory_order_relaxed) > bytes() - bytes() / 4;
   }
@@ -71,14 +71,14 @@ class ChunkPool {
   uint32_t freshBlock() noexcept;
   uint32_t takeOrSplit(uint32_t size) noexcept;
 
-  // Of each size the first free chunk in the low half, in the high half how often it changed: a
+  // For each size: the first free chunk in the low half, the number of changes in the high half. A
   // head that was taken and came back in between differs.
   std::array<std::atomic<uint64_t>, kChunkBytes.size()> free_{};
   std::atomic<uint32_t> fresh_{0};  // blocks of the largest size that were ever taken
   std::atomic<size_t> used_bytes_{0};
   std::atomic<size_t> warm_bytes_{0};  // of free chunks, at most
   uint32_t block_count_;
-  // By number; not in the chunks, whose pages may go.
+  // By number, outside the chunks, whose pages may be released.
   std::atomic<uint32_t>* next_free_;
   std::atomic<uint8_t>* sizes_;
   uint8_t* memory_;

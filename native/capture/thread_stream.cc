@@ -56,9 +56,9 @@ void ThreadStream::takeTurn() noexcept {
   set_->turn_.store(index_, std::memory_order_seq_cst);
 }
 
-// The first is small, since most of thousands of threads write little. All streams together hold a
-// quarter of the memory at most in the chunks that they write to: the rest is for what the writer
-// has yet to take.
+// The first is small, since most of thousands of threads write little. The chunks that streams
+// write to are at most a quarter of the memory: the rest is for chunks that the writer has yet to
+// take.
 uint32_t ThreadStream::nextSize() const noexcept {
   if (!chunk_) return 0;
   uint32_t size = std::min(chunk_size_ + 1, kLargestSize);
@@ -70,7 +70,7 @@ uint32_t ThreadStream::nextSize() const noexcept {
 bool ThreadStream::refill() noexcept {
   const bool discards = set_->discards_.load(std::memory_order_relaxed);
   const uint32_t number = discards ? 0 : set_->pool_.take(nextSize());
-  // Ended threads' chunks, and those that are full, come back when the writer has looked.
+  // Full chunks, and those of ended threads, come back when the writer has taken them.
   if (!discards && (number == 0 || set_->pool_.isLow())) set_->wake();
   if (number == 0) {
     untold_++;

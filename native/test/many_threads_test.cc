@@ -38,7 +38,7 @@ double processorSeconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// A capture of as many threads, which take turns in a hundred rounds of the writer.
+// Makes a capture of this many threads, which take turns in a hundred rounds of the writer.
 void writeStreams(const std::string& path, uint32_t streams) {
   constexpr uint32_t kRounds = 100;
   FrameFile file(createCaptureFile(path), 0);
@@ -86,7 +86,8 @@ TEST_F(ManyThreadsTest, DropNothingWhenAllLiveAtOnce) {
       streams.push_back(writer.streams().open(i + 1));
       ASSERT_TRUE(streams.back()) << i;
     }
-    // In ten goes, so that all hold chunks at any time. The writer may be behind on a busy machine.
+    // In ten rounds, so that all threads hold chunks at any time. The writer may lag on a busy
+    // machine.
     for (uint64_t go = 0; go < 10; go++) {
       for (ThreadStream* stream : streams) {
         while (writer.streams().pool().isLow()) usleep(1000);
@@ -122,7 +123,7 @@ TEST_F(ManyThreadsTest, DropNothingWhenEachIsShort) {
 TEST_F(ManyThreadsTest, AreReadInTimeThatGrowsWithTheirNumber) {
   const double few = secondsToRead(folder_.file("few.mdc"), 6000);
   const double many = secondsToRead(folder_.file("many.mdc"), 60'000);
-  // Quadratic would be a hundred times.
+  // Quadratic time would be a hundred times as long.
   EXPECT_LT(many, 30 * few + 0.05);
 }
 

@@ -28,7 +28,7 @@ constexpr size_t kMaxThreads = 8192;
 
 std::atomic<ThreadTracking*> g_threads[kMaxThreads];
 std::atomic<size_t> g_thread_count{0};  // no thread from here on was ever taken
-std::atomic<size_t> g_first_free{0};    // none before it, but for one that a race overlooked
+std::atomic<size_t> g_first_free{0};    // none before it, except one that a race overlooked
 std::atomic<uint64_t> g_drops{0};
 
 // Marks a slot that is being taken, whose thread is not known yet.

@@ -8,7 +8,7 @@ export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeCla
   readonly sizes: readonly SizeBin[];
   /** What the process was in its program; null: the capture does not say. */
   readonly role: string | null;
-  /** The run of `memdrift run` that it is of; null: of none, or the capture does not say. */
+  /** The run of `memdrift run` that made it; null: none, or not in the capture. */
   readonly run: string | null;
   readonly nodeVersion: string | null;
   /** When the capture began, since 1970; null: the capture does not say. */

@@ -67,12 +67,12 @@ export function titleText(flags: ChoiceFlags, ...captures: readonly CaptureStats
   return momentTexts[momentOf(flags)] + doubtText(...captures);
 }
 
-/** For the end of a title; nothing where every allocation was recorded. */
+/** Returns the end of a title: what makes its figures uncertain; empty when all was recorded. */
 export function doubtText(...captures: readonly CaptureStats[]): string {
   const isSampled = captures.some(({ sampleBytes }) => sampleBytes !== 0);
   const lost = captures.reduce((sum, { droppedRecords }) => sum + droppedRecords, 0);
   return (
-    (isSampled ? ', estimated from samples, which are what is counted' : '') +
+    (isSampled ? ', estimated; counts are of samples' : '') +
     (lost > 0 ? `, or ${lostText(lost)}` : '')
   );
 }

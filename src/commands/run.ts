@@ -74,7 +74,7 @@ async function run(nodeArguments: string[], flags: RunFlags): Promise<number> {
   });
   const { file, folder } = captureTarget(flags.output);
   const sockets = await ownSocketFolder();
-  // Process ids are used again: with the time a run has a name of its own.
+  // Process ids are reused: with the time the name of a run is unique.
   const run = `${process.pid}-${Date.now()}`;
   const order = { folder, file, launcherPid: process.pid, run, socketFolder: sockets, options };
   const environment = trackedEnvironment(process.env, order);
