@@ -7,6 +7,8 @@ export interface MeasuredProcess {
   readonly process: GroupProcess;
   /** Shared memory within its Pss; null: not reported. */
   readonly pssShmemBytes: number | null;
+  /** Shared memory within its RSS. */
+  readonly rssShmemBytes: number;
 }
 
 const summed = [
@@ -24,7 +26,7 @@ export interface Measured {
 
 export function totalsOf({ measured, sums, system, hiddenSharedBytes }: Measured): Totals {
   const processes = measured.map(({ process }) => process);
-  const pss = sumOf(processes.map(pssRange));
+  const pss = sumOf(measured.map(pssRange));
   const unmapped = sumOf(sums.map((sum) => sum.unmapped));
   const hugetlb = sumOf([...processes.map(hiddenHugetlb), ...sums.map((sum) => sum.hugetlb)]);
   const hasUnknown = processes.some(({ pssBytes }) => pssBytes === null);
@@ -53,9 +55,11 @@ export function totalsOf({ measured, sums, system, hiddenSharedBytes }: Measured
   };
 }
 
-/** A process's share is at most its mappings. */
-function pssRange({ pssBytes, rssBytes }: GroupProcess): Range {
-  return pssBytes === null ? { least: 0, most: rssBytes } : exactly(pssBytes);
+/** A process's share is at most its mappings; the machine's shared memory bounds their shared part. */
+function pssRange({ process, rssShmemBytes }: MeasuredProcess): Range {
+  const { pssBytes, rssBytes } = process;
+  if (pssBytes !== null) return exactly(pssBytes);
+  return { least: 0, most: rssBytes === null ? null : Math.max(0, rssBytes - rssShmemBytes) };
 }
 
 function hiddenHugetlb({ pssBytes, hugetlbBytes }: GroupProcess): Range {

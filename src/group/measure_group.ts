@@ -95,6 +95,7 @@ function measureProcess(pid: number, segments: SegmentTable): MeasuredProcess {
       peakRssBytes,
     },
     pssShmemBytes: rollup?.pssShmemBytes ?? null,
+    rssShmemBytes: counters.rssShmemBytes ?? 0,
   };
 }
 
@@ -116,7 +117,7 @@ const withoutMemory = {
 };
 
 function nothingOf(process: GroupProcess): MeasuredProcess {
-  return { process, pssShmemBytes: 0 };
+  return { process, pssShmemBytes: 0, rssShmemBytes: 0 };
 }
 
 /** null when the kernel denies it. */

@@ -156,8 +156,8 @@ function notesOf({ unknownPids, lostPids, hiddenSharedBytes, segments }: GroupSn
   if (unknownPids.length > 0)
     notes.push(
       `PSS and USS of ${unknownPids.join(', ')} are unknown: the kernel shows them, mappings and ` +
-        'descriptors to the owner and to root (CAP_SYS_PTRACE) only. The footprint includes at ' +
-        'most their RSS and the shared memory that they may hold.',
+        'descriptors to the owner and to root (CAP_SYS_PTRACE) only. Their RSS and the ' +
+        'shared memory that they may hold are in the upper bound of the footprint.',
     );
   if (lostPids.length > 0) notes.push(`Ended while they were read: ${lostPids.join(', ')}.`);
   if (segments.some(({ residentBytes }) => residentBytes === null))
@@ -168,8 +168,9 @@ function notesOf({ unknownPids, lostPids, hiddenSharedBytes, segments }: GroupSn
   const counted = segments.reduce((sum, { chargedBytes }) => sum + (chargedBytes ?? 0), 0);
   if (hiddenSharedBytes !== 0 && counted > 0)
     notes.push(
-      'Processes outside of the group that cannot be looked into have ' +
-        `${megabytesWithUnit(hiddenSharedBytes)} of shared memory: up to this much of the ` +
+      'Processes outside of the group have ' +
+        `${megabytesWithUnit(hiddenSharedBytes)} of shared memory and cannot be looked into: up ` +
+        `to ${megabytesWithUnit(Math.min(counted, hiddenSharedBytes ?? counted))} of the ` +
         'unmapped pages may be mapped by them.',
     );
   return notes;

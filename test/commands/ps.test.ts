@@ -157,7 +157,9 @@ describe('the text', () => {
     // 1 to 5 MB.
     expect(text).toMatch(/5 more\s+15.00\s+15.00\s+0.00\s+5.00\s+5.00/);
     expect(text).toContain('7 0.00, 2 outside of the group');
-    expect(text).toContain('that cannot be looked into have 7.00 MB of shared memory');
+    expect(text).toContain(
+      'have 7.00 MB of shared memory and cannot be looked into: up to 7.00 MB',
+    );
   });
 });
 
