@@ -55,7 +55,7 @@ export function totalsOf({ measured, sums, system, hiddenSharedBytes }: Measured
   };
 }
 
-/** A process's share is at most its mappings; the machine's shared memory bounds their shared part. */
+/** A process's share is at most its mappings; their shared part is within the machine's. */
 function pssRange({ process, rssShmemBytes }: MeasuredProcess): Range {
   const { pssBytes, rssBytes } = process;
   if (pssBytes !== null) return exactly(pssBytes);
