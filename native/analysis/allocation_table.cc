@@ -63,7 +63,7 @@ void CaptureAnalysis::onHeader(const CaptureHeader& header) {
 
 void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
   timeIs(memory.time_ns);
-  growth_.add(memory, live_.blockBytes());
+  growth_.add(memory, live_.blockRoom());
   series_.add({memory, static_cast<uint64_t>(std::max<int64_t>(live_.heap().totalBytes(), 0))});
   if (timeline_) timeline_->advance(memory.time_ns, live_.heap());
 }

@@ -31,6 +31,24 @@ uint64_t endOf(uint64_t address, uint64_t bytes) {
   return end < address ? UINT64_MAX & ~kPageMask : end;
 }
 
+// A block that glibc maps by itself begins behind the two words at the mapping's start. No smaller
+// one is mapped, unless the program has set M_MMAP_THRESHOLD.
+constexpr uint64_t kLeastMapped = 128 << 10;
+constexpr uint64_t kBlockHead = 16;
+bool isMapped(const LiveBlock& block) {
+  return block.bytes >= kLeastMapped && (block.address & kPageMask) == kBlockHead;
+}
+
+uint64_t& roomOf(BlockRoom& room, const LiveBlock& block) {
+  return isMapped(block) ? room.mapped_bytes : room.heap_bytes;
+}
+
+// With the word before a block, in steps of 16, 32 at least.
+uint64_t roomBytes(const LiveBlock& block) {
+  if (isMapped(block)) return pageUp(block.bytes + kBlockHead);
+  return std::max<uint64_t>((block.bytes + 8 + 15) & ~uint64_t{15}, 32);
+}
+
 }  // namespace
 
 void LiveMemory::onEvent(const Event& event) {
@@ -137,7 +155,6 @@ uint32_t LiveMemory::newSite(const Site& site) {
 }
 
 void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
-  if (sites_[site].kind == AllocationKind::block) block_bytes_ = wrappingSum(block_bytes_, bytes);
   if (isOfHeap(sites_[site].kind)) {
     if (timeline_) timeline_->beforeChange(heap_);
     heap_.change(site, bytes, count);
@@ -150,10 +167,16 @@ void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
   sizes_.add(range_hook_, static_cast<uint64_t>(bytes), static_cast<uint64_t>(bytes));
 }
 
-void LiveMemory::changeBlocks(uint32_t site, int64_t bytes, int64_t count) {
-  block_bytes_ = wrappingSum(block_bytes_, bytes);
+void LiveMemory::addToBlocks(const LiveBlock& block) {
+  roomOf(block_room_, block) += roomBytes(block);
   if (timeline_) timeline_->beforeChange(heap_);
-  heap_.change(site, bytes, count);
+  heap_.change(block.site, static_cast<int64_t>(block.bytes), 1);
+}
+
+void LiveMemory::takeFromBlocks(const LiveBlock& block) {
+  roomOf(block_room_, block) -= roomBytes(block);
+  if (timeline_) timeline_->beforeChange(heap_);
+  heap_.change(block.site, -static_cast<int64_t>(block.bytes), -1);
 }
 
 void LiveMemory::addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event) {
@@ -170,13 +193,13 @@ void LiveMemory::addBlock(uint32_t stream_number, Stream& stream, const BlockEve
     // Its free was dropped, or is in another thread's order and comes a little later.
     counts_.closed_by_reuse++;
     owed_frees_[event.address] = epoch_;
-    changeBlocks(place.site, -static_cast<int64_t>(place.bytes), -1);
+    takeFromBlocks(place);
     place = made;
   } else {
     blocks_.put(place, made);
   }
   counts_.total_bytes += event.weight;
-  changeBlocks(site, static_cast<int64_t>(event.weight), 1);
+  addToBlocks(made);
 }
 
 void LiveMemory::freeBlock(Stream& stream, const BlockEvent& event) {
@@ -199,7 +222,7 @@ void LiveMemory::freeBlock(Stream& stream, const BlockEvent& event) {
     stream.last_freed = *block;
     stream.is_last_temporary = is_temporary;
   }
-  changeBlocks(block->site, -static_cast<int64_t>(block->bytes), -1);
+  takeFromBlocks(*block);
   blocks_.remove(block);
 }
 
@@ -223,7 +246,7 @@ void LiveMemory::restoreBlock(const Event& event) {
   if (place.address != 0) return;
   blocks_.put(place, block);
   const auto bytes = static_cast<int64_t>(block.bytes);
-  block_bytes_ = wrappingSum(block_bytes_, bytes);
+  roomOf(block_room_, block) += roomBytes(block);
   if (timeline_) timeline_->beforeChange(heap_);
   heap_.restore(block.site, bytes);
   if (!stream.is_last_temporary) return;

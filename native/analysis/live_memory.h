@@ -47,6 +47,12 @@ struct EventCounts {
   uint64_t closed_by_reuse = 0;  // blocks whose end was not seen: their address came again
 };
 
+// What live blocks take of memory in glibc: its heap has most, a large one is a mapping of its own.
+struct BlockRoom {
+  uint64_t heap_bytes = 0;
+  uint64_t mapped_bytes = 0;
+};
+
 class LiveMemory final : public CaptureVisitor {
  public:
   // A block is temporary that is freed before its thread has made more than so many others; 0:
@@ -76,7 +82,7 @@ class LiveMemory final : public CaptureVisitor {
   const StackNode& node(uint32_t stream, uint32_t node) const;
   size_t nodeCount(uint32_t stream) const;  // with the empty stack
   const BlockMap& blocks() const { return blocks_; }
-  uint64_t blockBytes() const { return static_cast<uint64_t>(block_bytes_); }  // of those
+  const BlockRoom& blockRoom() const { return block_room_; }  // of those
   const RangeMap& ranges() const { return ranges_; }
 
  private:
@@ -96,7 +102,8 @@ class LiveMemory final : public CaptureVisitor {
   uint32_t siteOf(const Event& event, AllocationKind kind);
   uint32_t newSite(const Site& site);
   void change(uint32_t site, int64_t bytes, int64_t count);
-  void changeBlocks(uint32_t site, int64_t bytes, int64_t count);
+  void addToBlocks(const LiveBlock& block);
+  void takeFromBlocks(const LiveBlock& block);
 
   EventCounts counts_;
   AllocationSizes sizes_;
@@ -115,7 +122,7 @@ class LiveMemory final : public CaptureVisitor {
   std::unordered_map<uint32_t, Stream> streams_;
   std::unordered_map<uint64_t, uint32_t> site_numbers_;  // of sites that are not of blocks
   BlockMap blocks_;
-  int64_t block_bytes_ = 0;
+  BlockRoom block_room_;
   RangeMap ranges_{[this](const RangeState& state) {
     if (state.is_committed) change(state.site, 0, 1);
   }};

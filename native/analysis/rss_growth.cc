@@ -25,20 +25,20 @@ int64_t difference(uint64_t now, uint64_t before) { return static_cast<int64_t>(
 
 }  // namespace
 
-void RssGrowth::add(const MemoryPayload& row, uint64_t block_bytes) {
+void RssGrowth::add(const MemoryPayload& row, const BlockRoom& blocks) {
   if (!isLook(row)) return;
   if (!has_first_) {
-    first_ = {row, block_bytes};
+    first_ = {row, blocks};
     has_first_ = true;
   } else if (!has_highest_ || rssOf(row) > rssOf(highest_.row)) {
-    highest_ = {row, block_bytes};
+    highest_ = {row, blocks};
     has_highest_ = true;
   }
 }
 
-// Blocks are taken to be touched: those that fit into what malloc's heap and arenas have grown by
-// are there, which leaves the rest of these as freed; larger ones have pages of their own, which
-// are what is private and of nobody else.
+// Blocks are taken to be touched. Those that glibc keeps in its heap and arenas are there, which
+// leaves the rest of these as freed. Mapped ones, and those of another allocator, which do not fit
+// into glibc's heap, have pages that are private and that no other part accounts for.
 Growth RssGrowth::highest() const {
   Growth growth;
   if (!has_highest_) return growth;
@@ -58,10 +58,14 @@ Growth RssGrowth::highest() const {
   const int64_t own = to.own_bytes == kUnknown ? 0 : grown(&MemoryPayload::own_bytes);
   const int64_t others =
       std::max<int64_t>(grown(&MemoryPayload::rss_anon_bytes) - mapped - stacks - own - heap, 0);
-  const auto live = static_cast<int64_t>(std::min<uint64_t>(highest_.block_bytes, INT64_MAX));
-  const int64_t in_heap = std::min(live, heap);
+  const auto in_range = [](uint64_t bytes) {
+    return static_cast<int64_t>(std::min<uint64_t>(bytes, INT64_MAX / 4));
+  };
+  const int64_t small = in_range(highest_.blocks.heap_bytes);
+  const int64_t in_heap = std::min(small, heap);
+  const int64_t outside = small - in_heap + in_range(highest_.blocks.mapped_bytes);
   growth.parts = {
-      {"tracked-blocks", in_heap + std::min(live - in_heap, others), true},
+      {"tracked-blocks", in_heap + std::min(outside, others), true},
       {"malloc-freed", heap - in_heap, true},
       {"tracked-mappings", mapped, false},
       {"thread-stacks", stacks, false},

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "analysis/live_memory.h"
 #include "capture/format.h"
 
 namespace memdrift {
@@ -27,14 +28,14 @@ struct Growth {
 // Takes the rows of the memory series in their order.
 class RssGrowth {
  public:
-  // `block_bytes`: of the blocks that are live then.
-  void add(const MemoryPayload& row, uint64_t block_bytes);
+  // `blocks`: what those that are live then take.
+  void add(const MemoryPayload& row, const BlockRoom& blocks);
   Growth highest() const;
 
  private:
   struct Look {
     MemoryPayload row;
-    uint64_t block_bytes;
+    BlockRoom blocks;
   };
 
   bool has_first_ = false;

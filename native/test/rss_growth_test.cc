@@ -29,23 +29,23 @@ int64_t partOf(const Growth& growth, std::string_view cause) {
 TEST(RssGrowth, IsNotKnownWithoutASecondLook) {
   RssGrowth growth;
   EXPECT_TRUE(growth.highest().parts.empty());
-  growth.add(look(1, 10), 0);
+  growth.add(look(1, 10), {});
   EXPECT_TRUE(growth.highest().parts.empty());
 }
 
 TEST(RssGrowth, PassesOverRowsThatAreNoLook) {
   RssGrowth growth;
-  growth.add(look(1, 10), 0);
+  growth.add(look(1, 10), {});
   MemoryPayload row = look(2, 1000);
   row.mapped_resident_bytes = kUnknown;
-  growth.add(row, 0);
-  growth.add(look(3, 20), 0);
+  growth.add(row, {});
+  growth.add(look(3, 20), {});
   EXPECT_EQ(growth.highest().time_ns, 3U);
 }
 
 TEST(RssGrowth, AddsUpToTheHighestLook) {
   RssGrowth growth;
-  growth.add(look(1, 10), 0);
+  growth.add(look(1, 10), {});
   MemoryPayload high = look(2, 200);
   high.rss_file_bytes = 5 * kMiB;
   high.rss_shmem_bytes = 40 * kMiB;
@@ -54,8 +54,8 @@ TEST(RssGrowth, AddsUpToTheHighestLook) {
   high.malloc_resident_bytes = 50 * kMiB;
   high.stack_resident_bytes = 3 * kMiB;
   high.own_bytes = 2 * kMiB;
-  growth.add(high, 70 * kMiB);
-  growth.add(look(3, 20), 0);
+  growth.add(high, {.heap_bytes = 70 * kMiB});
+  growth.add(look(3, 20), {});
   const Growth found = growth.highest();
   EXPECT_EQ(found.time_ns, 2U);
   // 50 of the 70 fit into malloc's heap, 20 have pages of their own.
@@ -74,12 +74,23 @@ TEST(RssGrowth, AddsUpToTheHighestLook) {
 
 TEST(RssGrowth, WhatIsLeftOfMallocsHeapIsFreed) {
   RssGrowth growth;
-  growth.add(look(1, 10), 0);
+  growth.add(look(1, 10), {});
   MemoryPayload high = look(2, 110);
   high.malloc_resident_bytes = 90 * kMiB;
-  growth.add(high, 20 * kMiB);
+  growth.add(high, {.heap_bytes = 20 * kMiB});
   EXPECT_EQ(partOf(growth.highest(), "tracked-blocks"), 20);
   EXPECT_EQ(partOf(growth.highest(), "malloc-freed"), 70);
+}
+
+TEST(RssGrowth, DoesNotPutMappedBlocksIntoMallocsHeap) {
+  RssGrowth growth;
+  growth.add(look(1, 10), {});
+  MemoryPayload high = look(2, 70);
+  high.malloc_resident_bytes = 24 * kMiB;
+  growth.add(high, {.heap_bytes = 2 * kMiB, .mapped_bytes = 33 * kMiB});
+  EXPECT_EQ(partOf(growth.highest(), "tracked-blocks"), 35);
+  EXPECT_EQ(partOf(growth.highest(), "malloc-freed"), 22);
+  EXPECT_EQ(growth.highest().rest_bytes / static_cast<int64_t>(kMiB), 3);
 }
 
 }  // namespace memdrift

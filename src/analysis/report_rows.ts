@@ -35,15 +35,39 @@ export function* eachRow(
   }
 }
 
-/** The largest rows, and how many more hold something. */
-export function largestRows(
-  report: CaptureReport,
-  most: number,
-): { readonly rows: readonly TableRow[]; readonly left: number } {
+/** The largest rows, and the others that hold something; together `totalBytes`. */
+export interface LargestRows {
+  readonly totalBytes: number;
+  readonly rows: readonly TableRow[];
+  readonly left: number;
+  readonly leftBytes: number;
+}
+
+/** Rows of the kinds that the report's total is of, and of the others; null: there are none. */
+export interface RowsByTotal {
+  readonly counted: LargestRows;
+  readonly beside: LargestRows | null;
+}
+
+/** Returns at most `most` rows of each. */
+export function largestRows(report: CaptureReport, most: number): RowsByTotal {
+  // The total of a report of other kinds alone is theirs.
+  if (sumOfRows(report) === report.totalBytes)
+    return { counted: largestOf(report, most), beside: null };
+  const others = report.kinds.filter((kind) => !heapKinds.includes(kind));
+  return {
+    counted: largestOf(onlyKinds(report, heapKinds), most),
+    beside: largestOf(onlyKinds(report, others), most),
+  };
+}
+
+function largestOf(report: CaptureReport, most: number): LargestRows {
   const { bytes, count } = report.rows;
   const held = bytes.reduce((sum, one, row) => sum + (one === 0 && count[row] === 0 ? 0 : 1), 0);
   const rows = tableRows(report, most);
-  return { rows, left: held - rows.length };
+  const totalBytes = sumOfRows(report);
+  const shownBytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+  return { totalBytes, rows, left: held - rows.length, leftBytes: totalBytes - shownBytes };
 }
 
 /** Of all kinds. */

@@ -42,16 +42,11 @@ async function live(target: string, flags: LiveFlags): Promise<void> {
   for (;;) {
     const start = performance.now();
     const report = await readCaptureReport(file, { moment: 'end' });
-    const { totalBytes, stats } = report;
+    const { stats } = report;
     const runs = stats.ending === 'running';
     const shown = flags.hideInternals ? joinedRows(withoutInternals(report)) : report;
-    const { rows, left } = largestRows(shown, flags.rows);
-    const body = Array.from(
-      tableText(
-        { totalBytes, rows },
-        { what: `live now${doubtText(stats)}`, left, options: '--rows' },
-      ),
-    ).join('');
+    const head = { what: `live now${doubtText(stats)}`, options: '--rows' };
+    const body = Array.from(tableText(largestRows(shown, flags.rows), head)).join('');
     const text = `${headOf(stats, runs)}\n${body}`;
     process.stdout.write(isOnce ? text : clearScreen + topOf(text));
     if (isOnce || !runs) return;

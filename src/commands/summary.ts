@@ -49,8 +49,14 @@ async function summary(file: string, flags: SummaryFlags): Promise<void> {
     return;
   }
   const rows = functions.slice(0, flags.maxRows);
-  const ownBytes = functions.reduce((sum, one) => sum + one.ownBytes, 0);
+  const ownBytes = sumOfOwn(functions);
   const what = titleText(flags, stats);
   const head = { totalBytes, what, noFunctionBytes: totalBytes - ownBytes };
-  process.stdout.write(summaryText(rows, { ...head, left: functions.length - rows.length }));
+  const left = functions.length - rows.length;
+  const leftBytes = ownBytes - sumOfOwn(rows);
+  process.stdout.write(summaryText(rows, { ...head, left, leftBytes }));
+}
+
+function sumOfOwn(functions: readonly FunctionTotal[]): number {
+  return functions.reduce((sum, one) => sum + one.ownBytes, 0);
 }

@@ -33,9 +33,7 @@ async function table(file: string, flags: TableFlags): Promise<void> {
     await writeJson({ options: { file, ...options }, totalBytes, rows: eachRow(report), stats });
     return;
   }
-  const { rows, left } = largestRows(report, flags.rows);
   const what = titleText(flags, report.stats);
-  const { totalBytes } = report;
-  const head = { what, left, options: '--rows, or --json for all' };
-  await writePieces(batches(tableText({ totalBytes, rows }, head)));
+  const head = { what, options: '--rows, or --json for all' };
+  await writePieces(batches(tableText(largestRows(report, flags.rows), head)));
 }

@@ -42,7 +42,7 @@ export function pageData(report: CaptureReport, options: PageOptions): PageData 
     facts: factsOf(report),
     damage: report.stats.damage,
     notice: endingTexts[report.stats.ending],
-    peak: { bytes: report.stats.peakBytes, atMs: report.stats.peakAtMs },
+    peak: { bytes: report.stats.peakBytes, atMs: highestAtMs(report) },
     frames: kept.frames,
     nodes: kept.nodes,
     kinds: report.kinds,
@@ -183,6 +183,15 @@ function mergedChanges(changes: Float64Array, place: Int32Array): number[] {
 function kindOf({ native, file }: Frame): FrameKind {
   if (native) return 2;
   return file.startsWith('node:') ? 1 : 0;
+}
+
+/** The time at which the line of live memory is highest, so that the peak's mark stands there. */
+function highestAtMs({ series, stats }: CaptureReport): number {
+  let highest = 0;
+  series.tracked.forEach((bytes, look) => {
+    if (bytes > (series.tracked[highest] as number)) highest = look;
+  });
+  return series.timeMs[highest] ?? stats.peakAtMs;
 }
 
 function factsOf({ stats, totalBytes }: CaptureReport): PageData['facts'] {

@@ -12,11 +12,13 @@ export interface SummaryHead {
   readonly noFunctionBytes: number;
   /** Functions that are not shown. */
   readonly left: number;
+  /** Bytes that those functions hold themselves. */
+  readonly leftBytes: number;
 }
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function summaryText(functions: readonly FunctionTotal[], head: SummaryHead): string {
-  const { totalBytes, what, noFunctionBytes, left } = head;
+  const { totalBytes, what, noFunctionBytes, left, leftBytes } = head;
   const names = ['own MB', 'own %', 'total MB', 'total %', 'count'];
   const lines = functions.map((one) => {
     const numbers = [
@@ -32,9 +34,13 @@ export function summaryText(functions: readonly FunctionTotal[], head: SummaryHe
     const none = [megabytes(noFunctionBytes), percent(noFunctionBytes, totalBytes)];
     lines.push(`${columns([...none, ...none, ''])}  (no function)`);
   }
-  const more = left > 0 ? [`${left.toLocaleString('en-US')} more: --max-rows, or --json`] : [];
+  if (left > 0) {
+    const rest = [megabytes(leftBytes), percent(leftBytes, totalBytes), '', '', ''];
+    const count = left.toLocaleString('en-US');
+    lines.push(`${columns(rest)}  (${count} more: --max-rows, or --json)`);
+  }
   const title = `${megabytesWithUnit(totalBytes)} ${what}\n`;
-  return `${[title, `${columns(names)}  function`, ...lines, ...more].join('\n')}\n`;
+  return `${[title, `${columns(names)}  function`, ...lines].join('\n')}\n`;
 }
 
 function columns(texts: readonly string[]): string {

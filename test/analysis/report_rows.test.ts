@@ -49,10 +49,12 @@ describe('tableRows', () => {
     expect(stackAt(report, 0)).toEqual([]);
   });
 
-  test.each([0, 1, 2, 3, 9])('the largest %i, and how many are left', (most) => {
-    const { rows: shown, left } = largestRows(report, most);
-    expect(shown).toEqual(tableRows(report, most));
-    expect(shown.length + left).toBe(3);
+  test.each([0, 1, 2, 3, 9])('the largest %i, and what is left beside them', (most) => {
+    const { counted, beside } = largestRows(report, most);
+    const shown = [...counted.rows, ...(beside?.rows ?? [])];
+    expect(shown.length + counted.left + (beside?.left ?? 0)).toBe(3);
+    for (const block of [counted, beside ?? counted])
+      expect(bytesOf(block.rows) + block.leftBytes).toBe(block.totalBytes);
   });
 });
 

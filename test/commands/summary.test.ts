@@ -44,7 +44,7 @@ describe('of a program', () => {
     const { stdout } = captured.call(...args, '--hide-internals', '-r', '1', '-s', 'own');
     expect(stdout).toMatch(/^9\.\d\d MB live at the end\n/);
     expect(stdout).toMatch(/\n {6}9\.00 +\d+\.\d +9\.00 +\d+\.\d +2 {2}fill {2}.*deep\.cjs:1\n/);
-    expect(stdout).toMatch(/\n\d more: --max-rows, or --json\n$/);
+    expect(stdout).toMatch(/\n +\d+\.\d\d +\d+\.\d +\(\d more: --max-rows, or --json\)\n$/);
   });
 });
 

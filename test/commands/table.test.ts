@@ -26,8 +26,8 @@ test.each([
 });
 
 test('what is left is reached by options that the command has', () => {
-  expect(captured.call('table', capture).stdout).toMatch(/more rows: --rows, or --json for all\n$/);
-  expect(captured.call('live', capture).stdout).toMatch(/more rows: --rows\n$/);
+  expect(captured.call('table', capture).stdout).toMatch(/more rows: --rows, or --json for all$/m);
+  expect(captured.call('live', capture).stdout).toMatch(/more rows: --rows$/m);
 });
 
 test('of a capture with samples the title says that numbers are estimates', () => {
@@ -43,24 +43,57 @@ test('of a capture with samples the title says that numbers are estimates', () =
   expect(captured.call('table', capture).stdout).not.toContain('samples');
 });
 
-/** How many rows the text shows, and how many it says are left. */
-function countedIn(text: string): readonly number[] {
-  const [, left = '0'] = /\n([\d,]+) more rows: --rows(?:, or --json for all)?\n$/.exec(text) ?? [];
-  return [text.match(/^\d+\.\d\d MB {2}/gm)?.length ?? 0, Number(left.replaceAll(',', ''))];
+interface Block {
+  /** Of its title. */
+  readonly totalBytes: number;
+  readonly rows: number;
+  readonly left: number;
+  /** Of all rows, with that of the rest. */
+  readonly sumBytes: number;
 }
 
-const all = captured.json('table', golden, '--leaks').rows.length;
+/** The blocks of a table's text, each with the figures that it shows. */
+function blocksOf(text: string): readonly Block[] {
+  return text.split('Not in the total: ').map((block) => {
+    const sizes = [...block.matchAll(/^(\d+\.\d\d) MB {2}/gm)].map((found) => Number(found[1]));
+    const rest = /^(\d+\.\d\d) MB in ([\d,]+) more rows?: --rows/m.exec(block);
+    const restBytes = Number(rest?.[1] ?? 0);
+    return {
+      totalBytes: Number(/(\d+\.\d\d) MB(?: live .*)?\n/.exec(block)?.[1]),
+      rows: sizes.length,
+      left: Number(rest?.[2]?.replaceAll(',', '') ?? 0),
+      sumBytes: sizes.reduce((sum, size) => sum + size, restBytes),
+    };
+  });
+}
+
+const rows: { kind: string }[] = captured.json('table', golden, '--leaks').rows;
+const all = rows.filter(({ kind }) => !['file', 'shm', 'stack'].includes(kind)).length;
 
 describe.each([
   ['table', ['--leaks'], 'live at the end'],
   ['live', [], 'live now'],
 ])('%s', (command, flags, what) => {
-  test.each([1, all, all + 1])('shows %i rows, and says how many there are beside them', (most) => {
+  test.each([1, all, all + 1])('shows %i rows, and a row for the rest', (most) => {
     const { stdout, status } = captured.call(command, golden, ...flags, '-n', String(most));
     const shown = Math.min(most, all);
-    expect([status, countedIn(stdout)]).toEqual([0, [shown, all - shown]]);
+    const [counted] = blocksOf(stdout);
+    expect([status, counted?.rows, counted?.left]).toEqual([0, shown, all - shown]);
     expect(stdout).toContain(` MB ${what}\n\n`);
   });
+
+  test.each([golden, capture])(
+    'shows totals that are the sums of the rows below, in %s',
+    (file) => {
+      for (const most of ['1', '3', '1000']) {
+        const { stdout } = captured.call(command, file, ...flags, '-n', most);
+        const blocks = blocksOf(stdout);
+        expect(blocks).toHaveLength(2);
+        for (const { totalBytes, sumBytes, rows: shown } of blocks)
+          expect(Math.abs(sumBytes - totalBytes)).toBeLessThan(0.006 * (shown + 2));
+      }
+    },
+  );
 
   test.each(['0', '1.5', 'x'])('%s is no number of rows', (rows) => {
     const { status, stderr } = captured.call(command, golden, '--rows', rows);
