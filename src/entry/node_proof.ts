@@ -108,11 +108,24 @@ export function checkDisposition(identity: ProcessIdentity): void {
         '--disable-sigusr1); start it with memdrift run',
     );
   }
-  if (((maskOf(status, 'SigIgn') | maskOf(status, 'SigBlk')) & signalBit) !== 0n) {
+  if ((maskOf(status, 'SigIgn') & signalBit) !== 0n || staysBlocked(identity.pid)) {
     throw notSignalled(identity, 'it ignores or blocks the signal; start it with memdrift run');
   }
   if (/^State:\t[Tt]/m.test(status))
     throw notSignalled(identity, 'it is stopped; continue it first');
+}
+
+/**
+ * Returns whether the main thread blocks the signal at every look within 0.2 s. Starting a thread or
+ * a child blocks all signals for a moment, which lasts a time slice on a loaded machine.
+ */
+function staysBlocked(pid: number): boolean {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let look = 0; look < 100; look++) {
+    if ((maskOf(textOf(`/proc/${pid}/status`), 'SigBlk') & signalBit) === 0n) return false;
+    Atomics.wait(pause, 0, 0, 2);
+  }
+  return true;
 }
 
 /** Returns whether the process is Node; null: its executable cannot be read. */

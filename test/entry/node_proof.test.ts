@@ -9,7 +9,8 @@ import { binding } from '../../src/binding.ts';
 import { sendDebugSignal } from '../../src/entry/debug_signal.ts';
 import { newInspector } from '../../src/entry/inspector_finder.ts';
 import { isIdle } from '../../src/entry/main_thread.ts';
-import { type DebugTarget, lookAtTarget } from '../../src/entry/node_proof.ts';
+import { checkDisposition, type DebugTarget, lookAtTarget } from '../../src/entry/node_proof.ts';
+import { identify } from '../../src/entry/process_identity.ts';
 import { openMemory, type ProcessMemory } from '../../src/entry/process_memory.ts';
 import { Children, idleScript } from '../children.ts';
 
@@ -22,6 +23,20 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const denied = (): ProcessMemory => {
   throw Object.assign(new Error('permission denied'), { code: 'EACCES' });
 };
+
+test('a process that blocks signals for moments, as pthread_create does, is not refused', async () => {
+  const program = `import signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: None)
+print('ready', flush=True)
+while True:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    time.sleep(0.02)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+    time.sleep(0.01)`;
+  const { pid } = await children.run('python3', ['-c', program]);
+  const identity = identify(pid);
+  for (let time = 0; time < 20; time++) checkDisposition(identity);
+});
 
 describe('a Node that waits for the signal', () => {
   test('is proven under another name, with listeners for other signals', async () => {
