@@ -31,6 +31,7 @@
       "native/drift/heap_walk.cc",
       "native/drift/malloc_report.cc",
       "native/drift/mapped_blocks.cc",
+      "native/drift/own_statistics.cc",
       "native/drift/process_parts.cc",
       "native/drift/thread_caches.cc",
       "native/drift/walking_child.cc",

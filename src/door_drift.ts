@@ -41,6 +41,20 @@ export interface NativeMallocReport {
     readonly ranges: Float64Array;
   } | null;
   readonly buffers: NativeBuffers;
+  /** Contents of strings outside of V8's heap, of the isolate that asks. */
+  readonly strings: {
+    readonly isWhole: boolean;
+    readonly count: number;
+    readonly lengthBytes: number;
+    readonly blocks: NativeMallocPart;
+  };
+  /** Of an allocator that is not walked, as it counts; null: it does not. */
+  readonly own: {
+    readonly allocatedBytes: number;
+    readonly activeBytes: number;
+    readonly residentBytes: number;
+    readonly retainedBytes: number;
+  } | null;
   /** 0: what is in them is not known. */
   readonly threadCaches: number;
   readonly trimBytes: number;

@@ -80,6 +80,25 @@ Napi::Value toBuffers(Napi::Env env, const MallocReport& report) {
   return object;
 }
 
+Napi::Value toStrings(Napi::Env env, const StringFigures& strings) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("isWhole", strings.is_whole);
+  object.Set("count", toNumber(env, strings.count));
+  object.Set("lengthBytes", toNumber(env, strings.length_bytes));
+  object.Set("blocks", toPart(env, strings.blocks));
+  return object;
+}
+
+Napi::Value toOwn(Napi::Env env, const std::optional<OwnStatistics>& own) {
+  if (!own) return env.Null();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("allocatedBytes", toNumber(env, own->allocated_bytes));
+  object.Set("activeBytes", toNumber(env, own->active_bytes));
+  object.Set("residentBytes", toNumber(env, own->resident_bytes));
+  object.Set("retainedBytes", toNumber(env, own->retained_bytes));
+  return object;
+}
+
 Napi::Value mallocReport(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const MallocReport report = readOwnMalloc();
@@ -92,6 +111,8 @@ Napi::Value mallocReport(const Napi::CallbackInfo& info) {
   object.Set("arenas", arenas);
   object.Set("mapped", toMapped(env, report.mapped));
   object.Set("buffers", toBuffers(env, report));
+  object.Set("strings", toStrings(env, report.strings));
+  object.Set("own", toOwn(env, report.own));
   object.Set("threadCaches", report.thread_caches);
   object.Set("trimBytes", toNumber(env, report.trim_bytes));
   object.Set("forkMs", report.fork_ms);

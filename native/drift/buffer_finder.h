@@ -22,6 +22,7 @@ class BufferFinder {
   // A chunk in use, with its header.
   void look(uint64_t chunk, uint64_t bytes) {
     if (bytes >= kLeastBytes && bytes <= kMostBytes) lookAt(chunk + kHeaderBytes);
+    if (bytes >= kLeastStringBytes && bytes <= kMostStringBytes) lookAtString(chunk + kHeaderBytes);
   }
   // After all chunks and all mapped blocks are known: sums the contents by where they are.
   void count();
@@ -32,16 +33,28 @@ class BufferFinder {
   static constexpr uint64_t kLeastBytes = 64;
   static constexpr uint64_t kMostBytes = 112;
 
+  // node::ExternString, an object for each string whose content Node keeps outside of V8's heap:
+  // its functions, where V8 has its content cached, its isolate, its content and its length.
+  static constexpr uint64_t kLeastStringBytes = 48;
+  static constexpr uint64_t kMostStringBytes = 80;
+
   void lookAt(uint64_t store);
+  void lookAtString(uint64_t string);
+  void addString(uint64_t at);
   void countOne(uint64_t start, uint64_t length);
   bool countInArena(uint64_t start, uint64_t length);
   bool countBlock(uint64_t start, uint64_t length);
+  bool isBlockOf(const AddressRange& content, uint64_t bytes, uint64_t& length) const;
+  void countString(const AddressRange& content);
+  const AddressRange* mappedBlockAt(uint64_t chunk) const;
 
   FrozenMemory& memory_;
   ArenaFinder& finder_;
   WalkResult& result_;
   AddressRange* found_ = nullptr;
   uint32_t count_ = 0;
+  AddressRange* strings_ = nullptr;  // lengths in characters, of one or two bytes
+  uint32_t string_count_ = 0;
 };
 
 }  // namespace memdrift

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "drift/malloc_report.h"
 
+#include <dlfcn.h>
+
 #include <cstring>
 #include <mutex>
 
@@ -114,11 +116,20 @@ void takeResult(const WalkResult& result, MallocReport& report) {
     report.arenas[area.arena].ranges.push_back({area.start, area.end});
   }
   report.buffers = result.buffers;
+  report.strings = result.strings;
   report.buffers_elsewhere.assign(result.elsewhere,
                                   result.elsewhere + result.buffers.elsewhere_count);
   report.thread_caches = result.thread_caches;
   report.mapped = mappedBlocks(result);
   report.why_estimated = whyEstimated(report, result);
+}
+
+// Of this thread; 0: it runs no JavaScript, or V8 is not there.
+uint64_t currentIsolate() {
+  using TryGetCurrent = void* (*)();
+  static const auto current =
+      reinterpret_cast<TryGetCurrent>(dlsym(RTLD_DEFAULT, "_ZN2v87Isolate13TryGetCurrentEv"));
+  return current ? reinterpret_cast<uint64_t>(current()) : 0;
 }
 
 }  // namespace
@@ -131,10 +142,14 @@ MallocReport readOwnMalloc() {
   report.allocator = allocator.name;
   if (!allocator.is_glibc || sizeof(void*) != kWordBytes) {
     report.why_not = "the layout of this malloc's memory is not known";
+    if (allocator.name == "jemalloc") report.own = readJemalloc();
+    const std::string more = allocator.name == "mimalloc" ? describeMimalloc() : "";
+    if (!more.empty()) report.why_not += "; " + more;
     return report;
   }
   try {
     const SharedResult result;
+    result->isolate = currentIsolate();
     const ChildEnd end = walkInChild(allocator, *result);
     report.fork_ms = end.fork_ms;
     report.walk_ms = end.walk_ms;

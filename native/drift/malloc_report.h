@@ -29,6 +29,7 @@
 #include <string>
 #include <vector>
 
+#include "drift/own_statistics.h"
 #include "drift/walk_result.h"
 #include "proc/pagemap.h"
 
@@ -52,14 +53,16 @@ struct MappedBlocks {
 struct MallocReport {
   std::string allocator;
   bool is_walked = false;
-  std::string why_not;              // where it is not walked
-  std::string why_estimated;        // "": the figures are exact
-  std::vector<ArenaReport> arenas;  // the main one first
+  std::string why_not;               // where it is not walked
+  std::optional<OwnStatistics> own;  // where it is not walked, and counts itself
+  std::string why_estimated;         // "": the figures are exact
+  std::vector<ArenaReport> arenas;   // the main one first
   std::optional<MappedBlocks> mapped;
   // Contents of ArrayBuffers; those in arenas are with the arenas, of those that are in no memory
   // of malloc's there is only where they should be.
   BufferFigures buffers = {};
   std::vector<AddressRange> buffers_elsewhere;
+  StringFigures strings = {};
   // Threads' caches that were found. 0: what is in them is not known, and counted as in use.
   uint32_t thread_caches = 0;
   uint64_t trim_bytes = 0;  // resident bytes that malloc_trim(0) returns

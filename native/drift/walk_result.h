@@ -75,6 +75,14 @@ struct BufferFigures {
   uint32_t elsewhere_count;  // in no memory of malloc's
 };
 
+// Contents of strings outside of V8's heap, of the isolate whose thread asked, as Node makes them.
+struct StringFigures {
+  bool is_whole;  // false: there are more
+  uint64_t count;
+  uint64_t length_bytes;
+  Part blocks;
+};
+
 // A mapping of zeros is one that has not begun.
 struct WalkResult {
   std::atomic<WalkPhase> phase;
@@ -87,6 +95,8 @@ struct WalkResult {
   uint64_t block_resident_bytes;
   OwnFigures own;
   BufferFigures buffers;
+  uint64_t isolate;  // set by the parent; 0: strings are not looked for
+  StringFigures strings;
   ArenaFigures arenas[kMostArenas];
   AreaRecord areas[kMostAreas];
   AddressRange blocks[kMostBlocks];  // by address

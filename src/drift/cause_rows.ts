@@ -3,7 +3,7 @@ import type { Exactness } from '../proc/exactness.ts';
 import { type Cause, type CauseRow, causeNames } from './causes.ts';
 import type { InsideFacts } from './facts.ts';
 import type { Holder } from './holders.ts';
-import { type MallocParts, partsOfMalloc } from './malloc_causes.ts';
+import { type MallocParts, partsByStatistics, partsOfMalloc } from './malloc_causes.ts';
 import { partsOfV8, type V8Parts, type V8Resident, youngFreeBytes } from './v8_causes.ts';
 
 export interface RowSources {
@@ -18,6 +18,13 @@ export interface RowSources {
 }
 
 type Row = Omit<CauseRow, 'cause'>;
+
+type MallocCause =
+  | 'array-buffers'
+  | 'external-strings'
+  | 'malloc-freed'
+  | 'malloc-in-use'
+  | 'malloc-top';
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
 
@@ -89,10 +96,7 @@ function v8Rows(
   };
 }
 
-function mallocRows(
-  sources: RowSources,
-  parts: MallocParts,
-): Record<'array-buffers' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top', Row> {
+function mallocRows(sources: RowSources, parts: MallocParts): Record<MallocCause, Row> {
   const { malloc } = sources.facts;
   const { allocator, whyNot } = malloc;
   if (whyNot !== null) return unwalkedRows(sources);
@@ -103,6 +107,7 @@ function mallocRows(
   const arenas = `${malloc.arenas.length} ${malloc.arenas.length === 1 ? 'arena' : 'arenas'}`;
   return {
     'array-buffers': buffersRow(sources, parts),
+    'external-strings': stringsRow(sources, parts),
     'malloc-in-use': {
       bytes: parts.inUseBytes,
       exactness,
@@ -150,12 +155,50 @@ function buffersRow(sources: RowSources, parts: MallocParts): Row {
   };
 }
 
+function stringsRow({ facts }: RowSources, { stringBytes }: MallocParts): Row {
+  const { count, isWhole, lengthBytes } = facts.malloc.strings;
+  const least = isWhole ? '' : 'at least ';
+  return {
+    bytes: stringBytes,
+    exactness: 'estimated',
+    detail: `resident of ${least}${megabytes(lengthBytes)} in ${count} strings of this isolate`,
+  };
+}
+
+/** By the allocator's own counts. */
+function statisticsRows(
+  allocator: string,
+  parts: MallocParts,
+  own: NonNullable<InsideFacts['malloc']['own']>,
+): Record<MallocCause, Row> {
+  const row = (bytes: number | null, detail: string): Row => ({
+    bytes,
+    exactness: 'estimated',
+    detail,
+  });
+  return {
+    'array-buffers': row(parts.arrayBufferBytes, 'as V8 counts them, of this isolate'),
+    'external-strings': row(null, `in malloc-in-use: ${allocator} is not walked`),
+    'malloc-in-use': row(
+      parts.inUseBytes,
+      `${allocator} counts ${megabytes(own.allocatedBytes)} as allocated, Buffers among them`,
+    ),
+    'malloc-freed': row(
+      parts.freedBytes,
+      `${allocator} counts ${megabytes(own.residentBytes)} as resident, of it ` +
+        `${megabytes(own.activeBytes)} in pages with blocks in use`,
+    ),
+    'malloc-top': row(null, `in malloc-freed: ${allocator} does not count it`),
+  };
+}
+
 /** Of an allocator whose memory is not walked: what is its, and nobody else's that we know. */
-function unwalkedRows({
-  facts,
-  of,
-}: RowSources): Record<'array-buffers' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top', Row> {
-  const { allocator, whyNot } = facts.malloc;
+function unwalkedRows({ facts, of }: RowSources): Record<MallocCause, Row> {
+  const { allocator, own, whyNot } = facts.malloc;
+  const residentBytes = of('malloc') + of('array-buffers');
+  const { arrayBuffersBytes } = facts.v8;
+  const parts = partsByStatistics(facts.malloc, { residentBytes, arrayBuffersBytes });
+  if (parts !== null && own !== null) return statisticsRows(allocator, parts, own);
   const elsewhere: Row = {
     bytes: null,
     exactness: 'estimated',
@@ -163,10 +206,11 @@ function unwalkedRows({
   };
   return {
     'array-buffers': elsewhere,
+    'external-strings': elsewhere,
     'malloc-freed': elsewhere,
     'malloc-top': elsewhere,
     'malloc-in-use': {
-      bytes: of('malloc') + of('array-buffers'),
+      bytes: residentBytes,
       exactness: 'estimated',
       detail: `${allocator}: in use or freed, and anonymous mappings of others; ${whyNot}`,
     },

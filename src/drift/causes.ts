@@ -9,6 +9,7 @@ export const causes = {
   'v8-pooled': 'kept by V8 beyond what its heap counts',
   'array-buffers': 'contents of Buffers and ArrayBuffers',
   'wasm-memory': 'memories of WebAssembly',
+  'external-strings': 'contents of JavaScript strings outside V8’s heap',
   'malloc-in-use': 'held by native code',
   'malloc-freed': 'freed, kept by malloc between blocks in use',
   'malloc-top': 'freed, kept by malloc at the ends of its arenas',

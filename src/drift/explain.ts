@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { binding, bindingFile } from '../binding.ts';
-import { askTracked } from '../entry/control_client.ts';
+import { answersWithin, askTracked } from '../entry/control_client.ts';
 import { evaluateIn } from '../entry/inspector.ts';
 import { isNode } from '../entry/node_proof.ts';
 import { checkSame, identify, type ProcessIdentity } from '../entry/process_identity.ts';
@@ -27,6 +27,9 @@ export interface ExplainOptions extends EntryOptions {
   /** By the mappings alone, without entering the process: an estimate. */
   readonly outside?: boolean;
 }
+
+/** How long a main thread may take to read its socket before it is busy. */
+const socketMs = 500;
 
 const asked = 'an estimate from outside was asked for';
 
@@ -73,17 +76,43 @@ async function explainSelf(options: ExplainOptions): Promise<Explanation> {
   return inside({ ...identity, pid: process.pid }, 'self', { facts, takenAtMs });
 }
 
+/**
+ * By its socket, or by its inspector where it has none. A main thread that is busy in JavaScript
+ * does not read its socket, but the inspector breaks in; where that cannot be, the socket waits.
+ */
 async function fromInside(
   identity: ProcessIdentity,
   options: ExplainOptions,
 ): Promise<Explanation> {
   const { pid } = identity;
+  const answers = await answersWithin(pid, socketMs);
+  if (answers === null) return byInspector(identity, options);
+  if (answers) return bySocket(identity, options);
+  try {
+    const explanation = await byInspector(identity, options);
+    return { ...explanation, tracking: { attach: false, run: true } };
+  } catch (error) {
+    if (!isMemdriftError(error, 'ERR_UNSUPPORTED') && !isMemdriftError(error, 'ERR_DENIED')) {
+      throw error;
+    }
+    return bySocket(identity, options);
+  }
+}
+
+async function bySocket(identity: ProcessIdentity, options: ExplainOptions): Promise<Explanation> {
+  const { pid } = identity;
   const answer = await askTracked(pid, { do: 'explain', deep: options.deep === true });
   const takenAtMs = Date.now();
-  if (answer?.facts !== undefined) {
-    checkSame(identity);
-    return fromFacts(identity, 'socket', { text: answer.facts, takenAtMs });
-  }
+  if (answer?.facts === undefined) return byInspector(identity, options);
+  checkSame(identity);
+  return fromFacts(identity, 'socket', { text: answer.facts, takenAtMs });
+}
+
+async function byInspector(
+  identity: ProcessIdentity,
+  options: ExplainOptions,
+): Promise<Explanation> {
+  const { pid } = identity;
   const module = options.deep ? deepFactsFile : insideFactsFile;
   checkTarget(pid, [bindingFile(), module]);
   const file = JSON.stringify(module);

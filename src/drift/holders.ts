@@ -10,7 +10,13 @@ import type { MappingRows } from './mapping_rows.ts';
 export type Holder =
   | Exclude<
       Cause,
-      'v8-free' | 'v8-heap' | 'v8-pooled' | 'malloc-in-use' | 'malloc-freed' | 'malloc-top'
+      | 'external-strings'
+      | 'v8-free'
+      | 'v8-heap'
+      | 'v8-pooled'
+      | 'malloc-in-use'
+      | 'malloc-freed'
+      | 'malloc-top'
     >
   | 'v8'
   | 'malloc'
@@ -25,6 +31,8 @@ export interface HolderRules {
   readonly rest: 'malloc' | 'unexplained';
   /** False: it may be any program, and what only looks like V8's is somebody else's. */
   readonly isSurelyNode: boolean;
+  /** As it is known: mimalloc chooses its addresses where V8 does. */
+  readonly allocator: string | null;
 }
 
 const kernelNames = /^\[(vdso|vvar|vvar_vclock|vsyscall|uprobes|sigpage|vectors|timerpage)\]$/;
@@ -37,7 +45,7 @@ const largestGuardBytes = 64 << 10;
 
 /** Of each row. */
 export function holdersOf(rows: MappingRows, rules: HolderRules): Holder[] {
-  const isV8 = v8Rule(rows, rules.isSurelyNode);
+  const isV8 = v8Rule(rows, rules);
   const holders: Holder[] = [];
   for (let i = 0; i < rows.length; i++) holders.push(holderOf(i));
   return holders;
@@ -83,7 +91,10 @@ const leastV8Address = 2 ** 32;
  * was built without that, it is what was reserved without being accounted for and begins where V8's
  * pages do; malloc's arenas look like that too.
  */
-function v8Rule(rows: MappingRows, isSurelyNode: boolean): (i: number) => boolean {
+function v8Rule(
+  rows: MappingRows,
+  { allocator, isSurelyNode }: HolderRules,
+): (i: number) => boolean {
   const isDontFork = (i: number): boolean => rows.isAnonymous(i) && rows.hasFlag(i, 'dc');
   let hasDontFork = false;
   let hasHighStack = false;
@@ -94,7 +105,9 @@ function v8Rule(rows: MappingRows, isSurelyNode: boolean): (i: number) => boolea
   if (hasDontFork) {
     const isChosen = (i: number): boolean =>
       rows.isAnonymous(i) && rows.startOf(i) >= leastV8Address && rows.endOf(i) <= v8AddressEnd;
-    return hasHighStack ? (i) => isDontFork(i) || isChosen(i) : isDontFork;
+    return hasHighStack && allocator !== 'mimalloc'
+      ? (i) => isDontFork(i) || isChosen(i)
+      : isDontFork;
   }
   if (!isSurelyNode) return () => false;
   return (i) =>

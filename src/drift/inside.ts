@@ -6,7 +6,7 @@ import { causeRows } from './cause_rows.ts';
 import type { InsideFacts } from './facts.ts';
 import { countIsolates, type Holder, holdersOf } from './holders.ts';
 import { largestMappings } from './largest_mappings.ts';
-import { explainedMalloc } from './malloc_causes.ts';
+import { explainedMalloc, partsByStatistics } from './malloc_causes.ts';
 import { blockClaims } from './malloc_shapes.ts';
 import { MappingRows } from './mapping_rows.ts';
 import type { ExplainedPages, PagesContext } from './pages.ts';
@@ -26,6 +26,7 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
     stackRows: stacks.rows,
     rest: facts.malloc.whyNot === null ? 'unexplained' : 'malloc',
     isSurelyNode: true,
+    allocator: facts.malloc.allocator,
   });
   const isWalked = facts.malloc.whyNot === null;
   for (let i = 0; isWalked && i < rows.length; i++) {
@@ -38,6 +39,10 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
   const { residentIn } = context;
   const { shares, isMeasured } = sharesOf(rows, holders, { claims, residentIn });
   const of = sumsOf(shares);
+  const residentBytes = of('malloc') + of('array-buffers');
+  const { arrayBuffersBytes } = facts.v8;
+  const statistics = partsByStatistics(facts.malloc, { residentBytes, arrayBuffersBytes });
+  const othersBytes = isWalked ? 0 : (statistics?.otherBytes ?? 0);
   const wasmMemories = claims.filter(({ holder }) => holder === 'wasm-memory').length;
   const isolates = Math.max(1, countIsolates(rows));
   const v8 = { residentBytes: of('v8'), readOnlyBytes: readOnlyBytes(rows, holders), isolates };
@@ -45,7 +50,7 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
     rssBytes: rows.total('rssBytes'),
     vmRssBytes: facts.vmRssBytes,
     causes: causeRows({ facts, of, v8, isMeasured, wasmMemories }),
-    unexplainedBytes: of('unexplained'),
+    unexplainedBytes: of('unexplained') + othersBytes,
     beside: besideOf(rows, shares),
     malloc: explainedMalloc(facts.malloc),
     v8: { ...facts.v8, isolates, youngFreeBytes: youngFreeBytes(facts.v8.spaces) },

@@ -8,6 +8,8 @@ type ArenaFacts = MallocFacts['arenas'][number];
 export interface MallocParts {
   readonly inUseBytes: number;
   readonly arrayBufferBytes: number;
+  /** Contents of strings outside V8's heap. */
+  readonly stringBytes: number;
   readonly freedBytes: number;
   readonly topBytes: number;
 }
@@ -27,18 +29,38 @@ export function partsOfMalloc(malloc: MallocFacts, residentBytes: number): Mallo
   const inArenas = sumOf(arenas, (arena) => arena.buffers.residentBytes);
   const arrayBufferBytes = take(inArenas + buffers.inBlocks.residentBytes);
   const held = sumOf(arenas, heldOf) + (malloc.mapped?.residentBytes ?? 0);
-  const inUseBytes = take(Math.max(0, held - arrayBufferBytes));
+  const stringBytes = take(malloc.strings.blocks.residentBytes);
+  const inUseBytes = take(Math.max(0, held - arrayBufferBytes - stringBytes));
   const freedBytes = take(sumOf(arenas, freedOf));
   const topBytes = take(sumOf(arenas, (arena) => arena.top.residentBytes));
-  return { inUseBytes: inUseBytes + left, arrayBufferBytes, freedBytes, topBytes };
+  return { inUseBytes: inUseBytes + left, arrayBufferBytes, stringBytes, freedBytes, topBytes };
+}
+
+/** The same of an allocator that counts itself; what is left is of others. */
+export function partsByStatistics(
+  { own }: MallocFacts,
+  sums: { readonly residentBytes: number; readonly arrayBuffersBytes: number },
+): (MallocParts & { readonly otherBytes: number }) | null {
+  if (own === null) return null;
+  const resident = Math.min(own.residentBytes, sums.residentBytes);
+  const allocated = Math.min(own.allocatedBytes, resident);
+  const arrayBufferBytes = Math.min(sums.arrayBuffersBytes, allocated);
+  return {
+    inUseBytes: allocated - arrayBufferBytes,
+    arrayBufferBytes,
+    stringBytes: 0,
+    freedBytes: resident - allocated,
+    topBytes: 0,
+    otherBytes: sums.residentBytes - resident,
+  };
 }
 
 /** What is said of malloc beside the causes. */
 export function explainedMalloc(malloc: MallocFacts): ExplainedMalloc {
   const { allocator, whyNot, whyEstimated, mapped } = malloc;
   if (whyNot !== null) {
-    const unknown = { arenas: null, own: null, mapped: null, trimBytes: null, exactness: null };
-    return { allocator, ...unknown, reason: whyNot };
+    const unknown = { arenas: null, mapped: null, trimBytes: null, exactness: null };
+    return { allocator, ...unknown, own: malloc.own, reason: whyNot };
   }
   return {
     allocator,

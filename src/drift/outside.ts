@@ -37,6 +37,7 @@ export function explainOutside(facts: OutsideFacts, context: PagesContext): Expl
     stackRows: stacks.rows,
     rest: hasShape ? 'unexplained' : 'malloc',
     isSurelyNode: false,
+    allocator,
   });
   for (let i = 0; hasShape && i < rows.length; i++) {
     if (holders[i] === 'unexplained' && isArena(rows, i)) holders[i] = 'malloc';
@@ -85,6 +86,7 @@ function rowsFromOutside(
     'v8-pooled': inV8Heap,
     'v8-code': estimated(of('v8-code'), 'what V8 has mapped for code, by a flag of its mappings'),
     'array-buffers': isOther ? none : notTold,
+    'external-strings': isOther ? none : notTold,
     'wasm-memory': isOther ? none : estimated(null, 'in unexplained: not told apart from outside'),
     'malloc-in-use': estimated(
       of('malloc'),

@@ -32,6 +32,25 @@ export async function askTracked(
   }
 }
 
+/**
+ * Returns whether the process answers at its socket within `waitMs`; false: its main thread is
+ * busy. Null: it has no socket.
+ */
+export async function answersWithin(pid: number, waitMs: number): Promise<boolean | null> {
+  const socket = await connectTo(pid);
+  if (socket === null) return null;
+  try {
+    socket.write(`${JSON.stringify({ do: 'ping' } satisfies ControlRequest)}\n`);
+    // An older memdrift answers too, that it does not understand.
+    await once(socket, 'data', { signal: AbortSignal.timeout(waitMs) });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
 async function answerOf(pid: number, socket: Socket): Promise<ControlAnswer> {
   let text = '';
   socket.setEncoding('utf8');

@@ -1,7 +1,8 @@
 /** What is asked and answered at the socket of a program that `memdrift run` started. */
 
 export interface ControlRequest {
-  readonly do: 'start' | 'stop' | 'explain';
+  /** `ping` is answered by nothing but an answer: the main thread is not blocked. */
+  readonly do: 'start' | 'stop' | 'explain' | 'ping';
   readonly path?: string;
   /** Of explain(): see its options. */
   readonly deep?: boolean;

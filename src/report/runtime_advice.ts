@@ -50,6 +50,14 @@ export const runtimeAdvices: readonly Advice[] = [
       'the module has freed within stays until nothing references the WebAssembly.Memory.',
   },
   {
+    name: 'strings outside V8’s heap',
+    bytes: (e) => bytesOf(e, 'external-strings'),
+    text: (e) =>
+      `${size(e, 'external-strings')} are contents of large JavaScript strings, outside V8's ` +
+      'heap: each stays whole while the string, or a slice of it, is referenced; a heap snapshot ' +
+      'shows what references them.',
+  },
+  {
     name: 'Buffers that JavaScript does not reference',
     bytes: (e) => (isMost(e, unreferencedBytes(e)) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) =>

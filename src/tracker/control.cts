@@ -85,6 +85,7 @@ async function answerTo(control: Control, text: string): Promise<ControlAnswer> 
   try {
     const request = JSON.parse(text) as ControlRequest | null;
     if (typeof request !== 'object' || request === null) return { error: 'not understood' };
+    if (request.do === 'ping') return {};
     if (request.do === 'stop') return { path: control.stop() };
     if (request.do === 'explain') return { facts: await control.explain(request.deep === true) };
     if (request.do !== 'start' || typeof request.path !== 'string')

@@ -51,6 +51,12 @@ test('free room in V8’s heap is not objects', async () => {
   expect(adviceOf(explanation).join()).toContain('free room in V8');
 });
 
+test('contents of strings outside of V8’s heap have a row', async () => {
+  const explanation = await explained(await start('external_strings.cjs'));
+  expectNear(bytesOf(explanation, 'external-strings'), 48 * mb);
+  expect(adviceOf(explanation)[0]).toContain('contents of large JavaScript strings');
+});
+
 test('--deep says what native code holds of Buffers, and does not blame slices', async () => {
   const explanation = await explained(await start('blobs.cjs'), { deep: true });
   expectNear(bytesOf(explanation, 'array-buffers'), 64 << 20);

@@ -58,6 +58,19 @@ describe('a Node process', () => {
     expect(bytesOf(explanation, 'memdrift')).toBeGreaterThan(1e6);
   });
 
+  test('that memdrift run started and that is busy is asked by its inspector', async () => {
+    const busy = `console.log('ready'); const end = Date.now() + 60_000;
+      setTimeout(() => { while (Date.now() < end) Math.sqrt(end); }, 10);`;
+    const file = join(addons.folder, 'busy.mdc');
+    const node = ['NODE_OPTIONS=--inspect-port=0', process.execPath];
+    const args = [join(root, 'dist/cli.js'), 'run', '-o', file, '-e', busy];
+    const { pid } = await children.run('env', [...node, ...args]);
+    const explanation = await explain(pid, options);
+    expect(explanation).toMatchObject({ source: 'inspector', tracking: { attach: false } });
+    expectSums(explanation);
+    expect(bytesOf(explanation, 'memdrift')).toBeGreaterThan(1e6);
+  });
+
   test('is judged from outside when that is asked for: in malloc’s memory or in V8’s', async () => {
     const { pid } = await children.node(script);
     const explanation = await explain(pid, { outside: true });

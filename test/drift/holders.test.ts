@@ -9,6 +9,7 @@ const rules: HolderRules = {
   stackRows: new Set(),
   rest: 'unexplained',
   isSurelyNode: true,
+  allocator: null,
 };
 
 const kB = 1024;
@@ -83,7 +84,7 @@ describe('holders of mappings', () => {
       { start: 516 * kB, end: 520 * kB, flags: 'rd wr nr' },
     ]);
     expect(holdersOf(rows, rules)).toEqual(['v8', 'unexplained']);
-    const other = { ...rules, isSurelyNode: false };
+    const other = { ...rules, isSurelyNode: false, allocator: null };
     expect(holdersOf(rows, other)).toEqual(['unexplained', 'unexplained']);
   });
 

@@ -41,6 +41,8 @@ const malloc: MallocFacts = {
     inBlocks: part(0),
     elsewhere: [],
   },
+  strings: { isWhole: true, count: 0, lengthBytes: 0, blocks: part(0) },
+  own: null,
   threadCaches: 1,
   trimBytes: 2 * MB,
   forkMs: 1,

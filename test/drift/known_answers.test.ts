@@ -129,5 +129,7 @@ describe.concurrent('what a program made has its cause', { retry: 2 }, () => {
       trimBytes: null,
       reason: expect.stringContaining('not known'),
     });
+    const residentBytes = answer.after.malloc?.own?.residentBytes ?? 0;
+    expect(residentBytes > 0).toBe(allocator === 'jemalloc');
   });
 });

@@ -87,6 +87,12 @@ const cases: readonly (readonly [
     explanationOf({ 'array-buffers': 5e8 }),
   ],
   [
+    'strings outside V8’s heap',
+    explanationOf({ 'external-strings': 5e8 }),
+    ['500.00 MB', 'slice'],
+    explanationOf({ 'malloc-in-use': 5e8 }, v8Of({ externalBytes: 5e8 })),
+  ],
+  [
     'Buffers that JavaScript does not reference',
     explanationOf({ 'array-buffers': 5e8 }, deep({ unreferencedBytes: 4e8 })),
     ['400.00 MB of 500.00 MB', 'Blobs'],
