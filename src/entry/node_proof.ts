@@ -116,8 +116,8 @@ export function checkDisposition(identity: ProcessIdentity): void {
 }
 
 /**
- * Returns whether the main thread blocks the signal at every look within 0.2 s. Starting a thread or
- * a child blocks all signals for a moment, which lasts a time slice on a loaded machine.
+ * Returns whether the main thread blocks the signal at every look within 0.2 s. pthread_create()
+ * and fork() block all signals for a moment, which lasts a time slice on a loaded machine.
  */
 function staysBlocked(pid: number): boolean {
   const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -24,7 +24,7 @@ const denied = (): ProcessMemory => {
   throw Object.assign(new Error('permission denied'), { code: 'EACCES' });
 };
 
-test('a process that blocks signals for moments, as pthread_create does, is not refused', async () => {
+test('does not refuse a process that blocks signals for moments', async () => {
   const program = `import signal, sys, time
 signal.signal(signal.SIGUSR1, lambda *_: None)
 print('ready', flush=True)
