@@ -5,16 +5,35 @@ import { largestFirst } from './report_rows.ts';
 /** The libraries that every Node has loaded: what of their code is in a stack is Node's doing. */
 const runtimeObject = /^(ld-linux.*|lib(c|m|dl|rt|gcc_s|pthread|stdc\+\+|node|uv)[-.].*)$/;
 
+/** The tracker's own code within the program: its addon, and the files that are loaded with it. */
+const trackerObject = /^memdrift\.node$/;
+const trackerScripts = [
+  ...['command_line', 'control', 'js_heap', 'preload', 'preload_order'].map(
+    (name) => `tracker/${name}`,
+  ),
+  ...['deep_facts', 'inside_facts', 'retained_buffers'].map((name) => `drift/${name}`),
+  // A source map names the source.
+].flatMap((name) => [`/dist/${name}.cjs`, `/src/${name}.cts`]);
+
+function isOfTracker(file: string): boolean {
+  return trackerScripts.some((end) => file.endsWith(end));
+}
+
 /**
- * True for Node's JavaScript, V8's built-in code, and native code of Node and the C library. Addons
- * and the libraries that they bring are of the program.
+ * True for the tracker's own code, Node's JavaScript, V8's built-in code, and native code of Node
+ * and the C library. Addons and the libraries that they bring are of the program.
  */
 export function isInternal(frame: Frame, executable: string | undefined): boolean {
   if (frame.file.startsWith('node:')) return true;
-  if (!frame.native) return frame.file === '';
+  if (!frame.native) return frame.file === '' || isOfTracker(frame.file);
   const path = frame.object ?? '';
   const object = path.slice(path.lastIndexOf('/') + 1);
-  return path === executable || /^(node(js)?)?$/.test(object) || runtimeObject.test(object);
+  return (
+    path === executable ||
+    /^(node(js)?)?$/.test(object) ||
+    runtimeObject.test(object) ||
+    trackerObject.test(object)
+  );
 }
 
 /**
