@@ -95,7 +95,9 @@ async function fromInside(
     if (!isMemdriftError(error, 'ERR_UNSUPPORTED') && !isMemdriftError(error, 'ERR_DENIED')) {
       throw error;
     }
-    return bySocket(identity, options);
+    return bySocket(identity, options).catch(() => {
+      throw error;
+    });
   }
 }
 

@@ -14,13 +14,22 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'objects',
-    bytes: (e) => (e.isNode && !isGarbage(e) ? bytesOf(e, 'v8-heap') : 0),
+    bytes: (e) => (e.isNode && !isGarbage(e) && !isOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0),
     text: (e) =>
       e.source === 'outside'
         ? `${size(e, 'v8-heap')} are V8's: objects, and free room that it keeps.`
         : `${size(e, 'v8-heap')} are V8's objects` +
           `${trackingText(e, 'shows which functions made the objects', ' --js-heap')}; a heap ` +
           'snapshot shows what references them.',
+  },
+  {
+    name: 'objects of other isolates',
+    bytes: (e) => (isOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0),
+    text: (e) =>
+      `${size(e, 'v8-heap')} are V8's, of which ` +
+      `${megabytesWithUnit(e.v8?.heapUsedBytes ?? null)} are objects of the main thread: the ` +
+      `rest is of ${(e.v8?.isolates ?? 1) - 1} other isolates ` +
+      '(Workers), which were not looked at, and of free room.',
   },
   {
     name: 'free room in V8’s heap',
@@ -104,6 +113,12 @@ export const runtimeAdvices: readonly Advice[] = [
 /** Most of the objects that there were. */
 function isGarbage(e: Explanation): boolean {
   return (e.deep?.released.heapBytes ?? 0) > bytesOf(e, 'v8-heap') / 2;
+}
+
+/** Most of the heap is not the main thread's, whose objects alone are sampled. */
+function isOfWorkers(e: Explanation): boolean {
+  const { v8 } = e;
+  return v8 !== null && v8.isolates > 1 && v8.heapUsedBytes < bytesOf(e, 'v8-heap') / 2;
 }
 
 const ownOf = (e: Explanation): RetainedSum | undefined => e.deep?.retained.kinds.own;

@@ -59,8 +59,8 @@ describe('a Node process', () => {
   });
 
   test('that memdrift run started and that is busy is asked by its inspector', async () => {
-    const busy = `console.log('ready'); const end = Date.now() + 60_000;
-      setTimeout(() => { while (Date.now() < end) Math.sqrt(end); }, 10);`;
+    const busy = `const end = Date.now() + 60_000;
+      setTimeout(() => { console.log('ready'); while (Date.now() < end) Math.sqrt(end); }, 10);`;
     const file = join(addons.folder, 'busy.mdc');
     const node = ['NODE_OPTIONS=--inspect-port=0', process.execPath];
     const args = [join(root, 'dist/cli.js'), 'run', '-o', file, '-e', busy];

@@ -69,6 +69,12 @@ const cases: readonly (readonly [
     explanationOf({ 'v8-heap': 5e8 }, { ...outside, isNode: false }),
   ],
   [
+    'objects of other isolates',
+    explanationOf({ 'v8-heap': 5e8 }, v8Of({ isolates: 5, heapUsedBytes: 4e6 })),
+    ['500.00 MB', '4.00 MB', '4 other isolates'],
+    explanationOf({ 'v8-heap': 5e8 }, v8Of({ isolates: 5, heapUsedBytes: 4e8 })),
+  ],
+  [
     'free room in V8’s heap',
     explanationOf({ 'v8-free': 5e8 }, v8Of({ youngFreeBytes: 4e8 })),
     ['500.00 MB', '400.00 MB', '--max-semi-space-size'],
