@@ -39,7 +39,8 @@ void checkHooks(Napi::Env env, Tracker& tracker) {
     return buffer.Data();
   });
   buffer.Detach();
-  if (is_hooked) return;
+  // A capture that has ended already, by its size or a full disk, sees nothing more either.
+  if (is_hooked || !tracker.ended().empty()) return;
   tracker.discard();
   throw Error(
       ErrorCode::ERR_UNSUPPORTED,

@@ -17,7 +17,9 @@ import { checkSame } from './process_identity.ts';
 /** The main thread may run again at once, or in hours. */
 const pause = { firstMs: 50, laterMs: 1000, untilMs: 10_000 };
 /**
- * The signal counts as consumed once the process was idle, or its inspector closed, for this long.
+ * The signal counts as consumed this long after the main thread was first seen idle. A closed
+ * inspector is no sign of it: where an interrupt opened it, Node opens it again when the event loop
+ * handles the signal.
  */
 const settledMs = 1500;
 /** This many looks in a row must find a debugger. */
@@ -88,10 +90,10 @@ class Watch {
   #isSettled(): boolean {
     const now = performance.now();
     const { identity, addresses } = this.#target;
-    const isQuiet = this.inspector !== null || isIdle(identity.pid, addresses);
+    const isQuiet = isIdle(identity.pid, addresses);
     if (isQuiet === null) return now - this.#begin > blindMs;
-    this.#settledSince = isQuiet ? Math.min(this.#settledSince, now) : Number.POSITIVE_INFINITY;
-    return now - this.#settledSince > settledMs;
+    if (isQuiet) this.#settledSince = Math.min(this.#settledSince, now);
+    return isQuiet && now - this.#settledSince > settledMs;
   }
 
   async #schedule(inspector: Inspector): Promise<void> {

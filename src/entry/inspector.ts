@@ -141,7 +141,8 @@ async function opened(
     if (holderOf(pid) === null) break;
   }
   const what = `process ${pid} opened no inspector within ${openMs / 1000} s of SIGUSR1`;
-  throw new MemdriftError('ERR_TIMEOUT', `${what}: its main thread is blocked`, { pid });
+  const more = target.isForced ? ', or the signal went to a listener of its own' : '';
+  throw new MemdriftError('ERR_TIMEOUT', `${what}: its main thread is blocked${more}`, { pid });
 }
 
 /** Returns null when it did not open, or when another process took its port first. */
@@ -189,8 +190,8 @@ async function portIsFree(pid: number): Promise<void> {
 }
 
 /**
- * Returns true when it is closed. Otherwise the guard closes it, or the process does once a
- * debugger has left.
+ * Returns true when it is closed for good. Otherwise the guard closes it, now or when Node opens it
+ * again, or the process does once a debugger has left.
  */
 async function closed(
   session: InspectorSession,
@@ -203,7 +204,9 @@ async function closed(
   if (await closes(inspector, turnsMs)) return true;
   if (isUsed(inspector)) return false;
   await closeAtOnce(inspector);
-  return closes(inspector, closeMs);
+  await closes(inspector, closeMs);
+  // The event loop has not handled the signal yet.
+  return false;
 }
 
 async function closes(inspector: Inspector, timeoutMs: number): Promise<boolean> {
