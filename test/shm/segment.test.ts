@@ -192,7 +192,7 @@ describe('what is refused', () => {
     // Made by a later Node, on the same machine.
     const header = Buffer.alloc(24);
     header.write('mmdrift1');
-    header.writeUInt32LE(2, 8);
+    header.writeUInt32LE(3, 8);
     header.writeUInt32LE(1, 12);
     header.writeBigUInt64LE(2n ** 32n + 4096n, 16);
     writeFileSync(path, header, { mode: 0o600 });
