@@ -78,7 +78,7 @@ test('keeps no memory for records in a child of bare clone(2)', async () => {
 });
 
 test('counts records of threads beyond its room as lost', async () => {
-  const run = await runBoth('console.log(unruly.threadsAtOnce(4500) > 0)');
+  const run = await runBoth('console.log(unruly.threadsAtOnce(8800) > 0)');
   const stats = await readCaptureStats(run.captures[0] ?? '');
   expect(stats.droppedRecords).toBeGreaterThan(400);
 });
