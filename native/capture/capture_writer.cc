@@ -61,18 +61,25 @@ CaptureWriter::CaptureWriter(CaptureOptions options)
   } catch (const std::system_error& error) {
     throw Error::fromErrno("pthread_create", "the capture's writer", error.code().value());
   }
-  try {
-    opened_.get_future().get();
-  } catch (...) {
-    thread_.join();
-    throw;
-  }
+  if (waitWhile(Phase::opening) == Phase::opened) return;
+  thread_.join();
+  throw *failure_;
+}
+
+void CaptureWriter::setPhase(Phase phase) noexcept {
+  phase_.store(phase, std::memory_order_release);
+  phase_.notify_all();
+}
+
+CaptureWriter::Phase CaptureWriter::waitWhile(Phase phase) const noexcept {
+  phase_.wait(phase, std::memory_order_acquire);
+  return phase_.load(std::memory_order_acquire);
 }
 
 void CaptureWriter::start() {
   has_started_ = true;
-  next_.set_value(Step::start);
-  ticked_.get_future().wait();
+  setPhase(Phase::starting);
+  waitWhile(Phase::starting);
 }
 
 CaptureWriter::~CaptureWriter() {
@@ -80,7 +87,7 @@ CaptureWriter::~CaptureWriter() {
   if (has_started_) {
     stop();
   } else {
-    next_.set_value(Step::leave);
+    setPhase(Phase::leaving);
     thread_.join();
   }
 }
@@ -101,13 +108,18 @@ void CaptureWriter::runThread() {
   if (options_.on_start) options_.on_start();
   try {
     open();
-    opened_.set_value();
-  } catch (...) {
+  } catch (const Error& error) {
+    failure_ = error;
+  } catch (const std::exception& error) {
+    failure_.emplace(ErrorCode::ERR_SYSTEM, options_.path + ": " + error.what());
+  }
+  if (failure_) {
     file_.reset();
-    opened_.set_exception(std::current_exception());
+    setPhase(Phase::failed);
     return;
   }
-  if (next_.get_future().get() == Step::start)
+  setPhase(Phase::opened);
+  if (waitWhile(Phase::opened) == Phase::starting)
     record();
   else
     unlink(options_.path.c_str());
@@ -142,7 +154,7 @@ void CaptureWriter::record() {
   uint64_t next_write_ns = monotonicNs();
   uint64_t next_tick_ns = next_write_ns + options_.interval_ms * 1'000'000ULL;
   if (options_.on_tick) options_.on_tick();
-  ticked_.set_value();
+  setPhase(Phase::recording);
   while (!stopping_.load(std::memory_order_acquire)) {
     const bool has_full_chunk = streams_.wait(options_.interval_ms);
     const uint64_t now_ns = monotonicNs();

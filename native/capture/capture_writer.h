@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <functional>
-#include <future>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 #include "capture/format.h"
 #include "capture/frame_file.h"
 #include "capture/thread_stream.h"
+#include "errors.h"
 
 namespace memdrift {
 
@@ -106,10 +106,13 @@ class CaptureWriter final : StreamSink {
   std::atomic<EndReason> ended_{EndReason::closed};
   std::atomic<int> error_number_{0};
   std::atomic<bool> stopping_{false};
-  enum class Step { start, leave };
-  std::promise<void> opened_;
-  std::promise<Step> next_;
-  std::promise<void> ticked_;
+  // Of the two threads' handshake, in this order; failed and leaving end it. No std::promise: that
+  // needs a newer libstdc++ than the oldest that is served.
+  enum class Phase : uint32_t { opening, failed, opened, leaving, starting, recording };
+  void setPhase(Phase phase) noexcept;
+  Phase waitWhile(Phase phase) const noexcept;
+  std::atomic<Phase> phase_{Phase::opening};
+  std::optional<Error> failure_;  // of Phase::failed
   bool has_started_ = false;
   std::thread thread_;
 };

@@ -17,9 +17,9 @@ import { checkSame } from './process_identity.ts';
 /** The main thread may run again at once, or in hours. */
 const pause = { firstMs: 50, laterMs: 1000, untilMs: 10_000 };
 /**
- * The signal counts as consumed this long after the main thread was first seen idle. A closed
- * inspector is no sign of it: where an interrupt opened it, Node opens it again when the event loop
- * handles the signal.
+ * The signal counts as consumed this long after the main thread was first seen idle, or the event
+ * loop itself closed the inspector. An interrupt that closed it is not a sign: Node opens it again
+ * when the event loop handles the signal.
  */
 const settledMs = 1500;
 /** This many looks in a row must find a debugger. */
@@ -41,8 +41,14 @@ class Watch {
   #usedLooks = 0;
   #closeAfter = performance.now() + turnsMs;
   #closings = mostClosings;
+  #isInterrupted = false;
   inspector: Inspector | null = null;
   isScheduled = false;
+
+  /** Says that an interrupt closed the inspector, not the event loop. */
+  interrupted(): void {
+    this.#isInterrupted = true;
+  }
 
   constructor(target: DebugTarget, known: readonly string[]) {
     this.#target = target;
@@ -64,7 +70,7 @@ class Watch {
     if (this.inspector === null || !isOpen(this.inspector)) {
       const found = await newInspector(pid, this.#known);
       if (found === null) return this.#isSettled();
-      [this.inspector, this.isScheduled] = [found, false];
+      [this.inspector, this.isScheduled, this.#isInterrupted] = [found, false, false];
       this.#begin = performance.now();
     }
     this.#settledSince = Number.POSITIVE_INFINITY;
@@ -82,6 +88,7 @@ class Watch {
     if (this.#usedLooks > 0) return this.#usedLooks === usedLooks;
     if (performance.now() > this.#closeAfter && this.#closings-- > 0) {
       this.#closeAfter = performance.now() + turnsMs;
+      this.#isInterrupted = true;
       await closeAtOnce(inspector);
     }
     return false;
@@ -90,10 +97,11 @@ class Watch {
   #isSettled(): boolean {
     const now = performance.now();
     const { identity, addresses } = this.#target;
-    const isQuiet = isIdle(identity.pid, addresses);
-    if (isQuiet === null) return now - this.#begin > blindMs;
+    const isClosedByLoop = this.inspector !== null && !this.#isInterrupted;
+    const isQuiet = isClosedByLoop || isIdle(identity.pid, addresses);
+    if (!isQuiet && now - this.#begin > blindMs) return isQuiet === null || this.#isInterrupted;
     if (isQuiet) this.#settledSince = Math.min(this.#settledSince, now);
-    return isQuiet && now - this.#settledSince > settledMs;
+    return isQuiet === true && now - this.#settledSince > settledMs;
   }
 
   async #schedule(inspector: Inspector): Promise<void> {
@@ -145,6 +153,7 @@ async function serve(): Promise<void> {
       signal(order.target);
     } else if (order.do === 'opened' && watch !== null) watch.inspector = order.inspector;
     else if (order.do === 'scheduled' && watch !== null) watch.isScheduled = true;
+    else if (order.do === 'interrupted') watch?.interrupted();
     else if (order.do === 'closed') watch = null;
   }
   await watch?.untilClosed();

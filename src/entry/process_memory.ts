@@ -1,9 +1,15 @@
 /** Reads the memory of another process, which may change or be unmapped meanwhile. */
 import { closeSync, openSync, readSync } from 'node:fs';
 
+/** Bytes as a Buffer has them: the package's types must not need those of Node. */
+export interface MemoryBytes {
+  readInt32LE(at: number): number;
+  readBigUInt64LE(at: number): bigint;
+}
+
 export interface ProcessMemory {
   /** Reads `length` bytes. @throws Error when not all of them can be read. */
-  read(address: number, length: number): Buffer;
+  read(address: number, length: number): MemoryBytes;
   close(): void;
 }
 

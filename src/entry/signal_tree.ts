@@ -3,7 +3,7 @@
  * tree of uv_signal_t by signal number. Its layout is libuv's ABI on 64-bit systems; each node is
  * checked, so that another layout is an error and not an empty answer.
  */
-import type { ProcessMemory } from './process_memory.ts';
+import type { MemoryBytes, ProcessMemory } from './process_memory.ts';
 
 const watcherBytes = 152;
 const offset = { type: 16, signal: 104, left: 112, right: 120, parent: 128, color: 136 };
@@ -32,7 +32,7 @@ export function watchedSignals(memory: ProcessMemory, address: number): Readonly
   return signals;
 }
 
-function signalOf(watcher: Buffer, parent: number): number {
+function signalOf(watcher: MemoryBytes, parent: number): number {
   const signal = watcher.readInt32LE(offset.signal);
   const isWatcher =
     watcher.readInt32LE(offset.type) === signalType &&
@@ -45,6 +45,6 @@ function signalOf(watcher: Buffer, parent: number): number {
   return signal;
 }
 
-function pointerAt(bytes: Buffer, at: number): number {
+function pointerAt(bytes: MemoryBytes, at: number): number {
   return Number(bytes.readBigUInt64LE(at));
 }

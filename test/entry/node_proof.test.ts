@@ -90,7 +90,7 @@ describe('returns a doubt when', () => {
     const damaged = lookAtTarget(pid, (of) => {
       const memory = openMemory(of);
       const read = (address: number, length: number): Buffer => {
-        const bytes = memory.read(address, length);
+        const bytes = memory.read(address, length) as Buffer;
         if (length > 8) bytes.writeInt32LE(0x7fff, offset);
         return bytes;
       };
@@ -104,7 +104,7 @@ describe('returns a doubt when', () => {
     const endless = lookAtTarget(pid, (of) => {
       const memory = openMemory(of);
       const read = (address: number, length: number): Buffer => {
-        if (length === 8) return memory.read(address, length);
+        if (length === 8) return memory.read(address, length) as Buffer;
         const bytes = Buffer.alloc(length);
         bytes.writeInt32LE(16, 16);
         bytes.writeInt32LE(1, 104);
