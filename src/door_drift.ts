@@ -48,7 +48,7 @@ export interface NativeMallocReport {
     readonly lengthBytes: number;
     readonly blocks: NativeMallocPart;
   };
-  /** Of an allocator that is not walked, as it counts; null: it does not. */
+  /** Statistics of an allocator that is not walked; null when it has none. */
   readonly own: {
     readonly allocatedBytes: number;
     readonly activeBytes: number;

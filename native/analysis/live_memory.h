@@ -47,7 +47,7 @@ struct EventCounts {
   uint64_t closed_by_reuse = 0;  // blocks whose end was not seen: their address came again
 };
 
-// What live blocks take of memory in glibc: its heap has most, a large one is a mapping of its own.
+// Bytes of live blocks, by where glibc puts them: most in its heap, each large one in a mapping.
 struct BlockRoom {
   uint64_t heap_bytes = 0;
   uint64_t mapped_bytes = 0;

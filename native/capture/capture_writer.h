@@ -106,13 +106,13 @@ class CaptureWriter final : StreamSink {
   std::atomic<EndReason> ended_{EndReason::closed};
   std::atomic<int> error_number_{0};
   std::atomic<bool> stopping_{false};
-  // Of the two threads' handshake, in this order; failed and leaving end it. No std::promise: that
-  // needs a newer libstdc++ than the oldest that is served.
+  // The steps of the handshake between the two threads, in this order; it ends with failed, leaving
+  // or recording. std::promise would need a newer libstdc++ than the oldest supported one.
   enum class Phase : uint32_t { opening, failed, opened, leaving, starting, recording };
   void setPhase(Phase phase) noexcept;
   Phase waitWhile(Phase phase) const noexcept;
   std::atomic<Phase> phase_{Phase::opening};
-  std::optional<Error> failure_;  // of Phase::failed
+  std::optional<Error> failure_;  // set in Phase::failed
   bool has_started_ = false;
   std::thread thread_;
 };

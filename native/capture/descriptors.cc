@@ -16,7 +16,7 @@ namespace memdrift {
 
 namespace {
 
-// Of Linux 5.9; older headers lack them.
+// close_range came with Linux 5.9; the headers of older systems lack its numbers.
 constexpr long kCloseRange = 436;
 constexpr unsigned kUnshare = 2;
 

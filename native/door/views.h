@@ -33,9 +33,9 @@ class SharedView {
   // True if a script has moved the memory to another buffer, maybe another thread's, which detach()
   // cannot reach.
   bool isMoved() const;
-  // Keeps `what` as long as anything uses the memory: this buffer, one that a script transferred it
-  // to, or work on a pool that holds the BackingStore. It may end on any thread, within detach()
-  // where nothing else uses the memory.
+  // Keeps `what` alive while anything uses the memory: this buffer, a buffer that a script
+  // transferred it to, or work on a pool that holds the BackingStore. `what` may end on any thread,
+  // and within detach() when nothing else uses the memory.
   void keep(std::shared_ptr<void> what);
 
   struct Watch;

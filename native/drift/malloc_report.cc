@@ -124,7 +124,7 @@ void takeResult(const WalkResult& result, MallocReport& report) {
   report.why_estimated = whyEstimated(report, result);
 }
 
-// Of this thread; 0: it runs no JavaScript, or V8 is not there.
+// Returns the isolate of the calling thread; 0 when it runs no JavaScript, or V8 is missing.
 uint64_t currentIsolate() {
   using TryGetCurrent = void* (*)();
   static const auto current =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an allocator that is not walked counts itself.
+// Statistics of allocators whose memory memdrift does not walk.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace memdrift {
 
-// As jemalloc counts: each is a part of the next one, but for retained.
+// jemalloc's statistics: allocated is within active, active is within resident.
 struct OwnStatistics {
   uint64_t allocated_bytes;  // by the program, with what threads' caches keep
   uint64_t active_bytes;     // in pages with at least one block in use
@@ -16,7 +16,7 @@ struct OwnStatistics {
   uint64_t retained_bytes;  // addresses that are kept without memory
 };
 
-// Of the jemalloc that this process uses; nothing where it was built without statistics.
+// Reads the statistics of this process's jemalloc; empty when it was built without them.
 std::optional<OwnStatistics> readJemalloc();
 
 // A sentence with mimalloc's count of what it has from the kernel; "" where it has none.

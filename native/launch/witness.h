@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A witness is a small process in the launcher's process group, session and cgroup that blocks
 // signals. A signal that is pending in it was sent to more processes than the launcher, so the
-// program had it too. There is no other sign: siginfo is the same for kill(pid) and kill(-pgid).
+// program had it too. siginfo does not tell: it is the same for kill(pid) and kill(-pgid).
 #pragma once
 
 #include <sys/types.h>

@@ -43,7 +43,7 @@ export interface LargestRows {
   readonly leftBytes: number;
 }
 
-/** Rows of the kinds that the report's total is of, and of the others; null: there are none. */
+/** Rows of the kinds that the report counts in its total, and rows of other kinds; null: none. */
 export interface RowsByTotal {
   readonly counted: LargestRows;
   readonly beside: LargestRows | null;

@@ -23,8 +23,8 @@ type Native = Pick<
  * asked last: V8 keeps tables that it makes for the answer.
  */
 async function gatherDeep(native: Native): Promise<InsideFacts> {
-  // What the inspector takes is there before the first look, or it would seem that a gc released
-  // less than nothing. No turn of the event loop is taken: in one, finalizers would run.
+  // The inspector takes its memory before the first look; later, the gc would seem to release less
+  // than 0 bytes. The event loop does not turn in between, since finalizers would run.
   prepareInspector();
   const inside = gatherInside(native);
   collectGarbage();

@@ -13,13 +13,13 @@ export interface ExplainedArena {
   readonly arrayBufferBytes: number;
   readonly freedBytes: number;
   readonly topBytes: number;
-  /** What malloc_trim(0) would give back of it. */
+  /** The part that malloc_trim(0) would give back. */
   readonly trimBytes: number;
-  /** Of `trimBytes`: at the end of the main arena, where M_TRIM_THRESHOLD keeps it. */
+  /** The part of `trimBytes` at the end of the main arena, which M_TRIM_THRESHOLD keeps. */
   readonly trimTopBytes: number;
 }
 
-/** As jemalloc counts: `allocatedBytes` within `activeBytes` within `residentBytes`. */
+/** jemalloc's statistics: `allocatedBytes` is within `activeBytes`, that within `residentBytes`. */
 export interface OwnMallocFigures {
   readonly allocatedBytes: number;
   /** In pages that have at least one block in use. */
@@ -36,7 +36,7 @@ export interface ExplainedMalloc {
   readonly arenas: readonly ExplainedArena[] | null;
   /** Blocks that are mappings of their own; resident bytes. */
   readonly mapped: { readonly count: number; readonly residentBytes: number | null } | null;
-  /** What an allocator that is not walked counts itself; null: nothing. */
+  /** Statistics of an allocator that is not walked; null when it has none. */
   readonly own: OwnMallocFigures | null;
   /** Resident bytes that malloc_trim(0) would give back now. */
   readonly trimBytes: number | null;
