@@ -1,6 +1,6 @@
 /** Processes outside a group that share its segments. */
 import { isMemdriftError } from '../errors.ts';
-import { type Counters, readCounters } from '../proc/counters.ts';
+import { readCountersIfAny } from '../proc/counters.ts';
 import { readHeldFiles } from '../proc/held_files.ts';
 import { readMappings, readMaps } from '../proc/mappings.ts';
 import { listPids } from './process_tree.ts';
@@ -16,7 +16,7 @@ export function lookOutside(members: ReadonlySet<number>, segments: OutsideTable
   let hidden: number | null = 0;
   for (const pid of listPids()) {
     if (members.has(pid)) continue;
-    const counters = countersOf(pid);
+    const counters = readCountersIfAny(pid);
     // Kernel threads and zombies hold nothing.
     if (counters?.vmSizeBytes === null || look(pid, segments)) continue;
     const shared = counters?.rssShmemBytes ?? null;
@@ -37,15 +37,6 @@ function look(pid: number, segments: OutsideTable): boolean {
   } catch (error) {
     if (isMemdriftError(error, 'ERR_GONE')) return true;
     if (isMemdriftError(error, 'ERR_DENIED')) return false;
-    throw error;
-  }
-}
-
-function countersOf(pid: number): Counters | null {
-  try {
-    return readCounters(pid);
-  } catch (error) {
-    if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED')) return null;
     throw error;
   }
 }

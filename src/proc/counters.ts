@@ -1,5 +1,6 @@
 import { binding } from '../binding.ts';
 import type { NativeCounters, NativeStatm } from '../door.ts';
+import { isMemdriftError } from '../errors.ts';
 import { checkBytes, knownOrNull, nativePid, type Pid } from './arguments.ts';
 
 /**
@@ -65,6 +66,19 @@ export type Statm = Readonly<NativeStatm>;
  */
 export function readCounters(pid: Pid): Counters {
   return countersOf(binding().procRead(nativePid(pid), 'counters', false));
+}
+
+/**
+ * Returns the counters of a process in a list that may be old: null when it has ended or is hidden.
+ * @throws MemdriftError like readCounters, except for these two.
+ */
+export function readCountersIfAny(pid: Pid): Counters | null {
+  try {
+    return readCounters(pid);
+  } catch (error) {
+    if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED')) return null;
+    throw error;
+  }
 }
 
 /** readCounters on a thread of libuv's pool. */

@@ -1,7 +1,6 @@
 /** Which processes are looked at when none are named: those of one user, or all for root. */
 import { readdirSync } from 'node:fs';
-import { isMemdriftError } from '../errors.ts';
-import { type Counters, readCounters } from '../proc/counters.ts';
+import { type Counters, readCountersIfAny } from '../proc/counters.ts';
 
 /** What was found to be of no concern is asked again: a number may be another process's. */
 const forgetMs = 60_000;
@@ -31,7 +30,7 @@ export class NewMembers {
       if (!/^\d+$/.test(entry)) continue;
       const pid = Number(entry);
       if (followed.has(pid) || this.#others.has(pid)) continue;
-      if (this.#isWanted(countersOf(pid))) found.push(pid);
+      if (this.#isWanted(readCountersIfAny(pid))) found.push(pid);
       else this.#others.add(pid);
     }
     return found;
@@ -40,14 +39,5 @@ export class NewMembers {
   #isWanted(counters: Counters | null): boolean {
     if (counters === null || counters.vmSizeBytes === null) return false;
     return this.#uid === 0 || counters.effectiveUid === this.#uid;
-  }
-}
-
-function countersOf(pid: number): Counters | null {
-  try {
-    return readCounters(pid);
-  } catch (error) {
-    if (isMemdriftError(error, 'ERR_GONE') || isMemdriftError(error, 'ERR_DENIED')) return null;
-    throw error;
   }
 }
