@@ -291,7 +291,10 @@ void Tracker::objectsChanged() {
 // On the writer's thread: finds objects that no hooked dlopen loaded, and words that were being
 // bound or relocated during the last pass.
 void Tracker::lookForObjects(uint64_t now_ns) {
-  if (now_ns >= next_pass_ns_ || patch_.isStale() || patch_.hasUnready()) {
+  const bool is_stale = patch_.isStale();
+  if (is_stale) frequent_until_ns_ = now_ns + kPassIntervalNs;
+  const bool is_soon = now_ns < frequent_until_ns_ && patch_.hasUnready();
+  if (now_ns >= next_pass_ns_ || is_stale || is_soon) {
     next_pass_ns_ = now_ns + kPassIntervalNs;
     const std::lock_guard hold(g_tracker_lock);
     if (is_stopping_) return;

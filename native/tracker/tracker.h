@@ -80,6 +80,8 @@ class Tracker {
   std::unique_ptr<CaptureWriter> writer_;
   uint64_t next_look_ns_ = 0;
   uint64_t next_pass_ns_ = 0;
+  // An object that never becomes ready costs a pass per second from then on, not one per tick.
+  uint64_t frequent_until_ns_ = 0;
   std::optional<RunningHooks> running_;  // since retired_count_ states of the modules were retired
   size_t retired_count_ = 0;
   std::unique_ptr<OwnStatus> own_status_;  // the writer's, like the next
