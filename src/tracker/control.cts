@@ -37,6 +37,7 @@ function serveControl(folder: string, control: Control): () => void {
   const server = createServer((socket) => {
     let request = '';
     let isAsked = false;
+    spareStderr(socket);
     socket.on('error', () => {});
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
@@ -63,6 +64,25 @@ function serveControl(folder: string, control: Control): () => void {
   }
   server.unref();
   return () => removeIfAllowed(path);
+}
+
+/**
+ * Has the socket end without a look at process.stderr. Node compares a socket with it, which makes a
+ * stream of the program's descriptor: a pipe behind that would stay O_NONBLOCK for all who share it.
+ */
+function spareStderr(socket: Socket): void {
+  const destroy = socket._destroy;
+  socket._destroy = (error, done) => {
+    const stderr = Object.getOwnPropertyDescriptor(process, 'stderr');
+    // Otherwise the program has replaced it, and reading it makes nothing.
+    const isLazy = stderr?.get !== undefined && stderr.configurable === true;
+    if (isLazy) Object.defineProperty(process, 'stderr', { configurable: true, value: undefined });
+    try {
+      destroy.call(socket, error, done);
+    } finally {
+      if (isLazy) Object.defineProperty(process, 'stderr', stderr);
+    }
+  };
 }
 
 /**

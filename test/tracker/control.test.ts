@@ -1,7 +1,7 @@
 /** Programs that `memdrift run` started: they answer at a socket of their own. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { readCaptureTable } from '../../src/capture/capture.ts';
 import type { CaptureTable } from '../../src/capture/capture_model.ts';
 import { isRunning } from '../../src/capture/running.ts';
+import { askTracked } from '../../src/entry/control_client.ts';
 import { listenersOf } from '../../src/entry/listeners.ts';
 import { socketFolder, sweepSockets } from '../../src/socket_folder.ts';
 import { attach, detach } from '../../src/tracker/attach.ts';
@@ -37,9 +38,9 @@ let runs = 0;
 async function run(...flags: string[]): Promise<{ pid: number; capture: string }> {
   const capture = join(truth.folder, `run-${++runs}.mdc`);
   const command = [cli, 'run', '-o', capture, ...flags, '-e', code];
-  const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
-  const launcher = spawn(process.execPath, command, { env: truth.environment, stdio });
-  const [line] = await once(launcher.stdout as NodeJS.ReadableStream, 'data');
+  const launcher = spawn(process.execPath, command, { env: truth.environment });
+  launcher.stderr.resume();
+  const [line] = await once(launcher.stdout, 'data');
   const pid = Number(line);
   pids.push(pid);
   return { pid, capture };
@@ -104,6 +105,21 @@ describe('a program that memdrift run started', () => {
       await new Promise((resolve) => socket.on('close', resolve));
     }
     await detach(pid);
+  });
+
+  test.each([
+    ['answers', (pid: number) => askTracked(pid, { do: 'ping' })],
+    ['explains', (pid: number) => askTracked(pid, { do: 'explain' })],
+    ['ends its capture', detach],
+  ])('keeps the flags of a piped stderr when it %s', async (_, ask) => {
+    const { pid } = await run();
+    const flags = (): unknown => /^flags:.*/m.exec(readFileSync(`/proc/${pid}/fdinfo/2`, 'utf8'));
+    const descriptors = (): number => readdirSync(`/proc/${pid}/fd`).length;
+    const before = { flags: flags(), descriptors: descriptors() };
+    await ask(pid);
+    // The program's end of the connection is closed after ours.
+    await expect.poll(descriptors, { timeout: 20_000 }).toBeLessThanOrEqual(before.descriptors);
+    expect(flags()).toEqual(before.flags);
   });
 
   test('goes without children when told so, and they have their own options', async () => {
