@@ -32,12 +32,12 @@ export async function sweepSockets(): Promise<void> {
   await Promise.all(names.map((name) => removeIfRefused(join(folder, name))));
 }
 
-/** @throws MemdriftError ERR_DENIED where others could enter it. */
+/** @throws MemdriftError ERR_DENIED where others could enter it, ERR_SYSTEM where none can be made. */
 export function socketFolder(): string {
   const runtime = process.env.XDG_RUNTIME_DIR;
   const usable = runtime !== undefined && runtime !== '' && isOwnFolder(runtime);
   const folder = usable ? join(runtime, 'memdrift') : join(tmpdir(), `memdrift-${userId()}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  make(folder);
   if (!isOwnFolder(folder)) {
     throw new MemdriftError(
       'ERR_DENIED',
@@ -47,6 +47,19 @@ export function socketFolder(): string {
     );
   }
   return folder;
+}
+
+/** Makes the folder, not those above it: a TMPDIR that is missing stays so. */
+function make(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const what = `cannot make the folder ${folder} for sockets (${code})`;
+    const remedy = 'set TMPDIR or XDG_RUNTIME_DIR to a folder that this user can write to';
+    throw new MemdriftError('ERR_SYSTEM', `${what}; ${remedy}`, { folder, cause });
+  }
 }
 
 function isOwnFolder(path: string): boolean {

@@ -102,10 +102,8 @@ function noAnswer(pid: number, cause?: unknown): MemdriftError {
 
 /** Connected; a socket that its process left behind is none. */
 async function connectTo(pid: number): Promise<Socket | null> {
-  const folder = socketFolder();
-  for (const name of readdirSync(folder)) {
-    if (!name.startsWith(`tracked-${pid}-`)) continue;
-    const socket = connect(join(folder, name));
+  for (const path of socketsOf(pid)) {
+    const socket = connect(path);
     try {
       await once(socket, 'connect');
       return socket;
@@ -114,4 +112,15 @@ async function connectTo(pid: number): Promise<Socket | null> {
     }
   }
   return null;
+}
+
+/** Empty too where there is no folder that this user alone can enter: what is in it proves nothing. */
+function socketsOf(pid: number): readonly string[] {
+  try {
+    const folder = socketFolder();
+    const names = readdirSync(folder).filter((name) => name.startsWith(`tracked-${pid}-`));
+    return names.map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
 }
