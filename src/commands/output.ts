@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   ftruncateSync,
@@ -144,7 +145,9 @@ function followed(link: string, status: Stats): string {
     const what = `${link} is a symbolic link of another user (uid ${status.uid})`;
     throw new MemdriftError('ERR_DENIED', `${what}; name another file`, { path: link });
   }
-  return realpathSync(link);
+  if (existsSync(link)) return realpathSync(link);
+  const what = `cannot write ${link}: it is a symbolic link to a missing file`;
+  throw new MemdriftError('ERR_SYSTEM', `${what}; remove it, or name another file`, { path: link });
 }
 
 function allowedMode(sources: readonly string[]): number {

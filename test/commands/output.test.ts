@@ -110,6 +110,13 @@ describe('a file that is replaced', () => {
     expect(modeOf(file)).toBe('600');
   });
 
+  test('is not made behind a link to a missing file', () => {
+    symlinkSync(join(folder, 'missing'), to);
+    const message = expect.stringMatching(/out: it is a symbolic link to a missing file; remove/);
+    expect(() => write(true)).toThrow(expect.objectContaining({ code: 'ERR_SYSTEM', message }));
+    expect(readdirSync(folder)).toEqual(['out']);
+  });
+
   test('may be a device or a pipe, which stays one', () => {
     writeOutput('/dev/null', ['x'], { madeFrom: [source], replaces: true });
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
