@@ -1,13 +1,14 @@
 /** `memdrift run`: a Node program, tracked from its first line, with its children. */
-import { existsSync, mkdirSync, mkdtempSync, writeSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MemdriftError } from '../errors.ts';
 import { becomeProgram, withoutStreams } from '../launch/become_program.ts';
 import { startFailureCode } from '../launch/ending.ts';
 import { printable } from '../report/printable.ts';
 import { socketFolder, sweepSockets } from '../socket_folder.ts';
+import { newCapturePath } from '../tracker/capture_path.ts';
 import { trackedEnvironment } from '../tracker/launch.ts';
 import { checkedTrackerOptions } from '../tracker/options.ts';
 
@@ -33,7 +34,8 @@ export function registerRun(program: Command): void {
     .argument('[args...]', 'what the program is given; options of run go before the script')
     .option(
       '-o, --output <file>',
-      "the program's capture, with its children's beside it (default: in a new memdrift-TIME-PID)",
+      "the program's capture, with its children's beside it (default: in a new folder " +
+        'memdrift-TIME-PID here, or in the temporary folder where none can be made here)',
     )
     .option('-e, --eval <code>', 'run this instead of a script')
     .option('--no-native-stacks', 'JavaScript frames only')
@@ -113,13 +115,7 @@ function say(message: string): void {
 
 function captureTarget(output: string | undefined): { file: string | null; folder: string } {
   if (output === undefined) return { file: null, folder: newFolder() };
-  const file = resolve(output);
-  if (existsSync(file)) {
-    throw new MemdriftError('ERR_EXISTS', `${output} exists; name another file with -o`);
-  }
-  if (!existsSync(dirname(file))) {
-    throw new MemdriftError('ERR_INVALID', `-o ${basename(file)}: ${dirname(file)} does not exist`);
-  }
+  const file = newCapturePath(output);
   return { file, folder: dirname(file) };
 }
 

@@ -189,7 +189,8 @@ function valueIn({ error, result }: Answer): unknown {
   const { exceptionDetails } = result;
   if (exceptionDetails === undefined) return result.result?.value;
   const text = String(exceptionDetails.exception?.description ?? exceptionDetails.text);
-  throw new MemdriftError('ERR_SYSTEM', text.split('\n')[0] ?? text);
+  const [line = text] = text.split('\n');
+  throw new MemdriftError('ERR_SYSTEM', line.replace(/^Error: /, ''));
 }
 
 function addressOf({ host, port }: Listener): string {

@@ -1,12 +1,11 @@
 /** Tracking of a process that was not prepared for it: no restart, no debugger, no ptrace. */
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
 import { bindingFile } from '../binding.ts';
 import { askTracked } from '../entry/control_client.ts';
 import { evaluateIn } from '../entry/inspector.ts';
 import { checkExists, checkTarget, type EntryOptions, getBuiltin } from '../entry/target.ts';
 import { MemdriftError } from '../errors.ts';
+import { newCapturePath } from './capture_path.ts';
 import type { CommandLineModule } from './command_line.cts';
 import { commandLineModule, jsHeapModule } from './launch.ts';
 import { checkedTrackerOptions, type TrackerOptions } from './options.ts';
@@ -31,17 +30,15 @@ const markPlace = "globalThis[Symbol.for('memdrift.mark')]";
 /**
  * Begins to track the process, by its own socket where `memdrift run` started it and otherwise
  * through its inspector, with samples of 512 KiB unless told otherwise.
- * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE, ERR_EXISTS, ERR_TIMEOUT,
- * ERR_BUSY (another process has the inspector's port).
+ * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_UNSUPPORTED, ERR_STATE (it is tracked already),
+ * ERR_EXISTS, ERR_INVALID (no such folder), ERR_TIMEOUT, ERR_BUSY (another process has the
+ * inspector's port).
  */
 export async function attach(pid: number, options: AttachOptions): Promise<void> {
   const { path, yesOpenInspector: _open, signal: _signal, onNotice: _onNotice, ...rest } = options;
   const all = checkedTrackerOptions({ sampleBytes: 512 << 10, ...rest });
   const { role: _role, children: _children, ...asked } = all;
-  const file = resolve(path);
-  if (existsSync(file)) {
-    throw new MemdriftError('ERR_EXISTS', `${path} exists; name another file with -o`);
-  }
+  const file = newCapturePath(path);
   checkExists(pid);
   if (await askTracked(pid, { do: 'start', path: file, options: asked })) return;
   const { jsHeap, commandLine, ...known } = asked;
@@ -49,7 +46,7 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
   checkTarget(pid, [bindingFile(), ...(heapModule === null ? [] : [heapModule])]);
   const order = { ...known, path: file, checkEvery: 0 };
   const expression = `(() => {
-    if (${place}) throw new Error('process ${pid} is being tracked already');
+    if (${place}) return false;
     const addon = { exports: {} };
     process.dlopen(addon, ${JSON.stringify(bindingFile())});
     const { pid, version: nodeVersion } = process;
@@ -59,13 +56,23 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
     const heap = ${JSON.stringify(heapModule)};
     const { createRequire } = heap ? (${getBuiltin})('module') : {};
     const { sampleJsHeap } = heap ? createRequire(heap)(heap) : {};
-    const tracker = addon.exports.trackerStart({ ...order, info: JSON.stringify(info) });
+    let tracker;
+    try {
+      tracker = addon.exports.trackerStart({ ...order, info: JSON.stringify(info) });
+    } catch (error) {
+      if (error.code === 'ERR_STATE') return false;
+      throw error;
+    }
     const jsHeap = sampleJsHeap?.(addon.exports, tracker);
     ${place} = { addon, tracker, jsHeap, path: order.path };
     ${markPlace} = (label) => addon.exports.trackerMark(tracker, label);
     return true;
   })()`;
-  await evaluateIn(pid, { expression }, options);
+  if (await evaluateIn(pid, { expression }, options)) return;
+  const remedy = `memdrift detach ${pid}, or stop() of the program's own Tracker, ends that`;
+  throw new MemdriftError('ERR_STATE', `process ${pid} is being tracked already; ${remedy}`, {
+    pid,
+  });
 }
 
 /**

@@ -72,7 +72,7 @@ function track(text: string): void {
   let stopCapture = startCapture(native, { path, role, run }, order.options);
   const control: Control = {
     start(to, options) {
-      if (path !== null) throw new Error('it is tracked already');
+      if (path !== null) throw new Error('it is being tracked already; memdrift detach ends that');
       // A request for another capture must not undo the launcher's --no-command-line.
       const isAllowed = order.options.commandLine !== false;
       const commandLine = isAllowed && options.commandLine !== false;

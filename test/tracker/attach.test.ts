@@ -63,7 +63,10 @@ describe('a process that was not prepared', () => {
     await attach(pid, { path, sampleBytes: 0, ...allowed });
     await until(() => listenersOf(pid).length === 0);
     expect(listenersOf(pid)).toEqual([]);
-    await expect(attach(pid, { path: newFile(), ...allowed })).rejects.toThrow('tracked already');
+    await expect(attach(pid, { path: newFile(), ...allowed })).rejects.toMatchObject({
+      code: 'ERR_STATE',
+      message: expect.stringMatching(/^process \d+ is being tracked already; memdrift detach \d+/),
+    });
     await until(async () => (await heldAfterAttach(path)) >= 400_000);
     expect(await detach(pid, allowed)).toBe(path);
     const { stats } = await readCaptureTable(path, { leaks: true });
@@ -117,6 +120,15 @@ describe('what cannot be attached to is said, and goes on', () => {
     const pid = await start(process.execPath, '-e', programs.idle);
     const options = { path: truth.addon, ...allowed };
     await expect(attach(pid, options)).rejects.toMatchObject({ code: 'ERR_EXISTS' });
+  });
+
+  test('a missing folder', async () => {
+    const pid = await start(process.execPath, '-e', programs.idle);
+    const path = join(truth.folder, 'missing', 'a.mdc');
+    await expect(attach(pid, { path, ...allowed })).rejects.toMatchObject({
+      code: 'ERR_INVALID',
+      message: expect.stringMatching(/missing does not exist; make it, or name another file/),
+    });
   });
 });
 
