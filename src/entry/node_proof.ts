@@ -80,8 +80,9 @@ export function doubtOf(
     const memory = open(pid);
     try {
       // In this order: Node starts the thread before it installs the handler.
-      const isWaiting = systemCallsOf(pid).some(({ argument }) => argument === addresses.semaphore);
-      if (!isWaiting) return "no thread waits to open Node's inspector";
+      const waits = () =>
+        systemCallsOf(pid).some(({ argument }) => argument === addresses.semaphore);
+      if (!holdsSoon(waits)) return "no thread waits to open Node's inspector";
       const hasListener = watchedSignals(memory, addresses.tree).has(debugSignal);
       return hasListener ? "it has a listener of its own (process.on('SIGUSR1'))" : null;
     } finally {
@@ -108,7 +109,10 @@ export function checkDisposition(identity: ProcessIdentity): void {
         '--disable-sigusr1); start it with memdrift run',
     );
   }
-  if ((maskOf(status, 'SigIgn') & signalBit) !== 0n || staysBlocked(identity.pid)) {
+  if (
+    (maskOf(status, 'SigIgn') & signalBit) !== 0n ||
+    !holdsSoon(() => !blocksSignal(identity.pid))
+  ) {
     throw notSignalled(identity, 'it ignores or blocks the signal; start it with memdrift run');
   }
   if (/^State:\t[Tt]/m.test(status))
@@ -116,16 +120,22 @@ export function checkDisposition(identity: ProcessIdentity): void {
 }
 
 /**
- * Returns whether the main thread blocks the signal at every look within 0.2 s. pthread_create()
- * and fork() block all signals for a moment, which lasts a time slice on a loaded machine.
+ * Returns whether the condition holds at a look within a second. pthread_create() and fork() block
+ * all signals for a moment, and a thread needs one to reach its semaphore. On a loaded machine such
+ * a moment lasts until the next time slice, which a process of low priority gets late.
  */
-function staysBlocked(pid: number): boolean {
+function holdsSoon(condition: () => boolean): boolean {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let look = 0; look < 100; look++) {
-    if ((maskOf(textOf(`/proc/${pid}/status`), 'SigBlk') & signalBit) === 0n) return false;
+  const deadline = performance.now() + 1000;
+  while (!condition()) {
+    if (performance.now() > deadline) return false;
     Atomics.wait(pause, 0, 0, 2);
   }
   return true;
+}
+
+function blocksSignal(pid: number): boolean {
+  return (maskOf(textOf(`/proc/${pid}/status`), 'SigBlk') & signalBit) !== 0n;
 }
 
 /** Returns whether the process is Node; null: its executable cannot be read. */
