@@ -38,6 +38,22 @@ std::string folderOf(pid_t pid, const char* name) {
   return path;
 }
 
+// A process that is ending, or was not waited for, has no namespaces: the kernel refuses mountinfo
+// with EINVAL, and for a moment before with ENOENT, while it still shows the process.
+std::string mountinfoOf(pid_t pid) {
+  std::string text;
+  try {
+    readProcFile(pid, "mountinfo", text);
+  } catch (const Error& error) {
+    const bool is_refused = error.errorNumber() == EINVAL;
+    const bool is_missing = error.code() == ErrorCode::ERR_UNSUPPORTED && processExists(pid);
+    if (!is_refused && !is_missing) throw;
+    throw Error(ErrorCode::ERR_GONE, "process " + std::to_string(pid) + " has ended",
+                error.errorNumber());
+  }
+  return text;
+}
+
 // Returns the mount of a descriptor's file, from fdinfo: stat of a file on a network file system
 // would wait for its server.
 std::optional<uint64_t> mountOf(const std::string& folder, const char* descriptor) {
@@ -62,13 +78,11 @@ class Descriptors {
  public:
   explicit Descriptors(pid_t pid)
       : pid_(pid), folder_(folderOf(pid, "fd")), info_(folderOf(pid, "fdinfo")) {
-    std::string text;
-    readProcFile(pid, "mountinfo", text);
-    mounts_ = parseMounts(text);
+    mounts_ = parseMounts(mountinfoOf(pid));
     result_.devices = mounts_.memory;
     if (const auto shm = anonymousShmDevice()) result_.devices.push_back({*shm, false});
-    if (const auto hugetlb = HugetlbDevices::of(pid))
-      for (const dev_t device : hugetlb->devices()) result_.devices.push_back({device, true});
+    if (const auto hugetlb = kernelHugetlbDevices())
+      for (const dev_t device : *hugetlb) result_.devices.push_back({device, true});
   }
 
   HeldFiles read() {

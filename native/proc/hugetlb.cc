@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "errors.h"
@@ -35,23 +37,26 @@ std::optional<dev_t> deviceOfMemfd(unsigned flags) {
   return status.st_dev;
 }
 
-// False when the page sizes of this machine cannot be listed. A kernel without hugetlb has none.
-bool addInternalMounts(std::vector<dev_t>& devices) {
+// Returns nothing when the page sizes of this machine cannot be listed; a kernel without hugetlb
+// has none.
+std::optional<std::vector<dev_t>> findKernelDevices() {
   constexpr std::string_view kPrefix = "hugepages-";
+  std::vector<dev_t> devices;
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir("/sys/kernel/mm/hugepages"), closedir);
-  if (!folder) return access("/sys/kernel/mm", F_OK) == 0;
+  if (!folder && access("/sys/kernel/mm", F_OK) != 0) return {};
+  if (!folder) return devices;
   while (const dirent* entry = readdir(folder.get())) {
     std::string_view name = entry->d_name;
     if (!name.starts_with(kPrefix)) continue;
     uint64_t size_kb;
     Scanner scanner(name.substr(kPrefix.size()));
-    if (!scanner.decimal(size_kb) || !std::has_single_bit(size_kb)) return false;
+    if (!scanner.decimal(size_kb) || !std::has_single_bit(size_kb)) return {};
     const unsigned log2_bytes = static_cast<unsigned>(std::countr_zero(size_kb)) + 10;
     const auto device = deviceOfMemfd(MFD_HUGETLB | log2_bytes << MFD_HUGE_SHIFT);
-    if (!device) return false;
+    if (!device) return {};
     devices.push_back(*device);
   }
-  return true;
+  return devices;
 }
 
 }  // namespace
@@ -72,9 +77,19 @@ void addHugetlbMounts(std::string_view mountinfo, std::vector<dev_t>& devices) {
   }
 }
 
+std::optional<std::vector<dev_t>> kernelHugetlbDevices() {
+  static std::mutex mutex;
+  static std::optional<std::vector<dev_t>> known;
+  const std::lock_guard lock(mutex);
+  if (!known) known = findKernelDevices();
+  return known;
+}
+
 std::optional<HugetlbDevices> HugetlbDevices::of(pid_t pid) {
   HugetlbDevices result;
-  if (!addInternalMounts(result.devices_)) return {};
+  const auto kernel = kernelHugetlbDevices();
+  if (!kernel) return {};
+  result.devices_ = *kernel;
   try {
     std::string text;
     readProcFile(pid, "mountinfo", text);
@@ -89,6 +104,12 @@ bool HugetlbDevices::contains(unsigned device_major, unsigned device_minor) cons
   return std::ranges::find(devices_, makedev(device_major, device_minor)) != devices_.end();
 }
 
-std::optional<dev_t> anonymousShmDevice() { return deviceOfMemfd(0); }
+std::optional<dev_t> anonymousShmDevice() {
+  static std::atomic<dev_t> known = 0;
+  if (known != 0) return known;
+  const auto device = deviceOfMemfd(0);
+  if (device) known = *device;
+  return device;
+}
 
 }  // namespace memdrift

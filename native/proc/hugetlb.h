@@ -19,11 +19,14 @@ class HugetlbDevices {
   static std::optional<HugetlbDevices> of(pid_t pid);
 
   bool contains(unsigned device_major, unsigned device_minor) const;
-  const std::vector<dev_t>& devices() const { return devices_; }
 
  private:
   std::vector<dev_t> devices_;
 };
+
+// Returns the devices of the kernel's own mounts of huge pages; nothing when one of them cannot be
+// found out. They stay the same while the machine runs, so that only the first call asks for them.
+std::optional<std::vector<dev_t>> kernelHugetlbDevices();
 
 // The device of shared memory that has no mount: MAP_SHARED | MAP_ANONYMOUS, System V, memfd.
 std::optional<dev_t> anonymousShmDevice();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,6 +41,20 @@ TEST(HeldFiles, HasAnOpenMemfdAndNoFileOfADisk) {
   EXPECT_EQ(found->allocated_bytes, static_cast<uint64_t>(getpagesize()));
   EXPECT_EQ(swappedBytesOf("/proc/self/fd/" + std::to_string(memfd)), 0);
   close(memfd);
+}
+
+TEST(HeldFiles, SaysThatAProcessThatWasNotWaitedForIsGone) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  siginfo_t end;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT), 0);
+  try {
+    readHeldFiles(child);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::ERR_GONE) << error.what();
+  }
+  waitpid(child, nullptr, 0);
 }
 
 TEST(HeldFiles, SaysThatAProcessIsGone) {
