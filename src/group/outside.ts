@@ -1,8 +1,8 @@
 /** Processes outside a group that share its segments. */
 import { isMemdriftError } from '../errors.ts';
 import { readCountersIfAny } from '../proc/counters.ts';
-import { readHeldFiles } from '../proc/held_files.ts';
-import { readMappings, readMaps } from '../proc/mappings.ts';
+import { readHeldFiles, readHeldFilesAsync } from '../proc/held_files.ts';
+import { readMappings, readMappingsAsync, readMaps, readMapsAsync } from '../proc/mappings.ts';
 import { listPids } from './process_tree.ts';
 import type { SegmentTable } from './segments.ts';
 
@@ -35,8 +35,34 @@ function look(pid: number, segments: OutsideTable): boolean {
     for (const mapping of readMappings(pid)) segments.addOutside(pid, mapping);
     return true;
   } catch (error) {
-    if (isMemdriftError(error, 'ERR_GONE')) return true;
-    if (isMemdriftError(error, 'ERR_DENIED')) return false;
-    throw error;
+    return !isHidden(error);
   }
+}
+
+/**
+ * lookOutside on threads of libuv's pool, a process at a time: hundreds of processes take a fifth
+ * of a second, in which the event loop must go on.
+ */
+export async function lookOutsideAsync(
+  members: ReadonlySet<number>,
+  segments: OutsideTable,
+): Promise<void> {
+  for (const pid of listPids()) if (!members.has(pid)) await lookAsync(pid, segments);
+}
+
+async function lookAsync(pid: number, segments: OutsideTable): Promise<void> {
+  try {
+    segments.holdOutside(pid, (await readHeldFilesAsync(pid)).files);
+    if (!(await readMapsAsync(pid)).some((place) => segments.has(place))) return;
+    for (const mapping of await readMappingsAsync(pid)) segments.addOutside(pid, mapping);
+  } catch (error) {
+    isHidden(error);
+  }
+}
+
+/** Returns whether the process is hidden from us; it has ended otherwise. */
+function isHidden(error: unknown): boolean {
+  if (isMemdriftError(error, 'ERR_GONE')) return false;
+  if (isMemdriftError(error, 'ERR_DENIED')) return true;
+  throw error;
 }

@@ -1,19 +1,16 @@
 import { readdirSync } from 'node:fs';
-import { isMemdriftError, MemdriftError } from '../errors.ts';
-import { readCounters } from '../proc/counters.ts';
+import { MemdriftError } from '../errors.ts';
+import { readCountersIfAny } from '../proc/counters.ts';
 
 /** Every process of this pid namespace by its parent; one that ends meanwhile is left out. */
 export function readChildren(): Map<number, number[]> {
   const children = new Map<number, number[]>();
-  for (const entry of listPids()) {
-    try {
-      const { pid, parentPid } = readCounters(entry);
-      const siblings = children.get(parentPid);
-      if (siblings) siblings.push(pid);
-      else children.set(parentPid, [pid]);
-    } catch (error) {
-      if (!isMemdriftError(error, 'ERR_GONE') && !isMemdriftError(error, 'ERR_DENIED')) throw error;
-    }
+  for (const pid of listPids()) {
+    const counters = readCountersIfAny(pid);
+    if (counters === null) continue;
+    const siblings = children.get(counters.parentPid);
+    if (siblings) siblings.push(pid);
+    else children.set(counters.parentPid, [pid]);
   }
   return children;
 }

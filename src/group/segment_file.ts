@@ -14,7 +14,7 @@ export interface SegmentFile {
   readonly sizeBytes: number;
   /** Pages that it has, in memory or in swap. */
   readonly allocatedBytes: number;
-  /** Resident bytes that the kernel reports without an open file; null: not reported. */
+  /** Swapped pages, where the kernel reports them without an open file; null: not reported. */
   readonly swappedBytes: number | null;
   /** Leads to the file as long as the process lives; null: no path does. */
   readonly path: string | null;

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { isMemdriftError } from '../errors.ts';
 import type { GroupSegment } from '../group/group_model.ts';
-import { lookOutside, type OutsideTable } from '../group/outside.ts';
+import { lookOutsideAsync, type OutsideTable } from '../group/outside.ts';
 import { heldNow } from '../group/segment_file.ts';
 import type { SegmentMapping } from '../group/segment_mappings.ts';
 import { SegmentTable } from '../group/segments.ts';
@@ -36,7 +36,7 @@ const mostCreditMs = 200;
 /** A process without a change is read again: it may have mapped what it has not touched. */
 const oldMs = 60_000;
 const oldSwapMs = 10_000;
-/** Time between two looks at processes outside the group, which stop top for up to 0.1 s. */
+/** Time between two looks at processes outside the group, each of which takes about 0.5 ms. */
 const outsideLooksMs = 30_000;
 
 export class SegmentWatch {
@@ -84,7 +84,7 @@ export class SegmentWatch {
     await this.#reading;
     this.#forget(members);
     for (const member of members) await this.#readOne(member);
-    this.#lookOutside(members);
+    await this.#lookOutside(members);
   }
 
   /**
@@ -111,7 +111,7 @@ export class SegmentWatch {
     return table;
   }
 
-  #lookOutside(members: readonly Member[]): void {
+  async #lookOutside(members: readonly Member[]): Promise<void> {
     this.#outsideAtMs = this.#now();
     const table = this.#tableOf(members);
     const outside: ((table: SegmentTable) => void)[] = [];
@@ -123,7 +123,8 @@ export class SegmentWatch {
         if (known.length > 0) outside.push((to) => to.holdOutside(pid, known));
       },
     };
-    if (table.needsOutside) lookOutside(new Set(members.map(({ pid }) => pid)), recorder);
+    if (table.needsOutside)
+      await lookOutsideAsync(new Set(members.map(({ pid }) => pid)), recorder);
     this.#outside = outside;
   }
 
@@ -163,7 +164,7 @@ export class SegmentWatch {
     }
     const before = this.#now();
     if (this.#creditMs <= 0 || before - this.#outsideAtMs < outsideLooksMs) return;
-    this.#lookOutside(members);
+    await this.#lookOutside(members);
     this.#creditMs -= this.#now() - before;
   }
 
