@@ -2,6 +2,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { measureGroup } from '../../src/group/measure_group.ts';
+import { randomFrom } from '../random.ts';
 import { fileKey, physicalBytes, Sharers } from './sharers.ts';
 
 const pageBytes = 4096;
@@ -12,17 +13,6 @@ beforeAll(() => {
 });
 afterEach(() => sharers.endAll());
 afterAll(() => sharers.remove());
-
-/** mulberry32: the same numbers for the same seed. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const filePages = 256;
 
@@ -66,7 +56,7 @@ function heldFiles(pids: readonly number[]): Map<string, string> {
 test.each([1, 2, 3, 4, 5, 6])(
   'footprints of random groups add up to what there is (seed %i)',
   async (seed) => {
-    const random = randomOf(seed);
+    const random = randomFrom(seed);
     const files = [0, 1, 2].map(() => `memfd:${filePages * pageBytes}`);
     const pids = await sharers.start(...files, ...operations(random, 2));
     const groups = groupsOf(pids, random);
