@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type CaptureReport, numbersPerChange } from '../../src/capture/capture_model.ts';
 import { pageData } from '../../src/report/page_data.ts';
 import type { PageData } from '../../src/report/page_model.ts';
-import { randomReport } from '../made_reports.ts';
+import { randomReport, reportOf } from '../made_reports.ts';
 
 const options = { title: 'x', moment: 'peak', splitThreads: true, isInverted: false } as const;
 const seeds = Array.from({ length: 25 }, (_, i) => i + 1);
@@ -145,4 +145,20 @@ test('a page has the functions that its stacks have, and no others', () => {
   const { frames, nodes } = pageData(report, { ...options, mostStacks: 2 });
   expect(new Set(nodes.frame.slice(1)).size).toBe(frames.name.length);
   expect(frames.name.length).toBeLessThan(report.frames.length);
+});
+
+describe("the peak's mark", () => {
+  const made = reportOf([]);
+  const stats = { ...made.stats, peakBytes: 900, peakAtMs: 14 };
+
+  test('stands where the line of live memory is highest, at its first such look', () => {
+    const timeMs = Float64Array.of(0, 10, 20, 30, 40);
+    const tracked = Float64Array.of(100, 300, 800, 800, 200);
+    const series = { ...made.series, timeMs, tracked };
+    expect(pageData({ ...made, stats, series }, options).peak).toEqual({ bytes: 900, atMs: 20 });
+  });
+
+  test('stands at the time of the peak when the capture has no looks', () => {
+    expect(pageData({ ...made, stats }, options).peak).toEqual({ bytes: 900, atMs: 14 });
+  });
 });
