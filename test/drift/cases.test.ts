@@ -1,6 +1,10 @@
 /** explain() of programs whose memory once had a wrong cause; each knows how much it has. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { readCaptureStats } from '../../src/capture/capture.ts';
 import type { Cause } from '../../src/drift/causes.ts';
 import { type ExplainOptions, explain } from '../../src/drift/explain.ts';
 import type { Explanation } from '../../src/drift/explain_model.ts';
@@ -56,6 +60,38 @@ test('contents of strings outside of V8’s heap have a row', async () => {
   expectNear(bytesOf(explanation, 'external-strings'), 48 * mb);
   expect(adviceOf(explanation)[0]).toContain('contents of large JavaScript strings');
 });
+
+test('stats of the same moment has as much freed memory and as many blocks', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'memdrift-freed-'));
+  try {
+    const capture = join(folder, 'main.mdc');
+    const script = join(root, 'test/fixtures/drift/cases/freed_blocks.cjs');
+    const run = [join(root, 'dist/cli.js'), 'run', '-o', capture, script];
+    const child = await children.run(process.execPath, ['--expose-gc', ...run]);
+    const explanation = await explained(child);
+    child.process.stdin?.end();
+    await once(child.process, 'exit');
+    const { rssGrowth } = await readCaptureStats(capture);
+    const grown = (cause: string): number =>
+      rssGrowth?.parts.find((part) => part.cause === cause)?.bytes ?? Number.NaN;
+    const sumOf = (...causes: readonly Cause[]): number =>
+      causes.reduce((sum, cause) => sum + bytesOf(explanation, cause), 0);
+    const freed = sumOf('malloc-freed', 'malloc-top');
+    expect(freed).toBeGreaterThan(16 * mb);
+    expectAgreement(grown('malloc-freed'), freed);
+    expectAgreement(
+      grown('tracked-blocks'),
+      sumOf('external-strings', 'array-buffers', 'malloc-in-use'),
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** Two answers about one moment. */
+function expectAgreement(one: number, other: number): void {
+  expect(Math.abs(one - other), `${one} and ${other}`).toBeLessThan(Math.max(mb, 0.05 * other));
+}
 
 test('--deep says what native code holds of Buffers, and does not blame slices', async () => {
   const explanation = await explained(await start('blobs.cjs'), { deep: true });
