@@ -273,6 +273,17 @@ FUNCTION(forkAndAllocate) {
   }
   return number(env, WEXITSTATUS(waitFor(pid)));
 }
+// Node's own exit handlers may wait forever for threads that a child of fork() does not have: of
+// the handlers, only those that were registered after this one run there.
+static int own_process;
+static void leaveForkedChild(int status, void* unused) {
+  (void)unused;
+  if (getpid() != own_process) _exit(status);
+}
+__attribute__((constructor)) static void registerLeaving(void) {
+  own_process = getpid();
+  on_exit(leaveForkedChild, NULL);
+}
 FUNCTION(forkAndExit) {
   (void)info;
   const int pid = fork();

@@ -18,7 +18,7 @@ const prelude = 'const unruly = require(process.env.UNRULY);';
 async function runBoth(code: string, options: RunOptions = {}): Promise<Run> {
   const text = `${prelude}${code}`;
   const plain = spawnSync(process.execPath, [...(options.node ?? []), '-e', text], {
-    env: truth.environment,
+    env: { ...truth.environment, ...options.env },
     encoding: 'utf8',
   });
   const flags = [...(options.flags ?? []), '-e', text];
@@ -47,7 +47,7 @@ describe.each(recording)('recording %s, output and exit code are the same', (_na
       'unruly.startTimer(1); work(); print(unruly.stopTimer());',
     'threads with the smallest stack': 'print(unruly.threads(200, 16384));',
     'contexts that the program switches': 'print(unruly.contexts(300));',
-    'fork and exit': 'print(unruly.forkAndExit(), unruly.forkAndAllocate());',
+    'fork and allocate': 'print(unruly.forkAndAllocate());',
     vfork: 'for (let i = 0; i < 50; i++) print(unruly.vforkAndRun());',
     'a child in the same memory':
       'for (let i = 0; i < 50; i++) print(unruly.shareMemoryWithChild());',
@@ -65,6 +65,13 @@ describe.each(recording)('recording %s, output and exit code are the same', (_na
       }`;
     await expectWhole(await runBoth(`${helpers}${code}`, { flags }));
   });
+});
+
+test('ends in a child of fork() that calls exit()', async () => {
+  const env = { NODE_OPTIONS: `--require "${process.env.UNRULY}"` };
+  const run = await runBoth('console.log(unruly.forkAndExit())', { env });
+  expect(run.stdout).toBe('5\n');
+  await expectWhole(run);
 });
 
 test('ends when threads never return from handlers', async () => {
@@ -181,17 +188,28 @@ test('ends a program that dropped its privileges as untracked, with a whole capt
   expect(text.match(/^memory .*/gm)?.at(-1)).toMatch(/rss_anon_bytes=\d+ .*own_bytes=\d+/);
 });
 
-test('tracks a program that has as few descriptors as it needs', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'memdrift-few-'));
+/** Runs a program that reads a file, under a limit of descriptors. */
+function runWithFew(limit: number, environment: NodeJS.ProcessEnv) {
   const code = 'console.log(require("node:fs").readFileSync("/proc/self/status").length > 0)';
-  const command = ['-c', `ulimit -n 20; exec "${process.execPath}" -e '${code}'`];
-  const order = { folder, file: null, launcherPid: null, socketFolder: null, options: {} };
-  const { stdout, stderr, status } = spawnSync('sh', command, {
-    env: trackedEnvironment(process.env, order),
+  // Node dumps core where it finds too few.
+  const command = `ulimit -c 0; ulimit -n ${limit}; exec "${process.execPath}" -e '${code}'`;
+  const { stdout, stderr, status } = spawnSync('sh', ['-c', command], {
+    env: environment,
     encoding: 'utf8',
   });
+  return [stdout, stderr, status];
+}
+
+test('tracks a program that has one descriptor more than it needs', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'memdrift-few-'));
+  const order = { folder, file: null, launcherPid: null, socketFolder: null, options: {} };
+  // Releases of Node differ in it.
+  let needed = 10;
+  while (runWithFew(needed, process.env)[2] !== 0) needed++;
+  const tracked = runWithFew(needed + 1, trackedEnvironment(process.env, order));
+  expect(tracked).toEqual(['true\n', '', 0]);
   const captures = readdirSync(folder);
-  expect([stdout, stderr, status, captures.length]).toEqual(['true\n', '', 0, 1]);
+  expect(captures).toHaveLength(1);
   const stats = await readCaptureStats(join(folder, captures[0] ?? ''));
   expect([stats.damage, stats.droppedRecords]).toEqual([null, 0]);
   rmSync(folder, { recursive: true });
