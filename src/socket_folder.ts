@@ -32,7 +32,10 @@ export async function sweepSockets(): Promise<void> {
   await Promise.all(names.map((name) => removeIfRefused(join(folder, name))));
 }
 
-/** @throws MemdriftError ERR_DENIED where others could enter it, ERR_SYSTEM where none can be made. */
+/**
+ * @throws MemdriftError ERR_DENIED where others could enter the folder, ERR_SYSTEM where it cannot
+ * be made.
+ */
 export function socketFolder(): string {
   const runtime = process.env.XDG_RUNTIME_DIR;
   const usable = runtime !== undefined && runtime !== '' && isOwnFolder(runtime);

@@ -114,7 +114,7 @@ async function connectTo(pid: number): Promise<Socket | null> {
   return null;
 }
 
-/** Empty too where there is no folder that this user alone can enter: what is in it proves nothing. */
+/** Returns none where others can enter the folder too: a socket in it proves nothing. */
 function socketsOf(pid: number): readonly string[] {
   try {
     const folder = socketFolder();
