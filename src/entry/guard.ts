@@ -10,17 +10,13 @@ import { sendDebugSignal } from './debug_signal.ts';
 import type { GuardAnswer, GuardOrder } from './guard_model.ts';
 import { newInspector } from './inspector_finder.ts';
 import { type Inspector, InspectorSession } from './inspector_session.ts';
-import { isIdle } from './main_thread.ts';
+import { hasTurned, type LoopState, loopState } from './main_thread.ts';
 import type { DebugTarget } from './node_proof.ts';
 import { checkSame } from './process_identity.ts';
 
 /** The main thread may run again at once, or in hours. */
 const pause = { firstMs: 50, laterMs: 1000, untilMs: 10_000 };
-/**
- * The signal counts as consumed this long after the main thread was first seen idle, or the event
- * loop itself closed the inspector. An interrupt that closed it is not a sign: Node opens it again
- * when the event loop handles the signal.
- */
+/** How long an inspector may take to listen after the event loop has handled the signal. */
 const settledMs = 1500;
 /** This many looks in a row must find a debugger. */
 const usedLooks = 5;
@@ -28,7 +24,7 @@ const usedLooks = 5;
 const turnsMs = 2000;
 /** Each try is a line on the process's stderr. */
 const mostClosings = 3;
-/** How long to wait for a main thread whose state cannot be read. */
+/** How long to wait for a process in which it cannot be read whether it has handled the signal. */
 const blindMs = 600_000;
 /** The longest timeout of a timer, for a main thread that may be blocked for hours. */
 const foreverMs = 2 ** 31 - 1;
@@ -37,18 +33,14 @@ class Watch {
   readonly #target: DebugTarget;
   readonly #known: readonly string[];
   #begin = performance.now();
-  #settledSince = Number.POSITIVE_INFINITY;
+  #handledSince = Number.POSITIVE_INFINITY;
+  #before: LoopState | null = null;
+  #readAt = performance.now();
   #usedLooks = 0;
   #closeAfter = performance.now() + turnsMs;
   #closings = mostClosings;
-  #isInterrupted = false;
   inspector: Inspector | null = null;
   isScheduled = false;
-
-  /** Says that an interrupt closed the inspector, not the event loop. */
-  interrupted(): void {
-    this.#isInterrupted = true;
-  }
 
   constructor(target: DebugTarget, known: readonly string[]) {
     this.#target = target;
@@ -56,7 +48,8 @@ class Watch {
   }
 
   /**
-   * Resolves when the inspector is closed, the process has ended, or it has consumed the signal.
+   * Resolves when no inspector is open and the process has handled the signal, so that Node opens
+   * none again, or when the process has ended.
    */
   async untilClosed(): Promise<void> {
     while (this.#isAlive() && !(await this.#isDone())) {
@@ -70,10 +63,11 @@ class Watch {
     if (this.inspector === null || !isOpen(this.inspector)) {
       const found = await newInspector(pid, this.#known);
       if (found === null) return this.#isSettled();
-      [this.inspector, this.isScheduled, this.#isInterrupted] = [found, false, false];
+      [this.inspector, this.isScheduled] = [found, false];
       this.#begin = performance.now();
     }
-    this.#settledSince = Number.POSITIVE_INFINITY;
+    this.#readAt = performance.now();
+    [this.#handledSince, this.#before] = [Number.POSITIVE_INFINITY, null];
     if (!this.isScheduled) await this.#schedule(this.inspector);
     return this.isScheduled && this.#isLeftTo(this.inspector);
   }
@@ -88,7 +82,6 @@ class Watch {
     if (this.#usedLooks > 0) return this.#usedLooks === usedLooks;
     if (performance.now() > this.#closeAfter && this.#closings-- > 0) {
       this.#closeAfter = performance.now() + turnsMs;
-      this.#isInterrupted = true;
       await closeAtOnce(inspector);
     }
     return false;
@@ -96,12 +89,22 @@ class Watch {
 
   #isSettled(): boolean {
     const now = performance.now();
-    const { identity, addresses } = this.#target;
-    const isClosedByLoop = this.inspector !== null && !this.#isInterrupted;
-    const isQuiet = isClosedByLoop || isIdle(identity.pid, addresses);
-    if (!isQuiet && now - this.#begin > blindMs) return isQuiet === null || this.#isInterrupted;
-    if (isQuiet) this.#settledSince = Math.min(this.#settledSince, now);
-    return isQuiet === true && now - this.#settledSince > settledMs;
+    const state = loopState(this.#target.identity.pid, this.#target.addresses);
+    if (state === null) return now - this.#readAt > blindMs;
+    this.#readAt = now;
+    const isHandled = this.#isHandled(state);
+    if (isHandled) this.#handledSince = Math.min(this.#handledSince, now);
+    return isHandled && now - this.#handledSince > settledMs;
+  }
+
+  /**
+   * Returns whether the event loop has handled the signal: an inspector that an interrupt opened
+   * and closed before opens again when it does.
+   */
+  #isHandled(state: LoopState): boolean {
+    if (state.isHeld) return false;
+    this.#before ??= state;
+    return state.isPolling || hasTurned(this.#before, state);
   }
 
   async #schedule(inspector: Inspector): Promise<void> {
@@ -153,7 +156,6 @@ async function serve(): Promise<void> {
       signal(order.target);
     } else if (order.do === 'opened' && watch !== null) watch.inspector = order.inspector;
     else if (order.do === 'scheduled' && watch !== null) watch.isScheduled = true;
-    else if (order.do === 'interrupted') watch?.interrupted();
     else if (order.do === 'closed') watch = null;
   }
   await watch?.untilClosed();

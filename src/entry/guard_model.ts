@@ -14,8 +14,6 @@ export type GuardOrder =
   | { readonly do: 'opened'; readonly inspector: Inspector }
   /** The process closes its inspector itself when its loop turns. */
   | { readonly do: 'scheduled' }
-  /** An interrupt closes it, before the loop turns. */
-  | { readonly do: 'interrupted' }
   | { readonly do: 'closed' };
 
 export type GuardAnswer =

@@ -203,7 +203,6 @@ async function closed(
   // The next command must not meet an inspector that will close at once.
   if (await closes(inspector, turnsMs)) return true;
   if (isUsed(inspector)) return false;
-  guard.tell({ do: 'interrupted' });
   await closeAtOnce(inspector);
   await closes(inspector, closeMs);
   // The event loop has not handled the signal yet.

@@ -7,7 +7,7 @@ import { MemdriftError } from '../errors.ts';
 import { type ElfImage, readElfImage } from './elf_symbols.ts';
 import { identify, type ProcessIdentity } from './process_identity.ts';
 import { openMemory, type ProcessMemory } from './process_memory.ts';
-import { childrenOf, linkOf, maskOf, systemCallsOf, textOf } from './process_text.ts';
+import { childrenOf, isStopped, linkOf, maskOf, systemCallsOf, textOf } from './process_text.ts';
 import { watchedSignals } from './signal_tree.ts';
 
 /** The same on every architecture that Node runs on. */
@@ -115,8 +115,7 @@ export function checkDisposition(identity: ProcessIdentity): void {
   ) {
     throw notSignalled(identity, 'it ignores or blocks the signal; start it with memdrift run');
   }
-  if (/^State:\t[Tt]/m.test(status))
-    throw notSignalled(identity, 'it is stopped; continue it first');
+  if (isStopped(status)) throw notSignalled(identity, 'it is stopped; continue it first');
 }
 
 /**

@@ -29,8 +29,18 @@ export function namesIn(path: string): readonly string[] {
 }
 
 /** Returns the mask `field` in the text of a status file; 0 where it is missing. */
-export function maskOf(status: string, field: 'SigBlk' | 'SigCgt' | 'SigIgn'): bigint {
+export function maskOf(status: string, field: 'ShdPnd' | 'SigBlk' | 'SigCgt' | 'SigIgn'): bigint {
   return BigInt(`0x${new RegExp(`^${field}:\\t([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0'}`);
+}
+
+/** Returns whether the process has not yet been delivered a signal that was sent to it. */
+export function hasPending(status: string, signal: number): boolean {
+  return (maskOf(status, 'ShdPnd') & (1n << BigInt(signal - 1))) !== 0n;
+}
+
+/** Returns whether the process is stopped, by a signal or a debugger. */
+export function isStopped(status: string): boolean {
+  return /^State:\t[Tt]/m.test(status);
 }
 
 /** Returns the threads, each with the first argument of its system call; null while it runs. */

@@ -8,7 +8,7 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { binding } from '../../src/binding.ts';
 import { sendDebugSignal } from '../../src/entry/debug_signal.ts';
 import { newInspector } from '../../src/entry/inspector_finder.ts';
-import { isIdle } from '../../src/entry/main_thread.ts';
+import { hasTurned, type LoopState, loopState } from '../../src/entry/main_thread.ts';
 import { checkDisposition, type DebugTarget, lookAtTarget } from '../../src/entry/node_proof.ts';
 import { identify } from '../../src/entry/process_identity.ts';
 import { openMemory, type ProcessMemory } from '../../src/entry/process_memory.ts';
@@ -61,14 +61,67 @@ describe('a Node that waits for the signal', () => {
     expect(lookAtTarget(pid).doubt).toBeNull();
   });
 
-  test('is idle in its loop, and not in the loop of execSync()', async () => {
+  test('polls in its loop, and not in the loop of execSync()', async () => {
     const idle = await children.node(idleScript);
     const { addresses } = lookAtTarget(idle.pid).target;
-    await expect.poll(() => isIdle(idle.pid, addresses)).toBe(true);
+    await expect
+      .poll(() => loopState(idle.pid, addresses))
+      .toMatchObject({ isHeld: false, isPolling: true });
     const waits = "console.log('ready'); require('node:child_process').execSync('sleep 60')";
     const blocked = await children.node(waits);
     const { target } = lookAtTarget(blocked.pid);
-    for (let i = 0; i < 20; i++) expect(isIdle(blocked.pid, target.addresses)).toBe(false);
+    const before = loopState(blocked.pid, target.addresses) as LoopState;
+    expect(before.isPolling).toBe(false);
+    for (let i = 0; i < 20; i++) {
+      const state = loopState(blocked.pid, target.addresses);
+      expect(state).toEqual({ ...before, atMs: expect.any(Number) });
+    }
+  });
+
+  test('is held while it is stopped and until it is delivered the signal', async () => {
+    const child = await children.run(process.execPath, ['--inspect-port=0', '-e', idleScript]);
+    const { addresses } = lookAtTarget(child.pid).target;
+    const isHeld = () => loopState(child.pid, addresses)?.isHeld;
+    expect(isHeld()).toBe(false);
+    process.kill(child.pid, 'SIGSTOP');
+    process.kill(child.pid, 'SIGUSR1');
+    await expect.poll(isHeld).toBe(true);
+    process.kill(child.pid, 'SIGCONT');
+    await expect.poll(isHeld).toBe(false);
+  });
+
+  test('has turned as often as it counts itself, although a timer is always due', async () => {
+    const child = await children.node(
+      `let turns = 0; (function turn() { turns++; setImmediate(turn); })();
+       process.stdin.on('data', () => console.log(turns)); ${idleScript}`,
+    );
+    const { addresses } = lookAtTarget(child.pid).target;
+    const before = loopState(child.pid, addresses) as LoopState;
+    const counted = Number(await child.ask('turns?'));
+    await expect.poll(() => loopState(child.pid, addresses)?.turns).toBeGreaterThan(counted + 99);
+    const now = loopState(child.pid, addresses) as LoopState;
+    expect(hasTurned(before, now)).toBe(true);
+    const later = Number(await child.ask('turns?'));
+    // The loop may turn before the script counts, and once for each question.
+    expect([before.turns <= counted + 5, now.turns <= later + 5]).toEqual([true, true]);
+  });
+});
+
+describe('a loop has turned', () => {
+  const state = (turns: number, atMs: number): LoopState => {
+    return { isHeld: false, isPolling: false, turns, atMs };
+  };
+
+  test('when it began to poll twice, and not when it did once', () => {
+    expect(hasTurned(state(7, 0), state(9, 50))).toBe(true);
+    expect(hasTurned(state(7, 0), state(8, 50))).toBe(false);
+  });
+
+  test('not when an older libuv has a time in place of the number', () => {
+    const beganNs = 60_000 * 1e6;
+    expect(hasTurned(state(0, 60_000), state(beganNs, 60_050))).toBe(false);
+    expect(hasTurned(state(beganNs, 60_000), state(0, 60_050))).toBe(false);
+    expect(hasTurned(state(beganNs, 60_000), state(beganNs + 4e7, 60_050))).toBe(false);
   });
 });
 
