@@ -34,6 +34,9 @@ const viewTexts: Readonly<Record<ViewName, string>> = {
   cgroup: 'cgroup: charged',
 };
 
+/** Views that are left out where there is no cgroup to look at. */
+const cgroupViews: ReadonlySet<ViewName> = new Set(['slurmCgroup', 'cgroup']);
+
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function watchText(report: WatchReport): string {
   const parts = [headText(report), processTable(report), viewTable(report)];
@@ -101,9 +104,12 @@ function viewTable({ views, limit, verdicts, options }: WatchReport): string {
   });
   for (const [name, text] of Object.entries(viewTexts) as [ViewName, string][]) {
     const view = views[name];
-    if (view.peakBytes === null) continue;
-    const verdict = verdicts.find((one) => one.view === name);
     const { peakBytes, atMs, exactness } = view;
+    if (peakBytes === null) {
+      if (!cgroupViews.has(name)) table.push([text, ...unknownRow(limit)]);
+      continue;
+    }
+    const verdict = verdicts.find((one) => one.view === name);
     table.push([
       text,
       megabytes(peakBytes),
@@ -116,6 +122,11 @@ function viewTable({ views, limit, verdicts, options }: WatchReport): string {
   const head = limit === null ? '' : `limit ${megabytesWithUnit(limit)}; `;
   const frequency = `SLURM looks every ${options.slurmFrequencyMs / 1000} s, at a moment unknown`;
   return `${head}${frequency}\n\n${table.toString()}`;
+}
+
+/** No sample had a process of the group: a 0, or a "no", would be a statement about it. */
+function unknownRow(limit: number | null): string[] {
+  return [unknown, '', unknown, '', limit === null ? '' : unknown];
 }
 
 function rangeText({ rangeBytes }: ViewPeak): string {

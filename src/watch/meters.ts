@@ -51,6 +51,11 @@ export class PeakMeter {
   }
 }
 
+interface Look {
+  readonly atMs: number;
+  readonly estimate: Estimate;
+}
+
 /** What the samples of one phase have seen by now. Its moment may be anywhere in its step. */
 interface Phase {
   low: number;
@@ -74,7 +79,7 @@ export class PhaseMeter {
   readonly #stepMs: number;
   readonly #limit: number;
   readonly #phases: Phase[];
-  #last: { atMs: number; estimate: Estimate } | null = null;
+  #last: Look | null = null;
   #peak: { value: number; atMs: number } | null = null;
 
   constructor(options: { periodMs: number; intervalMs: number; limitBytes: number | null }) {
@@ -98,7 +103,11 @@ export class PhaseMeter {
       this.#peak = { value: estimate.value, atMs };
     const last = this.#last;
     this.#last = { atMs, estimate };
-    if (last === null) return;
+    if (last === null) this.#addFirst(atMs, estimate);
+    else this.#addBetween(last, { atMs, estimate });
+  }
+
+  #addBetween(last: Look, { atMs, estimate }: Look): void {
     const low = Math.min(last.estimate.low, estimate.low);
     const high = Math.max(last.estimate.high, estimate.high);
     // Phases whose moment lies between the two looks; all of them, twice, when they are far apart.
@@ -114,6 +123,14 @@ export class PhaseMeter {
       phase.high = Math.max(phase.high, high);
       if (high > this.#limit) phase.earliest ??= last.atMs;
     }
+  }
+
+  /** One look alone shows what an accountant may meet, and nothing that it must. */
+  #addFirst(atMs: number, { high }: Estimate): void {
+    const step = Math.floor(atMs / this.#stepMs);
+    const phase = this.#phases[step % this.#phases.length] as Phase;
+    phase.high = Math.max(phase.high, high);
+    if (high > this.#limit) phase.earliest ??= atMs;
   }
 
   /** The phase's moment in its step has been: it has met at least `stepLow`. */

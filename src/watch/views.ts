@@ -10,6 +10,7 @@ import {
   sumPss,
   sumRss,
   type TreeRules,
+  type TreeView,
   treeOf,
 } from './group_sums.ts';
 import { LateSums, type Sums } from './late_sums.ts';
@@ -58,6 +59,18 @@ type LateView = (typeof lateViews)[number];
 
 const isLate = (name: ViewName): boolean => (lateViews as readonly ViewName[]).includes(name);
 
+/** Views that are sums over the processes of the group. */
+type GroupView = Exclude<ViewName, 'cgroup' | 'slurmCgroup'>;
+
+const unknownSums: Readonly<Record<GroupView, null>> = {
+  sumRss: null,
+  sumPss: null,
+  footprint: null,
+  slurmDefault: null,
+  slurmNoShared: null,
+  slurmUsePss: null,
+};
+
 type Meters = Readonly<Record<Exclude<ViewName, 'cgroup'>, PeakMeter | PhaseMeter>>;
 
 /** Takes samples one after another; what it says is of those that it was given. */
@@ -72,6 +85,7 @@ export class Views {
   readonly #swings = { default: new Swings(), noShared: new Swings(), usePss: new Swings() };
   readonly #late = new LateSums<LateView>((atMs, sums) => this.#takeLate(atMs, sums));
   readonly #cgroup: CgroupMeter;
+  #hasSeenGroup = false;
   #now: ViewsNow | null = null;
 
   constructor(options: ViewsOptions) {
@@ -106,17 +120,10 @@ export class Views {
   add(sample: Sample, cgroup: CgroupLook | null = null): ViewsNow {
     const tree = treeOf(sample.processes, this.#rules());
     this.#blindSpots.add(tree);
-    const { atMs, processes, segments } = sample;
-    const resident = segments.reduce((bytes, one) => bytes + (one.residentBytes ?? 0), 0);
-    const estimatesOfPss = this.#pss.of(processes, resident);
-    const pss = sumPss(tree, estimatesOfPss);
-    const estimates: Record<ViewName, Estimate | null> & Sums<LateView> = {
-      sumRss: sumRss(tree),
-      sumPss: pss,
-      footprint: shifted(pss, sample.unmappedSegmentBytes),
-      slurmDefault: this.#swings.default.sum(atMs, slurmDefault(tree)),
-      slurmNoShared: this.#swings.noShared.sum(atMs, slurmNoShared(tree)),
-      slurmUsePss: this.#swings.usePss.sum(atMs, slurmUsePss(tree, estimatesOfPss)),
+    const { atMs } = sample;
+    const group = this.#groupSums(sample, tree);
+    const estimates: Record<ViewName, Estimate | null> = {
+      ...(group ?? unknownSums),
       slurmCgroup: cgroup && orNull(cgroup.version === 1 ? cgroup.anonBytes : cgroup.currentBytes),
       cgroup: cgroup && orNull(cgroup.currentBytes),
     };
@@ -128,10 +135,27 @@ export class Views {
       if (estimate === null || name === 'cgroup' || isLate(name)) continue;
       this.#meters[name].add(atMs, estimate);
     }
-    const { footprint, slurmUsePss: usePss } = estimates;
-    this.#late.add(atMs, tree.group, { sumPss: pss, footprint, slurmUsePss: usePss });
+    if (group !== null) this.#late.add(atMs, tree.group, group);
     this.#now = now;
     return now;
+  }
+
+  /** Null until a sample has a process of the group: before that its sums are unknown, not 0. */
+  #groupSums(sample: Sample, tree: TreeView): Sums<GroupView> | null {
+    this.#hasSeenGroup ||= tree.group.length > 0;
+    if (!this.#hasSeenGroup) return null;
+    const { atMs, processes, segments } = sample;
+    const resident = segments.reduce((bytes, one) => bytes + (one.residentBytes ?? 0), 0);
+    const estimatesOfPss = this.#pss.of(processes, resident);
+    const pss = sumPss(tree, estimatesOfPss);
+    return {
+      sumRss: sumRss(tree),
+      sumPss: pss,
+      footprint: shifted(pss, sample.unmappedSegmentBytes),
+      slurmDefault: this.#swings.default.sum(atMs, slurmDefault(tree)),
+      slurmNoShared: this.#swings.noShared.sum(atMs, slurmNoShared(tree)),
+      slurmUsePss: this.#swings.usePss.sum(atMs, slurmUsePss(tree, estimatesOfPss)),
+    };
   }
 
   get current(): ViewsNow | null {

@@ -132,6 +132,23 @@ describe('memdrift watch', () => {
     expect(report.observer.cpuMs).toBeGreaterThan(report.observer.samplingCpuMs);
   });
 
+  test('says unknown, not 0 or no, of a command that no sample saw', async () => {
+    let unseen = 0;
+    for (let round = 0; round < 20; round++) {
+      const json = newFile();
+      const { stderr } = await memdrift('--limit', '1G', '--json', json, '--', 'true');
+      const { processes, views, verdicts }: WatchReport = JSON.parse(readFileSync(json, 'utf8'));
+      if (processes.some(({ inGroup }) => inGroup)) continue;
+      unseen++;
+      expect(views.sumRss).toMatchObject({ peakBytes: null, rangeBytes: null });
+      // A cgroup's own figures are known all the same.
+      expect(verdicts.filter(({ view }) => !/cgroup/i.test(view))).toEqual([]);
+      for (const view of ['sum of RSS', 'sum of PSS', 'each page once', 'default\\)', 'UsePss'])
+        expect(stderr).toMatch(new RegExp(`${view} +unknown +unknown +unknown\\n`));
+    }
+    expect(unseen).toBeGreaterThan(0);
+  }, 120_000);
+
   test('its log tells the same, of its owner alone', async () => {
     const [out, json] = [newFile(), newFile()];
     await memdrift('--out', out, '--json', json, ...known);

@@ -48,6 +48,17 @@ describe('PhaseMeter', () => {
     expect(meter.result()).toMatchObject({ peakBytes: 70, rangeBytes: [0, 70] });
   });
 
+  test('one look is met by some phases at most', () => {
+    const meter = meterOf(1000, 50);
+    meter.add(250, exactly(70));
+    expect(meter.result()).toEqual({
+      peakBytes: 70,
+      atMs: 250,
+      rangeBytes: [0, 70],
+      passedMs: { earliest: 250, latest: null },
+    });
+  });
+
   test('every real phase lies in the range, whatever the course', () => {
     // A saw of no period that fits; the phases are asked at moments between our own.
     const course = (atMs: number): number => (atMs % 1370) + (atMs % 911);

@@ -114,6 +114,31 @@ describe('Views', () => {
     expect(views.peaks().slurmUsePss.peakBytes).toBe(5 * megabyte);
   });
 
+  test('are unknown, without verdicts, until a sample has a process of the group', () => {
+    const views = viewsOf({ outside: [99], limitBytes: megabyte });
+    const watch = row(99, 1, { rssBytes: 60 * megabyte });
+    expect(views.add(sample(0, [watch])).sumRss).toBeNull();
+    for (const { peakBytes, rangeBytes } of Object.values(views.peaks()))
+      expect([peakBytes, rangeBytes]).toEqual([null, null]);
+    expect(views.verdicts()).toEqual([]);
+    expect(views.add(sample(100, [watch, row(root, 1, { rssBytes: 5 * megabyte })]))).toMatchObject(
+      {
+        sumRss: 5 * megabyte,
+      },
+    );
+    expect(views.verdicts()).toHaveLength(6);
+    expect(views.add(sample(200, [watch])).sumRss).toBe(0);
+    expect(views.peaks().footprint).toMatchObject({ peakBytes: 5 * megabyte, atMs: 100 });
+  });
+
+  test('of one sample have it in the range, and as what may pass the limit', () => {
+    const views = viewsOf({ limitBytes: 50 * megabyte });
+    views.add(sample(0, [row(root, 1, { rssBytes: 80 * megabyte })]));
+    expect(views.peaks().slurmNoShared.rangeBytes).toEqual([0, noisy(1, 80)[1]]);
+    const verdict = views.verdicts().find(({ view }) => view === 'slurmNoShared');
+    expect(verdict).toMatchObject({ kills: 'too-close', atMs: 0 });
+  });
+
   test('a watch outside of the group is in no view', () => {
     const views = viewsOf({ outside: [99] });
     views.add(sample(0, [...sharers, row(99, 1, { rssBytes: 60 * megabyte })]));
