@@ -40,7 +40,10 @@ export class Child {
   /** The next line that it says. */
   async line(): Promise<string> {
     const next = await this.#lines.next();
-    if (next.done) throw new Error('the child ended without saying what was expected');
+    if (next.done) {
+      const how = await endingOf(this.process);
+      throw new Error(`the child ended (${how}) without saying what was expected`);
+    }
     return next.value;
   }
 
@@ -53,6 +56,13 @@ export class Child {
   async end(): Promise<void> {
     await end(this.process);
   }
+}
+
+/** Returns the exit code or the signal of a child that has closed its output. */
+async function endingOf(child: ChildProcess): Promise<string> {
+  const isThere = child.exitCode === null && child.signalCode === null;
+  const [code, signal] = isThere ? await once(child, 'exit') : [child.exitCode, child.signalCode];
+  return String(signal ?? code);
 }
 
 async function end(child: ChildProcess): Promise<void> {
