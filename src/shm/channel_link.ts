@@ -9,7 +9,8 @@ import {
   malformed,
   refusals,
 } from './channel_frames.ts';
-import { type ChannelPlace, endSoftly, removeSocket } from './channel_place.ts';
+import { type ChannelPlace, removeSocket } from './channel_place.ts';
+import { endSoftly, readPastFailedWrites } from './channel_socket.ts';
 
 const firstRetryMs = 1;
 const lastRetryMs = 50;
@@ -119,6 +120,7 @@ export class SenderLink {
     const socket = connect(path);
     this.#socket = socket;
     if (!this.#keepsAlive) socket.unref();
+    readPastFailedWrites(socket);
     const reader = new FrameReader();
     // Written once it is connected, before whatever is said next.
     this.#greet(socket);
@@ -130,7 +132,6 @@ export class SenderLink {
       this.#socket = null;
       if (this.#isEnded) return;
       if (!this.#isOpen) return this.#tryNext(paths);
-      // A write to a receiver that has closed fails before its last word is read.
       this.#events.failed(this.#events.whyEnded());
     });
   }

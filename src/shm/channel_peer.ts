@@ -9,7 +9,7 @@ import {
   malformed,
   refusals,
 } from './channel_frames.ts';
-import { endSoftly } from './channel_place.ts';
+import { endSoftly, readPastFailedWrites } from './channel_socket.ts';
 
 export interface ChannelPeerOptions {
   readonly key: number;
@@ -21,18 +21,6 @@ export interface ChannelPeerOptions {
   over(): void;
   /** The connection has ended, a sender's or not. */
   gone(): void;
-}
-
-/**
- * Keeps Node from closing the socket when a write fails: a sender that has ended may have left
- * messages and its close unread.
- */
-function readToTheEnd(socket: Socket): void {
-  const destroy = socket.destroy.bind(socket);
-  socket.destroy = (error?: Error & { code?: string }) => {
-    return error?.code === 'EPIPE' ? socket : destroy(error);
-  };
-  socket.once('end', () => destroy());
 }
 
 export class ChannelPeer {
@@ -56,7 +44,7 @@ export class ChannelPeer {
     // A receive() that waits keeps the process alive, by the server.
     socket.unref();
     socket.on('data', (chunk) => this.#read(chunk));
-    readToTheEnd(socket);
+    readPastFailedWrites(socket);
     // What matters of an error is the end that follows.
     socket.on('error', () => {});
     socket.once('close', () => {

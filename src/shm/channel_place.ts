@@ -7,15 +7,11 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { socketFolder, socketPathFor } from '../socket_folder.ts';
 
-/** A stopped end, or a stranger, keeps the other end's descriptor no longer than this. */
-const goodbyeMs = 1000;
-
 export class ChannelPlace {
-  /** 48 bits of which channel of which store it is: what a sender must know to be let in. */
+  /** 48 bits of which channel of which store it is: what a sender must know to be admitted. */
   readonly key: number;
   readonly #prefix: string;
 
@@ -52,15 +48,6 @@ export class ChannelPlace {
       .filter((name) => name.startsWith(this.#prefix) && name.endsWith(end))
       .map((name) => join(folder, name));
   }
-}
-
-/**
- * Ends a connection whose other end may be writing. If we closed it at once that write would fail,
- * and Node would drop what it has not read. So the other end reads all and closes.
- */
-export function endSoftly(socket: Socket): void {
-  socket.setTimeout(goodbyeMs, () => socket.destroy());
-  socket.end();
 }
 
 export function removeSocket(path: string): void {

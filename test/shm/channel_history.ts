@@ -270,9 +270,8 @@ export class ChannelHistory {
     const isClean = codes.every((code) => code === null);
     if (isClean && missing > 0)
       this.wrong.push(`sender ${number} lost ${missing} without an error`);
-    // After a receiver that had a successor a sender cannot know how the first one ended.
-    const allowed = [null, 'ERR_CLOSED', ...(this.#receivers.length > 1 ? ['ERR_GONE'] : [])];
-    const strange = codes.filter((code) => !allowed.includes(code));
+    // Every end here closes.
+    const strange = codes.filter((code) => code !== null && code !== 'ERR_CLOSED');
     if (strange.length > 0) this.wrong.push(`sender ${number} was told ${strange}`);
   }
 }

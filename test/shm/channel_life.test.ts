@@ -1,4 +1,6 @@
 /** Ends of a channel that come late, leave early or die: what the other ends get, and when. */
+import { readFileSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Store } from '../../src/shm/store.ts';
 import { byteOf, errorWith, makeStore, nextByte } from './channels.ts';
@@ -28,6 +30,12 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   );
   expect(performance.now() - start).toBeLessThan(20_000);
   return code;
+}
+
+/** Blocks until the process has ended, so that our event loop does not see its sockets end. */
+function blockUntilEnd({ child }: OtherProcess): void {
+  const isThere = () => !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'));
+  while (isThere());
 }
 
 const send = (store: Store, value: number) => store.channel('data').send(byteOf(value));
@@ -107,6 +115,24 @@ describe('a receiver', { timeout: 180_000 }, () => {
     expect(await end).toBeNull();
   });
 
+  it('gets all and ERR_GONE of a sender that is dead when the first is acknowledged', async () => {
+    for (let round = 0; round < 5; round++) {
+      using store = await makeStore();
+      const from = store.channel('data');
+      const sender = other(
+        store.name,
+        `await c.connect();
+         await Promise.all([1, 2, 3].map((value) => c.send(new Uint8Array([value]))));
+         await go();`,
+      );
+      expect(await nextByte(from)).toBe(1);
+      sender.child.kill('SIGKILL');
+      blockUntilEnd(sender);
+      expect([await nextByte(from), await nextByte(from)]).toEqual([2, 3]);
+      expect(await codeOf(from.receive({ timeoutMs: 15_000 }))).toBe('ERR_GONE');
+    }
+  });
+
   it('with `senders` rejects a further one with ERR_CLOSED', async () => {
     using store = await makeStore();
     const from = store.channel('data', { senders: 1 });
@@ -181,6 +207,30 @@ describe('a sender', { timeout: 120_000 }, () => {
     expect(await codeOf(send(store, 5))).toBe(code);
     using attachment = await Store.open(store.name);
     expect(await codeOf(send(attachment, 5))).toBe(code);
+  });
+
+  it('counts as lost what a receiver that closed and exited at once did not receive', async () => {
+    for (let round = 0; round < 5; round++) {
+      using store = await makeStore();
+      const receiver = other(
+        store.name,
+        `for (let i = 0; i < 2; i++) (await c.receive()).release();
+         await c.close(); process.exit();`,
+      );
+      const to = store.channel('data', { highWaterMark: 100 });
+      await to.connect();
+      await Promise.all([1, 2, 3, 4].map((value) => to.send(byteOf(value))));
+      blockUntilEnd(receiver);
+      let sent = 4;
+      const sending = async () => {
+        for (; ; sent++) {
+          await to.send(byteOf(sent));
+          await turn();
+        }
+      };
+      const error = await sending().catch((thrown: Error) => thrown);
+      expect(error).toMatchObject({ code: 'ERR_CLOSED', details: { lost: sent - 2 } });
+    }
   });
 
   it.each([
