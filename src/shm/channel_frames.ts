@@ -77,6 +77,13 @@ export class FrameWriter {
   }
 }
 
+/** Returns one frame, for what is said alone. */
+export function frameOf(kind: FrameKind, count: number, value: number): Buffer {
+  const writer = new FrameWriter();
+  writer.add(kind, count, value);
+  return writer.take();
+}
+
 /** Cuts what a socket gives into frames. */
 export class FrameReader {
   #rest: Buffer | null = null;

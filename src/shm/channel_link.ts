@@ -6,6 +6,7 @@ import {
   FrameReader,
   FrameWriter,
   frameKinds,
+  frameOf,
   malformed,
   refusals,
 } from './channel_frames.ts';
@@ -22,12 +23,12 @@ export interface SenderLinkEvents {
   whyNoReceiver(): MemdriftError | null;
   /** Returns why the connected receiver ended. */
   whyEnded(): MemdriftError;
-  /** The receiver lets so many messages wait. */
+  /** The receiver has admitted this sender, and lets this many messages wait. */
   opened(highWaterMark: number): void;
   taken(count: number): void;
   /** The receiver was closed. */
   closed(): void;
-  /** It ended without close, or is none. */
+  /** There is no receiver, it ended without close, or its frames are malformed. */
   failed(error: unknown): void;
 }
 
@@ -123,7 +124,7 @@ export class SenderLink {
     readPastFailedWrites(socket);
     const reader = new FrameReader();
     // Written once it is connected, before whatever is said next.
-    this.#greet(socket);
+    socket.write(frameOf(frameKinds.hello, process.pid, this.#place.key));
     socket.on('data', (chunk) => this.#read(reader, chunk));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNREFUSED') removeSocket(path);
@@ -134,12 +135,6 @@ export class SenderLink {
       if (!this.#isOpen) return this.#tryNext(paths);
       this.#events.failed(this.#events.whyEnded());
     });
-  }
-
-  #greet(socket: Socket): void {
-    const hello = new FrameWriter();
-    hello.add(frameKinds.hello, process.pid, this.#place.key);
-    socket.write(hello.take());
   }
 
   #lookLater(): void {

@@ -4,8 +4,8 @@ import { MemdriftError } from '../errors.ts';
 import {
   type Frame,
   FrameReader,
-  FrameWriter,
   frameKinds,
+  frameOf,
   malformed,
   refusals,
 } from './channel_frames.ts';
@@ -85,10 +85,7 @@ export class ChannelPeer {
   }
 
   #say(kind: (typeof frameKinds)['welcome' | 'taken' | 'close' | 'refused'], count: number): void {
-    if (!this.#socket.writable) return;
-    const writer = new FrameWriter();
-    writer.add(kind, count, 0);
-    this.#socket.write(writer.take());
+    if (this.#socket.writable) this.#socket.write(frameOf(kind, count, 0));
   }
 
   #read(chunk: Buffer): void {

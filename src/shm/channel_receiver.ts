@@ -44,7 +44,7 @@ export class ChannelReceiver<Received extends Disposable> {
   readonly #peers = new Set<ChannelPeer>();
   /** The channel ends when this many senders have ended; null: it does not. */
   readonly #senders: number | null;
-  #comeSenders = 0;
+  #admittedSenders = 0;
   /** Senders whose end was received. */
   #endedSenders = 0;
   /** What comes while an object is taken by the pool. */
@@ -126,7 +126,7 @@ export class ChannelReceiver<Received extends Disposable> {
     const peer = new ChannelPeer(socket, {
       key: this.#place.key,
       highWaterMark: this.#highWaterMark,
-      greeted: () => this.#letIn(),
+      greeted: () => this.#admit(),
       sent: (id) => this.#arrive({ peer, id }),
       over: () => this.#arrive({ peer, id: null }),
       gone: () => this.#peers.delete(peer),
@@ -134,9 +134,9 @@ export class ChannelReceiver<Received extends Disposable> {
     this.#peers.add(peer);
   }
 
-  #letIn(): boolean {
-    if (this.#comeSenders === this.#senders) return false;
-    this.#comeSenders++;
+  #admit(): boolean {
+    if (this.#admittedSenders === this.#senders) return false;
+    this.#admittedSenders++;
     return true;
   }
 
