@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -151,8 +152,15 @@ test('the tarball holds what a consumer needs and nothing that only this reposit
   for (const needed of ['dist/index.js', 'dist/index.d.ts', 'install.cjs', 'binding.gyp']) {
     expect(files).toContain(`package/${needed}`);
   }
+  for (const page of namedPages()) expect(files).toContain(`package/${page}`);
   expect(files.filter((file) => /\/(?:test|fuzz|bench|\.ci)\//.test(file))).toEqual([]);
 });
+
+/** Returns the pages and pictures that documents of the tarball name. */
+function namedPages(): readonly string[] {
+  const texts = ['README.md', 'CHANGELOG.md'].map((name) => readFileSync(join(root, name), 'utf8'));
+  return [...new Set(texts.join('\n').match(/\bdocs\/[\w/-]+\.(?:md|png)\b/g))];
+}
 
 /** The symbols that `binary` wants and the oldest system does not have, with their versions. */
 function tooNewSymbols(binary: string): readonly string[] {
