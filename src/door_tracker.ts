@@ -81,7 +81,7 @@ export interface NativeCaptureStats {
   rssGrowth: NativeGrowth | null;
   info: string;
   /** Null: it has no end. */
-  ending: 'closed' | 'max-bytes' | 'write-failed' | null;
+  ending: 'closed' | 'max-bytes' | 'write-failed' | 'calls-forbidden' | null;
   /** Why the rest cannot be read; null: it is complete. */
   damage: string | null;
 }
@@ -162,6 +162,12 @@ export interface TrackerBinding {
   /** Every slot as it was, the file whole, no thread left; then again nothing. */
   trackerStop(tracker: TrackerHandle): void;
   trackerReport(tracker: TrackerHandle): NativeTrackerReport;
+  /** Listens at this path, for this user alone; returns the descriptor. */
+  trackerListen(path: string): number;
+  /** Removes the file of `trackerListen`, unless a filter of system calls has come since. */
+  trackerEndControl(): void;
+  /** The number of filters of system calls (seccomp) of this thread. */
+  trackerFilters(): number;
 }
 
 /** native/door/capture_door.cc. Works on files, on the pool. */

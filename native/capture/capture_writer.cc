@@ -144,7 +144,8 @@ void CaptureWriter::mark(std::string_view label) {
   push(FrameType::marker, payloadOf(MarkerPayload{epoch.time_ns}, label));
 }
 
-void CaptureWriter::stop() {
+void CaptureWriter::stop(EndReason reason) {
+  last_reason_ = reason;
   stopping_.store(true, std::memory_order_release);
   streams_.wake();
   thread_.join();
@@ -196,7 +197,7 @@ void CaptureWriter::write(bool is_last) {
     addFrame(FrameType::losses, payloadOf(lost));
   }
   if (is_last)
-    finish(EndReason::closed);
+    finish(last_reason_);
   else
     check(file_->flush());
 }
@@ -229,7 +230,7 @@ void CaptureWriter::finish(EndReason reason) {
   if (reason != EndReason::write_failed && !file_->addEnd(end)) reason = EndReason::write_failed;
   error_number_.store(file_->errorNumber(), std::memory_order_release);
   ended_.store(reason, std::memory_order_release);
-  if (reason != EndReason::closed && options_.on_end) options_.on_end(reason);
+  if (reason != last_reason_ && options_.on_end) options_.on_end(reason);
 }
 
 void CaptureWriter::started(const StreamInfo& stream) { thread(stream, ThreadState::started); }

@@ -45,7 +45,7 @@ struct CaptureOptions {
   std::function<bool()> may_open;
   // On the writer's thread, at every write.
   std::function<Losses()> losses;
-  // On the writer's thread, once: no record is taken any more.
+  // On the writer's thread, once, where no stop() asked for it: no record is taken any more.
   std::function<void(EndReason)> on_end;
 };
 
@@ -67,8 +67,8 @@ class CaptureWriter final : StreamSink {
   // Starts the callbacks; returns after the first tick. Call it once.
   void start();
 
-  // Writes what is left and the end, and joins the thread. Once, after start().
-  void stop();
+  // Writes what is left and the end, with this reason, and joins the thread. Once, after start().
+  void stop(EndReason reason = EndReason::closed);
 
   // Why the capture ended before stop(): closed means that it did not. errno beside it.
   EndReason ended() const noexcept { return ended_.load(std::memory_order_acquire); }
@@ -106,6 +106,7 @@ class CaptureWriter final : StreamSink {
   std::atomic<EndReason> ended_{EndReason::closed};
   std::atomic<int> error_number_{0};
   std::atomic<bool> stopping_{false};
+  std::atomic<EndReason> last_reason_{EndReason::closed};  // of stop()
   // The steps of the handshake between the two threads, in this order; it ends with failed, leaving
   // or recording. std::promise would need a newer libstdc++ than the oldest supported one.
   enum class Phase : uint32_t { opening, failed, opened, leaving, starting, recording };

@@ -33,7 +33,13 @@ struct CaptureHeader {
 };
 static_assert(sizeof(CaptureHeader) == 64 && offsetof(CaptureHeader, crc) == 60);
 
-enum class EndReason : uint32_t { closed = 1, max_bytes = 2, write_failed = 3 };
+// calls_forbidden: the program was about to install a filter that would end it for calls of ours.
+enum class EndReason : uint32_t {
+  closed = 1,
+  max_bytes = 2,
+  write_failed = 3,
+  calls_forbidden = 4
+};
 
 // State that the writer keeps up to date in the header: a file that is shorter than it says was cut
 // later, and a failed write leaves no room for an end frame. Zeros in captures of earlier writers.

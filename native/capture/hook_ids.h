@@ -13,27 +13,29 @@ namespace memdrift {
 enum class AllocatorKind : uint8_t { heap, mapping, process };
 
 // X(function, kind)
-#define MEMDRIFT_HOOKS(X) \
-  X(malloc, heap)         \
-  X(calloc, heap)         \
-  X(realloc, heap)        \
-  X(reallocarray, heap)   \
-  X(free, heap)           \
-  X(posix_memalign, heap) \
-  X(aligned_alloc, heap)  \
-  X(memalign, heap)       \
-  X(valloc, heap)         \
-  X(pvalloc, heap)        \
-  X(free_sized, heap)     \
-  X(mmap, mapping)        \
-  X(mmap64, mapping)      \
-  X(munmap, mapping)      \
-  X(mremap, mapping)      \
-  X(mprotect, mapping)    \
-  X(madvise, mapping)     \
-  X(dlopen, process)      \
-  X(dlclose, process)     \
-  X(pthread_create, process)
+#define MEMDRIFT_HOOKS(X)    \
+  X(malloc, heap)            \
+  X(calloc, heap)            \
+  X(realloc, heap)           \
+  X(reallocarray, heap)      \
+  X(free, heap)              \
+  X(posix_memalign, heap)    \
+  X(aligned_alloc, heap)     \
+  X(memalign, heap)          \
+  X(valloc, heap)            \
+  X(pvalloc, heap)           \
+  X(free_sized, heap)        \
+  X(mmap, mapping)           \
+  X(mmap64, mapping)         \
+  X(munmap, mapping)         \
+  X(mremap, mapping)         \
+  X(mprotect, mapping)       \
+  X(madvise, mapping)        \
+  X(dlopen, process)         \
+  X(dlclose, process)        \
+  X(pthread_create, process) \
+  X(prctl, process)          \
+  X(syscall, process)
 
 enum class HookId : uint8_t {
 #define MEMDRIFT_DECLARE(name, kind) k_##name,

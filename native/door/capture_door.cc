@@ -46,6 +46,8 @@ Napi::Value endingToJs(Napi::Env env, uint32_t reason) {
       return Napi::String::New(env, "max-bytes");
     case EndReason::write_failed:
       return Napi::String::New(env, "write-failed");
+    case EndReason::calls_forbidden:
+      return Napi::String::New(env, "calls-forbidden");
   }
   return env.Null();
 }

@@ -7,6 +7,8 @@
 
 #include "door/doors.h"
 #include "door/translate.h"
+#include "tracker/control_socket.h"
+#include "tracker/own_status.h"
 #include "tracker/reentry.h"
 #include "tracker/tracker.h"
 
@@ -94,6 +96,21 @@ Napi::Value trackerStop(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// trackerListen(path): the descriptor.
+Napi::Value trackerListen(const Napi::CallbackInfo& info) {
+  const NoReentry guard;
+  return Napi::Number::New(info.Env(), listenForControl(stringArgument(info[0], "path")));
+}
+
+Napi::Value trackerEndControl(const Napi::CallbackInfo& info) {
+  endControl();
+  return info.Env().Undefined();
+}
+
+Napi::Value trackerFilters(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(OwnStatus::filtersNow()));
+}
+
 // trackerJsHeap(tracker, texts, numbers): six numbers per node, as JsHeapNode has them.
 Napi::Value trackerJsHeap(const Napi::CallbackInfo& info) {
   const NoReentry guard;
@@ -137,8 +154,11 @@ Napi::Value trackerReport(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void exportTracker(Napi::Env env, Napi::Object exports) {
+  exportFunction(env, exports, "trackerEndControl", trackerEndControl);
   exportFunction(env, exports, "trackerEnded", trackerEnded);
+  exportFunction(env, exports, "trackerFilters", trackerFilters);
   exportFunction(env, exports, "trackerJsHeap", trackerJsHeap);
+  exportFunction(env, exports, "trackerListen", trackerListen);
   exportFunction(env, exports, "trackerMark", trackerMark);
   exportFunction(env, exports, "trackerReport", trackerReport);
   exportFunction(env, exports, "trackerStart", trackerStart);

@@ -7,10 +7,14 @@
 #include "tracker/hooks.h"
 
 #include <dlfcn.h>
+#include <linux/seccomp.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include <cerrno>
 #include <cstdarg>
 #include <cstring>
 
@@ -21,6 +25,10 @@
 namespace memdrift {
 
 bool g_maps_unseen = false;
+
+// By name, for the assembly of its hook.
+extern "C" [[gnu::visibility("hidden")]] long (*memdrift_real_syscall)(long, ...);
+long (*memdrift_real_syscall)(long, ...) = nullptr;
 
 namespace {
 
@@ -45,10 +53,13 @@ struct RealFunctions {
   void* (*dlopen)(const char*, int);
   int (*dlclose)(void*);
   int (*pthread_create)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  int (*prctl)(int, ...);
+  long (*&syscall)(long, ...) = memdrift_real_syscall;
 };
 RealFunctions real;
 
 std::atomic<void (*)()> g_on_objects_changed{nullptr};
+std::atomic<FilterCallback> g_before_filter{nullptr};
 
 }  // namespace
 
@@ -246,6 +257,58 @@ static int memdrift_dlclose(void* object) {
   return status;
 }
 
+// The one exception to the head of this file: no malloc of the program is under way here, and it
+// stops the tracker.
+[[gnu::noinline]] static void tellFilter(unsigned long mode, const void* filter) {
+  if (isInside() || !g_session.load(std::memory_order_relaxed)) return;
+  const int before = errno;
+  const NoReentry guard;
+  if (const auto callback = g_before_filter.load(std::memory_order_acquire)) callback(mode, filter);
+  errno = before;
+}
+
+static int memdrift_prctl(int option, ...) {
+  va_list rest;
+  va_start(rest, option);
+  // Those that the caller did not give are whatever is in their place, as in glibc's.
+  unsigned long given[4];
+  for (unsigned long& one : given) one = va_arg(rest, unsigned long);
+  va_end(rest);
+  if (option == PR_SET_SECCOMP) tellFilter(given[0], reinterpret_cast<const void*>(given[1]));
+  return real.prctl(option, given[0], given[1], given[2], given[3]);
+}
+
+// `saved` are the registers as memdrift_syscall() pushed them, the last first.
+[[gnu::used]] static void tellSystemCall(const unsigned long* saved) {
+  const unsigned long a = saved[5], b = saved[4], c = saved[3];
+  const auto number = static_cast<uint32_t>(saved[6]);
+  if (number == SYS_prctl && a == PR_SET_SECCOMP) tellFilter(b, reinterpret_cast<const void*>(c));
+  if (number != SYS_seccomp) return;
+  if (a == SECCOMP_SET_MODE_STRICT) tellFilter(SECCOMP_MODE_STRICT, nullptr);
+  if (a == SECCOMP_SET_MODE_FILTER)
+    tellFilter(SECCOMP_MODE_FILTER, reinterpret_cast<const void*>(c));
+}
+
+// The call may have an argument on the stack or not: a compiled function would copy its place,
+// which may be a variable of the caller that other threads change. All other calls jump on with no
+// frame of ours, since the child of a bare vfork() returns before its parent. The kernel takes the
+// lower half of the number.
+[[gnu::naked]] static long memdrift_syscall(long, ...) {
+  static_assert(SYS_seccomp == 317 && SYS_prctl == 157);
+  asm("cmp $317, %edi\n"
+      "je 1f\n"
+      "cmp $157, %edi\n"
+      "je 1f\n"
+      "0: jmp *memdrift_real_syscall(%rip)\n"
+      "1: push %rdi\n push %rsi\n push %rdx\n push %rcx\n push %r8\n push %r9\n push %rax\n"
+      ".cfi_adjust_cfa_offset 56\n"
+      "mov %rsp, %rdi\n"
+      "call tellSystemCall\n"
+      "pop %rax\n pop %r9\n pop %r8\n pop %rcx\n pop %rdx\n pop %rsi\n pop %rdi\n"
+      ".cfi_adjust_cfa_offset -56\n"
+      "jmp 0b\n");
+}
+
 }  // extern "C"
 
 namespace {
@@ -274,5 +337,6 @@ const std::vector<Interposed>& interposedFunctions() {
 }
 
 void onObjectsChanged(void (*callback)()) noexcept { g_on_objects_changed.store(callback); }
+void beforeFilter(FilterCallback callback) noexcept { g_before_filter.store(callback); }
 
 }  // namespace memdrift

@@ -15,4 +15,9 @@ const std::vector<Interposed>& interposedFunctions();
 // Called after a dlopen() or dlclose() of a program has done its work, on its thread.
 void onObjectsChanged(void (*callback)()) noexcept;
 
+// Called before a program installs a filter of system calls, on its thread, with two arguments of
+// prctl(PR_SET_SECCOMP): the mode, and a pointer that may be invalid.
+using FilterCallback = void (*)(unsigned long mode, const void* filter);
+void beforeFilter(FilterCallback callback) noexcept;
+
 }  // namespace memdrift

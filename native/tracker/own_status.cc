@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 
@@ -12,6 +13,8 @@
 namespace memdrift {
 
 namespace {
+
+std::atomic<bool> g_was_confined{false};
 
 constexpr const char* kPath = "/proc/thread-self/status";
 constexpr size_t kMostBytes = 16 << 10;
@@ -37,11 +40,16 @@ OwnStatus::OwnStatus() : fd_(open(kPath, O_RDONLY | O_CLOEXEC)) {
     // unknown.
   }
   first_filters_ = filters_;
+  is_begun_ = true;
 }
 
 OwnStatus::~OwnStatus() {
   if (fd_ >= 0) close(fd_);
 }
+
+unsigned long OwnStatus::filtersNow() { return OwnStatus().filters_; }
+
+bool OwnStatus::wasConfined() noexcept { return g_was_confined.load(std::memory_order_relaxed); }
 
 Counters OwnStatus::read() {
   text_.resize(kMostBytes);
@@ -52,6 +60,7 @@ Counters OwnStatus::read() {
   if (got < 0) throw Error::fromErrno("read", kPath);
   text_.resize(static_cast<size_t>(got));
   filters_ = filtersIn(text_);
+  if (is_begun_ && isConfined()) g_was_confined.store(true, std::memory_order_relaxed);
   Counters counters;
   parseStatus(text_, counters);
   return counters;

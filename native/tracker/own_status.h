@@ -9,7 +9,7 @@
 
 namespace memdrift {
 
-// Used on the writer's thread only: descriptor and filters are that thread's.
+// Used on one thread: descriptor and filters are that thread's.
 class OwnStatus {
  public:
   OwnStatus();
@@ -23,11 +23,17 @@ class OwnStatus {
   // construction: only calls that every thread of the program makes are safe then.
   bool isConfined() const noexcept { return filters_ > first_filters_; }
 
+  // Returns the number of filters of this thread now; 0 when it cannot be read. Any thread.
+  static unsigned long filtersNow();
+  // Returns true when any read() in this process has found such a filter. Makes no system call.
+  static bool wasConfined() noexcept;
+
  private:
   int fd_;
   std::string text_;
   unsigned long filters_ = 0;
   unsigned long first_filters_ = 0;
+  bool is_begun_ = false;  // first_filters_ is known
 };
 
 }  // namespace memdrift

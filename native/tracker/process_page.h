@@ -14,6 +14,7 @@ class SampledBlocks;
 struct alignas(4096) ProcessPage {
   std::atomic<Session*> session;
   std::atomic<SampledBlocks*> samples;
+  std::atomic<bool> is_original;  // from the first session on
 };
 extern ProcessPage g_process_page;
 
@@ -23,6 +24,12 @@ inline constexpr auto& g_samples = g_process_page.samples;
 
 // The session that hooks record for; null: none. See Recording.
 inline constexpr auto& g_session = g_process_page.session;
+
+// Returns true in a copy of a process that was tracked, by no system call; before Linux 4.14 only
+// in a copy by fork().
+inline bool isCopy() noexcept {
+  return !g_process_page.is_original.load(std::memory_order_relaxed);
+}
 
 // Makes copies of the process find zeros in the page. Call it before the first session.
 void keepPageFromCopies() noexcept;

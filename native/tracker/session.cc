@@ -107,6 +107,7 @@ void giveUpTables(ThreadTracking& thread) noexcept {
 }  // namespace
 
 void keepPageFromCopies() noexcept {
+  g_process_page.is_original.store(true, std::memory_order_relaxed);
   // Linux 4.14 and later; copies by fork() are handled without it.
   madvise(&g_process_page, sizeof g_process_page, MADV_WIPEONFORK);
 }
@@ -165,6 +166,7 @@ uint32_t closeSession() noexcept {
 }
 
 void abandonSession() noexcept {
+  g_process_page.is_original.store(false, std::memory_order_relaxed);
   g_samples.store(nullptr, std::memory_order_seq_cst);
   g_session.store(nullptr, std::memory_order_seq_cst);
   g_thread_count.store(0);

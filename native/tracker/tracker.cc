@@ -5,14 +5,12 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <ctime>
 
 #include "capture/descriptors.h"
 #include "errors.h"
-#include "proc/counters.h"
+#include "tracker/call_filter.h"
+#include "tracker/control_socket.h"
 #include "tracker/hooks.h"
 #include "tracker/isolates.h"
 #include "tracker/stack_nodes.h"
@@ -25,6 +23,9 @@ namespace {
 // The one that runs. Who looks at it from another thread holds the lock, so that it is not gone.
 std::atomic<Tracker*> g_tracker{nullptr};
 std::mutex g_tracker_lock;
+// Held by each use of the running tracker that is not a hook's or the writer's: a filter of system
+// calls ends it on any thread. The writer never takes it, since stop() waits for the writer.
+std::recursive_mutex g_use_lock;
 std::atomic<uint32_t> g_session_count{0};
 
 // How often threads that ended are looked for.
@@ -34,13 +35,6 @@ constexpr uint64_t kPassIntervalNs = 1'000'000'000;
 // This many retired states of the modules are kept before it is checked whether hooks still read
 // them.
 constexpr size_t kMostRetiredModules = 16;
-// Looks at what is resident take at most this part of a processor: one in so many.
-constexpr uint64_t kLookCostFactor = 400;
-constexpr double kMostDriftBytes = 1 << 20;
-
-uint64_t bytesOrUnknown(double bytes) {
-  return std::isnan(bytes) ? kUnknown : static_cast<uint64_t>(bytes);
-}
 
 // No JavaScript runs in it: V8 keeps its heap from copies of the process (MADV_DONTFORK).
 void inChildAfterFork() {
@@ -59,16 +53,21 @@ SampledBlocks& sampledBlocks() {
   return *blocks;
 }
 
-// Of the calling thread.
-uint64_t ownCpuNs() {
-  timespec used = {};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-  return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
+// Waits until other threads have run JavaScript and `isDone`, for at most 0.1 s.
+void waitFor(bool (*isDone)()) {
+  constexpr int kMostWaits = 100;
+  for (int waits = 0; !isDone() && waits < kMostWaits; waits++) usleep(1000);
 }
 
 const char* reasonInWords(EndReason reason) {
-  return reason == EndReason::max_bytes ? "it has reached the size that it may have"
-                                        : "it could not be written";
+  switch (reason) {
+    case EndReason::max_bytes:
+      return "it has reached the size that it may have";
+    case EndReason::calls_forbidden:
+      return "the program has forbidden system calls that the tracker makes";
+    default:
+      return "it could not be written";
+  }
 }
 
 }  // namespace
@@ -80,6 +79,7 @@ Tracker::Tracker(TrackerOptions options)
         ErrorCode::ERR_UNSUPPORTED,
         "this process runs under AddressSanitizer, whose allocator takes no hooks beside its "
         "own; track a build without it");
+  const std::lock_guard use(g_use_lock);
   Tracker* none = nullptr;
   if (!g_tracker.compare_exchange_strong(none, this))
     throw Error(ErrorCode::ERR_STATE,
@@ -143,11 +143,12 @@ void Tracker::begin() {
       checkWalk(*own, thread->stack, session_->modules);
   }
   onObjectsChanged(objectsChanged);
+  beforeFilter(closeBeforeFilter);
   patch_.apply();
 }
 
 Tracker::~Tracker() {
-  if (getpid() == pid_) {
+  if (!isCopy() && (!runs_ || getpid() == pid_)) {
     stop();
     return;
   }
@@ -158,31 +159,42 @@ Tracker::~Tracker() {
   (void)session_.release();
 }
 
-void Tracker::stop() {
+void Tracker::stop() { stop(EndReason::closed); }
+
+void Tracker::stop(EndReason why) {
+  // In a copy of the process no thread may be left that gives the lock back.
+  if (isCopy()) return;
+  const std::lock_guard use(g_use_lock);
+  // Once it has stopped it makes no system call, not even getpid(): a filter may forbid any.
   if (!runs_ || getpid() != pid_) return;
   runs_ = false;
   const NoReentry guard;
   {
     const std::lock_guard hold(g_tracker_lock);
     onObjectsChanged(nullptr);
+    beforeFilter(nullptr);
     is_stopping_ = true;
     patch_.restore();
   }
   sumUp();
   lost_threads_ = closeSession();
-  if (session_->has_lines) takeLines();
+  const bool has_lines = session_->has_lines;
+  if (has_lines) takeLines();
   Isolates::instance().onLines(nullptr);
   // The writer still asks for names of code.
-  writer_->stop();
+  writer_->stop(why);
   const bool is_held = lost_threads_ != 0;
   if (session_->samples && !is_held) session_->samples->clear();
   // A lazy binding that was under way during the first restore() may have stored a hook since.
   patch_.restore();
-  ended_ = ended();
+  ended_ = endedByItself();
   // A thread that is still in a record may write to it at any time.
   if (is_held) (void)writer_.release();
   writer_.reset();
   Isolates::instance().stop();
+  // To end V8's profiler takes calls that most programs never make.
+  if (has_lines && why == EndReason::calls_forbidden)
+    waitFor([] { return Isolates::instance().count() == 0; });
   // Otherwise no hook uses it any more; freed now, since the tracker may live until V8 collects its
   // handle.
   if (is_held) (void)session_.release();
@@ -192,12 +204,12 @@ void Tracker::stop() {
 
 // What was asked for and not yet told. Threads that do not run JavaScript now are not waited for.
 void Tracker::takeLines() {
-  constexpr int kMostWaits = 100;
-  for (int waits = 0; !Isolates::instance().askForLines() && waits < kMostWaits; waits++)
-    usleep(1000);
+  waitFor([] { return Isolates::instance().askForLines(); });
 }
 
 bool Tracker::sees(const std::function<const void*(size_t bytes)>& allocate) const {
+  const std::lock_guard use(g_use_lock);
+  if (!runs_) return false;
   constexpr int64_t kBytes = 4096;
   const int64_t before = t_marks.until_sample;
   const void* block = allocate(kBytes);
@@ -213,7 +225,20 @@ void Tracker::discard() {
   unlink(options_.path.c_str());
 }
 
+// On the thread that is about to install the filter. Afterwards no call of ours is left to make.
+void Tracker::closeBeforeFilter(unsigned long mode, const void* filter) {
+  const std::lock_guard use(g_use_lock);
+  Tracker* tracker = g_tracker.load(std::memory_order_acquire);
+  // A child of vfork() shares this memory, but not its filters.
+  if (!tracker || tracker->pid_ != getpid() || !punishesTracker(mode, filter)) return;
+  tracker->stop(EndReason::calls_forbidden);
+  removeControlSocket();
+}
+
 void Tracker::mark(const std::string& label) {
+  const std::lock_guard use(g_use_lock);
+  // The program did not stop it.
+  if (!writer_ && !ended_.empty()) return;
   if (!writer_) throw Error(ErrorCode::ERR_STATE, "the tracker was stopped before the mark");
   {
     const NoReentry guard;
@@ -223,6 +248,7 @@ void Tracker::mark(const std::string& label) {
 }
 
 void Tracker::addJsHeap(JsHeapProfile profile) {
+  const std::lock_guard use(g_use_lock);
   if (!writer_) return;
   const NoReentry guard;
   profile.time_ns = monotonicNs();
@@ -233,7 +259,12 @@ void Tracker::addJsHeap(JsHeapProfile profile) {
 }
 
 std::string Tracker::ended() const {
-  if (!writer_) return ended_;
+  const std::lock_guard use(g_use_lock);
+  return writer_ ? endedByItself() : ended_;
+}
+
+// On any thread; stop() may hold the lock.
+std::string Tracker::endedByItself() const {
   const EndReason reason = writer_->ended();
   if (reason == EndReason::closed) return "";
   std::string text = reasonInWords(reason);
@@ -242,6 +273,7 @@ std::string Tracker::ended() const {
 }
 
 TrackerReport Tracker::report() {
+  const std::lock_guard use(g_use_lock);
   if (runs_) sumUp();
   return report_;
 }
@@ -331,56 +363,6 @@ void Tracker::addModules() {
   });
 }
 
-void Tracker::addMemory() {
-  MemoryPayload payload;
-  std::fill_n(reinterpret_cast<uint64_t*>(&payload), sizeof payload / sizeof(uint64_t), kUnknown);
-  payload.time_ns = monotonicNs();
-  try {
-    const Counters counters = own_status_->read();
-    payload.rss_anon_bytes = bytesOrUnknown(counters.rss_anon_bytes);
-    payload.rss_file_bytes = bytesOrUnknown(counters.rss_file_bytes);
-    payload.rss_shmem_bytes = bytesOrUnknown(counters.rss_shmem_bytes);
-    payload.swap_bytes = bytesOrUnknown(counters.swap_bytes);
-    lookAround(payload);
-  } catch (const Error&) {
-    // No descriptor left, as a rule: a row of what is not known.
-  }
-  writer_->add(FrameType::memory, payloadOf(payload));
-}
-
-void Tracker::lookAround(MemoryPayload& payload) {
-  const HeapNumbers heap = Isolates::instance().heapNumbers();
-  payload.heap_total_bytes = heap.total_bytes;
-  payload.heap_used_bytes = heap.used_bytes;
-  payload.external_bytes = heap.external_bytes;
-  if (payload.time_ns >= next_numbers_ns_) {
-    next_numbers_ns_ = payload.time_ns + kLookIntervalNs;
-    Isolates::instance().askForNumbers();
-  }
-  // Residency is read from files that are opened each time.
-  if (payload.time_ns < next_residency_ns_ || own_status_->isConfined()) return;
-  const uint64_t begin_ns = ownCpuNs();
-  std::vector<StackResidency> stacks;
-  ResidentParts parts = own_memory_->look(stacks);
-  // Pages that came or went meanwhile are in one number and not in the other.
-  const Counters after = own_status_->read();
-  const double drift_bytes =
-      std::abs(after.rss_anon_bytes - static_cast<double>(payload.rss_anon_bytes)) +
-      std::abs(after.rss_shmem_bytes - static_cast<double>(payload.rss_shmem_bytes));
-  if (!(drift_bytes <= kMostDriftBytes)) parts = {};
-  payload.mapped_resident_bytes = parts.mapped_bytes;
-  payload.malloc_resident_bytes = parts.malloc_bytes;
-  payload.stack_resident_bytes = parts.stack_bytes;
-  payload.store_resident_bytes = parts.store_bytes;
-  payload.own_bytes = parts.own_bytes;
-  if (!stacks.empty()) {
-    const auto* bytes = reinterpret_cast<const char*>(stacks.data());
-    writer_->add(FrameType::stacks, {{}, {bytes, stacks.size() * sizeof stacks[0]}});
-  }
-  const uint64_t took_ns = ownCpuNs() - begin_ns;
-  next_residency_ns_ = payload.time_ns + std::max(kLookIntervalNs, took_ns * kLookCostFactor);
-}
-
 // On the writer's thread: the program goes on without us, and its user is told once.
 void Tracker::onEnd(EndReason) {
   {
@@ -389,7 +371,7 @@ void Tracker::onEnd(EndReason) {
     patch_.restore();
   }
   const std::string text = "memdrift: the capture of process " + std::to_string(pid_) +
-                           " ends: " + ended() + ". The program goes on untracked.\n";
+                           " ends: " + endedByItself() + ". The program goes on untracked.\n";
   // A filter may end the process for these calls.
   if (!own_status_->isConfined()) writeToStderr(text);
 }

@@ -36,7 +36,9 @@ struct TrackerReport {
   uint64_t lines_missed = 0;  // stacks whose lines V8 could not be asked for, or did not tell
 };
 
-// One at a time in a process. All functions on the thread of the environment that made it.
+// One at a time in a process. All functions on the thread of the environment that made it. It ends
+// by itself before the program installs a filter of system calls that may end it for a call of
+// ours.
 class Tracker {
  public:
   // Begins. Throws ERR_STATE (another one runs), ERR_EXISTS and what else keeps a file from being
@@ -61,6 +63,7 @@ class Tracker {
   TrackerReport report();
 
  private:
+  void stop(EndReason why);
   void begin();
   void tick();
   void addModules();
@@ -70,7 +73,9 @@ class Tracker {
   void sumUp();
   void takeLines();
   void onEnd(EndReason reason);
+  std::string endedByItself() const;
   static void objectsChanged();
+  static void closeBeforeFilter(unsigned long mode, const void* filter);
   void lookForObjects(uint64_t now_ns);
   void freeOldModules();
 
@@ -91,7 +96,7 @@ class Tracker {
   TrackerReport report_;
   std::string ended_;  // once it is stopped
   pid_t pid_;
-  bool runs_ = true;
+  std::atomic<bool> runs_{true};
   std::atomic<uint32_t> lost_threads_{0};  // in the middle of a record when it stopped
   std::atomic<bool> is_stopping_{false};   // no object is patched any more
 };

@@ -21,7 +21,13 @@ export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeCla
  * How a capture ended: closed, at `maxBytes`, or because a write failed. The process of one that
  * has not ended was killed or still runs; all but the last 100 ms of it can be read.
  */
-export type CaptureEnding = 'closed' | 'max-bytes' | 'write-failed' | 'killed' | 'running';
+export type CaptureEnding =
+  | 'closed'
+  | 'max-bytes'
+  | 'write-failed'
+  | 'calls-forbidden'
+  | 'killed'
+  | 'running';
 
 /** Of a histogram: blocks of sizes from `fromBytes` on, below `belowBytes`. */
 export interface SizeBin {

@@ -65,6 +65,8 @@ export const endingTexts = {
   closed: null,
   'max-bytes': 'closed at its largest size (--max-bytes): what came later is not in it',
   'write-failed': 'not closed (a write to it failed, as on a full disk); complete up to then',
+  'calls-forbidden':
+    'closed before the program forbade system calls (seccomp): what came later is not in it',
   killed: 'not closed (the process was killed); complete up to its last 100 ms',
   running: 'not closed (the process still runs); complete up to its last 100 ms',
 } as const satisfies Record<string, string | null>;

@@ -4,12 +4,12 @@
  */
 
 import type { Socket } from 'node:net';
+import type { Binding } from '../door.ts' with { 'resolution-mode': 'import' };
 import type { ControlAnswer, ControlRequest } from '../entry/control_model.ts' with {
   'resolution-mode': 'import',
 };
 import type { PreloadOrder } from './launch.ts' with { 'resolution-mode': 'import' };
 
-const { rmSync } = require('node:fs') as typeof import('node:fs');
 const { createServer } = require('node:net') as typeof import('node:net');
 const { join } = require('node:path') as typeof import('node:path');
 
@@ -23,6 +23,8 @@ export interface Control {
   explain(deep: boolean): Promise<string> | string;
 }
 
+type Sockets = Pick<Binding, 'trackerListen' | 'trackerEndControl'>;
+
 /** A request is never larger. */
 const maxRequestBytes = 64 << 10;
 const maxSocketPathBytes = 107;
@@ -31,7 +33,7 @@ const maxSocketPathBytes = 107;
  * Listens until the process ends, without keeping it, where it can. Returns a function that removes
  * the socket.
  */
-function serveControl(folder: string, control: Control): () => void {
+function serveControl(folder: string, control: Control, native: Sockets): () => void {
   const path = join(folder, `tracked-${process.pid}-${Date.now()}.sock`);
   if (Buffer.byteLength(path) > maxSocketPathBytes) return () => {};
   const server = createServer((socket) => {
@@ -55,15 +57,15 @@ function serveControl(folder: string, control: Control): () => void {
     socket.unref();
   });
   server.on('error', () => {});
-  const mask = process.umask(0o177);
   try {
     // Exclusive, or the main process of a cluster would listen for its workers.
-    server.listen({ path, exclusive: true });
-  } finally {
-    process.umask(mask);
+    server.listen({ fd: native.trackerListen(path), exclusive: true });
+  } catch {
+    // The program is tracked all the same.
+    return () => {};
   }
   server.unref();
-  return () => removeIfAllowed(path);
+  return () => native.trackerEndControl();
 }
 
 /**
@@ -83,18 +85,6 @@ function spareStderr(socket: Socket): void {
       if (isLazy) Object.defineProperty(process, 'stderr', stderr);
     }
   };
-}
-
-/**
- * Removes the socket, unless the program has changed its user or root and may not: it must end as
- * it would untracked. The file then stays until its user's next sweepSockets().
- */
-function removeIfAllowed(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    // Not allowed; see above.
-  }
 }
 
 async function answer(socket: Socket, control: Control, text: string): Promise<void> {

@@ -30,7 +30,7 @@ export interface JsHeapSampling {
 
 /** Begins to sample this thread's heap for `tracker`. @throws where Node has no inspector. */
 function sampleJsHeap(
-  native: Pick<TrackerBinding, 'trackerJsHeap'>,
+  native: Pick<TrackerBinding, 'trackerEnded' | 'trackerJsHeap'>,
   tracker: TrackerHandle,
 ): JsHeapSampling {
   const session = new Session();
@@ -38,6 +38,8 @@ function sampleJsHeap(
   session.post('HeapProfiler.startSampling', { samplingInterval: sampleBytes });
   const named: Named = new Map();
   const look = (): void => {
+    // A look collects garbage, by system calls that the program may have forbidden since.
+    if (native.trackerEnded(tracker) !== null) return;
     session.post('HeapProfiler.getSamplingProfile', (error, answer) => {
       if (error !== null) return;
       const { texts, numbers } = flattened(answer.profile.head as Sampled & Node, named);
@@ -58,7 +60,7 @@ function sampleJsHeap(
     stop() {
       clearTimeout(timer);
       look();
-      session.post('HeapProfiler.stopSampling');
+      // V8 samples no more then either; HeapProfiler.stopSampling would collect garbage again.
       session.disconnect();
     },
   };

@@ -1,5 +1,6 @@
 /** How a Node program is started so that it and its children are tracked from the first line. */
 import { fileURLToPath } from 'node:url';
+import { binding } from '../binding.ts';
 import type { TrackerOptions } from './options.ts';
 import { publicPreload } from './public_preload.ts';
 
@@ -29,6 +30,11 @@ export interface PreloadOrder {
   /** Where a tracked program has its socket, checked to be this user's own; null: nowhere. */
   readonly socketFolder: string | null;
   readonly options: Omit<TrackerOptions, 'role' | 'paused'>;
+  /**
+   * The launcher's filters of system calls. A process with more has got one in between, which may
+   * end it for a call of the tracker, and is not tracked.
+   */
+  readonly filters?: number;
 }
 
 export const orderVariable = 'MEMDRIFT_TRACK';
@@ -66,7 +72,7 @@ function trackedVariables(
     given === '' || given.endsWith(option) ? given.slice(0, -option.length) : `${given} `;
   return {
     NODE_OPTIONS: `${before}${option}`,
-    [orderVariable]: JSON.stringify(order),
+    [orderVariable]: JSON.stringify({ ...order, filters: binding().trackerFilters() }),
   };
 }
 

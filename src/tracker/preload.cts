@@ -66,6 +66,8 @@ function track(text: string): void {
   orders.spareRestrictedChildren();
   const load = require('node-gyp-build') as (root: string) => Binding;
   const native = load(join(__dirname, '../..'));
+  if (order.filters !== undefined && native.trackerFilters() > order.filters)
+    throw new Error('system calls are filtered (seccomp), and a call of the tracker may end it');
   const role = roleOf(order);
   let path: string | null = captureFile(order, role);
   const { run } = order;
@@ -101,7 +103,7 @@ function track(text: string): void {
   });
   if (order.socketFolder === null) return;
   const { serveControl } = require('./control.cjs') as import('./control.cts').ControlModule;
-  removeSocket = serveControl(order.socketFolder, control);
+  removeSocket = serveControl(order.socketFolder, control, native);
 }
 
 /**

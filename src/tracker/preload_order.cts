@@ -22,6 +22,7 @@ function parsedOrder(text: string): PreloadOrder {
     (order?.run === undefined || typeof order.run === 'string') &&
     (order?.file === null || isPath(order?.file)) &&
     (order?.socketFolder === null || isPath(order?.socketFolder)) &&
+    isCount(order?.filters, 0, Number.MAX_SAFE_INTEGER) &&
     isCount(options.intervalMs, 1, 3_600_000) &&
     isCount(options.sampleBytes, 0, 2 ** 40) &&
     isCount(options.maxBytes, 0, Number.MAX_SAFE_INTEGER);

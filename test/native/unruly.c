@@ -3,6 +3,7 @@
 // signal handlers by jumps, closes descriptors that it did not open, forks by bare system calls,
 // forbids system calls.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -346,7 +347,18 @@ FUNCTION(longJumps) {
   return number(env, i);
 }
 
-// forbid(call, action, all threads, by prctl): a filter of system calls, as sandboxes have them.
+// A system call by an instruction of its own, as static code without a C library makes it.
+static long bareCall(long number, long a, long b, const void* c) {
+  long result;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c)
+               : "rcx", "r11", "memory");
+  return result;
+}
+
+// forbid(call, action, all threads, how): a filter of system calls, as sandboxes have them. `how`
+// is 0 by syscall(), 1 by prctl(), 2 by a bare instruction, 3 by syscall(SYS_prctl).
 FUNCTION(forbid) {
   TAKE;
   struct sock_filter code[] = {
@@ -357,9 +369,44 @@ FUNCTION(forbid) {
   };
   struct sock_fprog program = {sizeof code / sizeof *code, code};
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (v[3]) return number(env, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
   const unsigned flags = v[2] ? SECCOMP_FILTER_FLAG_TSYNC : 0;
+  if (v[3] == 1) return number(env, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+  if (v[3] == 2)
+    return number(env, (double)bareCall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
+  if (v[3] == 3)
+    return number(env, (double)syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
   return number(env, (double)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
+}
+
+// Returns the number of calls by syscall() and prctl() that did not end as by a bare instruction:
+// six arguments, results and errno. Each fails, or changes nothing.
+FUNCTION(wrongCalls) {
+  int wrong = 0;
+  char* at = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const int file = open("/proc/self/exe", O_RDONLY);
+  errno = 77;
+  // The sixth argument is the offset: the second page of the file.
+  const long mapped = syscall(SYS_mmap, at, 4096L, (long)PROT_READ, (long)(MAP_PRIVATE | MAP_FIXED),
+                              (long)file, 4096L);
+  char expected[64];
+  wrong += pread(file, expected, sizeof expected, 4096) != sizeof expected;
+  wrong += mapped != (long)at || memcmp(at, expected, sizeof expected) != 0 || errno != 77;
+  wrong += syscall(SYS_mmap, at, 4096L, (long)PROT_READ, (long)(MAP_PRIVATE | MAP_FIXED),
+                   (long)file, 1L) != -1 ||
+           errno != EINVAL;
+  munmap(at, 8192);
+  close(file);
+  errno = 77;
+  wrong += syscall(SYS_getppid) != getppid() || errno != 77;
+  char name[16] = {0}, again[16] = {0};
+  wrong += prctl(PR_GET_NAME, name) != 0 || syscall(SYS_prctl, PR_GET_NAME, again) != 0;
+  wrong += strcmp(name, again) != 0 || errno != 77;
+  wrong += prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != -1 || errno != EFAULT;
+  wrong += prctl(PR_SET_SECCOMP, 99, NULL) != -1 || errno != EINVAL;
+  wrong += syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) != -1 || errno != EFAULT;
+  wrong += syscall(SYS_seccomp, 99, 0, NULL) != -1 || errno != EINVAL;
+  wrong += syscall(100000) != -1 || errno != ENOSYS;
+  return number(env, wrong);
 }
 
 EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
@@ -384,6 +431,7 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
       ENTRY(lockMemory),
       ENTRY(longJumps),
       ENTRY(forbid),
+      ENTRY(wrongCalls),
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -6,7 +6,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ControlModule } from '../../src/tracker/control.cts';
+import { binding } from '../../src/binding.ts';
+import type { Control, ControlModule } from '../../src/tracker/control.cts';
 import { cut, mutated } from '../mutated_messages.ts';
 import { randomFrom } from '../random.ts';
 
@@ -18,7 +19,7 @@ const calls = { start: [] as unknown[], stop: 0, explain: 0 };
 let path = '';
 
 beforeAll(async () => {
-  serveControl(folder, {
+  const control: Control = {
     start: (to) => calls.start.push(to),
     stop: () => {
       calls.stop++;
@@ -29,7 +30,8 @@ beforeAll(async () => {
       if (deep) throw new Error('too deep');
       return '{}';
     },
-  });
+  };
+  serveControl(folder, control, binding());
   while (path === '') {
     await new Promise((resolve) => setImmediate(resolve));
     path = readdirSync(folder)[0] ?? '';

@@ -90,35 +90,136 @@ test('counts records of threads beyond its room as lost', async () => {
   expect(stats.droppedRecords).toBeGreaterThan(400);
 });
 
-/** System call numbers of x86-64. */
+/** System call numbers of x86-64, which the tracker makes and most programs do not. */
 const calls: [string, number][] = [
   ['membarrier', 324],
   ['tgkill', 234],
   ['openat', 257],
   ['process_vm_readv', 310],
-  ['readlink', 89],
+  ['gettid', 186],
+  ['pread64', 17],
+  ['pwrite64', 18],
+  ['unlink', 87],
+  ['statx', 332],
+  ['shutdown', 48],
+  ['prctl', 157],
+  ['clone3', 435],
 ];
-const kill = 0x80000000;
+/** SECCOMP_RET_KILL_PROCESS and SECCOMP_RET_ERRNO with EPERM. */
+const [kill, refuse] = [0x80000000, 0x50001];
+const mount = 165;
 
-describe.each(calls)('a program that dies of %s', (_name, call) => {
-  test.each([
-    ['its threads all', 1],
-    ['one thread', 0],
-  ])('forbidden to %s ends as it would', async (_whom, all) => {
-    // Node itself opens a file for its first output.
-    const run = await runBoth(`
-      console.log('begun');
-      setTimeout(() => {
-        unruly.forbid(${call}, ${kill}, ${all}, 0);
-        let times = 0;
-        const work = setInterval(() => {
-          Buffer.alloc(20000);
-          if (++times === 30) { clearInterval(work); console.log('done'); }
-        }, 10);
-      }, 100);`);
+/** How a filter is installed: for all threads, and by which function of unruly.c. */
+const ways = {
+  syscall: 'true, 0',
+  'syscall for one thread': 'false, 0',
+  prctl: 'false, 1',
+  'a bare instruction': 'true, 2',
+  'syscall(SYS_prctl)': 'false, 3',
+};
+
+/** Works for 0.1 s, forbids a call. */
+function forbidding(call: number, action: number, way: keyof typeof ways): string {
+  // Node itself opens a file for its first output.
+  return `
+    console.log('begun');
+    setTimeout(() => {
+      if (unruly.forbid(${call}, ${action}, ${ways[way]}) !== 0) throw new Error('no filter');
+      let times = 0;
+      const work = setInterval(() => {
+        Buffer.alloc(20000);
+        if (++times === 30) { clearInterval(work); console.log('done'); }
+      }, 10);
+    }, 100);`;
+}
+
+/** Expects a whole capture that ended before the filter was active. */
+async function expectForbidden(code: string, flags: readonly string[] = []): Promise<void> {
+  const run = await runBoth(code, { flags });
+  expect(run.stdout).toBe('begun\ndone\n');
+  await expectWhole(run);
+  const [capture = ''] = run.captures;
+  expect((await readCaptureStats(capture)).ending).toBe('calls-forbidden');
+}
+
+describe.each(['syscall', 'syscall for one thread', 'prctl', 'syscall(SYS_prctl)'] as const)(
+  'a filter by %s',
+  (way) => {
+    test.each(way === 'syscall' ? calls : calls.slice(0, 3))(
+      'that kills for %s ends the capture first, and the program as it would',
+      async (_name, call) => {
+        await expectForbidden(forbidding(call, kill, way));
+      },
+    );
+  },
+);
+
+test('ends the capture first when lines and the heap of JavaScript are recorded', async () => {
+  await expectForbidden(forbidding(234, kill, 'syscall'), ['--lines', '--js-heap']);
+});
+
+test('ends the capture when a Worker forbids a call to all threads', async () => {
+  const worker = `
+    require(process.env.UNRULY).forbid(234, ${kill}, true, 0);
+    require('node:worker_threads').parentPort.postMessage('done');`;
+  await expectForbidden(
+    `console.log('begun');
+    const { Worker } = require('node:worker_threads');
+    setTimeout(() => {
+      new Worker(${JSON.stringify(worker)}, { eval: true }).on('message', (text) => {
+        Buffer.alloc(20000);
+        setTimeout(() => console.log(text), 50);
+      });
+    }, 50);`,
+    ['--lines'],
+  );
+});
+
+test('judges a second filter', async () => {
+  await expectForbidden(
+    `unruly.forbid(${mount}, ${kill}, true, 1);${forbidding(186, kill, 'syscall')}`,
+  );
+});
+
+test('goes on with the capture when a filter only refuses calls', async () => {
+  for (const code of [forbidding(310, refuse, 'syscall'), forbidding(mount, kill, 'prctl')]) {
+    const run = await runBoth(code);
+    await expectWhole(run);
+    const [capture = ''] = run.captures;
+    expect((await readCaptureStats(capture)).ending).toBe('closed');
+  }
+});
+
+test('goes on with the capture after questions about filters', async () => {
+  const run = await runBoth('console.log(unruly.wrongCalls())');
+  expect(run.stdout).toBe('0\n');
+  await expectWhole(run);
+  const [capture = ''] = run.captures;
+  expect((await readCaptureStats(capture)).ending).toBe('closed');
+});
+
+test('makes no rare call after a filter that came by a bare instruction', async () => {
+  for (const call of [324, 87]) {
+    const run = await runBoth(forbidding(call, kill, 'a bare instruction'));
     expect(run.stdout).toBe('begun\ndone\n');
     await expectWhole(run);
-  });
+  }
+});
+
+test('starts a child untracked, and says so, when a filter came before it', async () => {
+  const run = await runBoth(`
+    const { spawnSync } = require('node:child_process');
+    const child = () => spawnSync(process.execPath, ['-p', '7'], { encoding: 'utf8' });
+    const first = child();
+    unruly.forbid(234, ${kill}, true, 0);
+    const second = child();
+    console.log(first.stdout + second.stdout, first.status, second.status);
+    process.stderr.write(second.stderr);`);
+  expect(run.stdout).toBe('7\n7\n 0 0\n');
+  expect(run.stderr).toMatch(
+    /memdrift: process \d+ is not tracked: system calls are filtered .*\n$/,
+  );
+  expect(run.captures.length).toBe(2);
 });
 
 test("leaves every signal to the program's own threads", async () => {
