@@ -99,6 +99,7 @@ export interface NativeFrame {
 
 export interface NativeTable {
   totalBytes: number;
+  leftOutBytes: number;
   frames: NativeFrame[];
   /** Callers before callees; 0 is the empty stack. */
   stacks: { parent: Uint32Array; frame: Uint32Array };
@@ -140,6 +141,8 @@ export interface NativeTableOptions {
   all: boolean;
   /** Of the timeline; 0: there is none. */
   intervals: number;
+  /** Allocations in this last part of the time are left out; below 100. */
+  tailPercent: number;
 }
 
 declare const captureTextBrand: unique symbol;

@@ -80,6 +80,7 @@ export function reportOf(given: readonly GivenRow[]): CaptureReport {
   const kindOf = (row: GivenRow): number => allocationKinds.indexOf(row.kind ?? 'malloc');
   return {
     totalBytes: bytes.reduce((sum, one) => sum + one, 0),
+    leftOutBytes: 0,
     frames,
     stacks: { parent: Uint32Array.from(parent), frame: Uint32Array.from(frame) },
     threads: ['1 node'],
@@ -157,6 +158,7 @@ export function randomReport(options: RandomOptions): CaptureReport {
   const heap = rows.filter((row) => [0, 1, 2, 6].includes(row.kind));
   return {
     totalBytes: heap.reduce((sum, row) => sum + row.bytes, 0),
+    leftOutBytes: 0,
     frames,
     stacks,
     threads: ['1 main', '7 worker'],

@@ -62,6 +62,7 @@ struct RowChange {
 struct AllocationTable {
   // What the rows of the heap's kinds (malloc, buffer, mmap, jsheap) add up to.
   uint64_t total_bytes = 0;
+  uint64_t left_out_bytes = 0;  // of these kinds, in no row
   std::vector<StackFrame> frames;
   StackTree stacks;
   std::vector<std::string> threads;  // id and name

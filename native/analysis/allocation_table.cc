@@ -12,7 +12,7 @@ namespace memdrift {
 
 CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions& options)
     : live_(options.temporary_threshold), has_all_(options.has_all) {
-  if (options.intervals != 0) planTimeline(path, options.intervals);
+  if (options.intervals != 0 || options.tail_percent != 0) plan(path, options);
   CaptureReader reader(path);
   reader.readAll(*this);
   live_.finish();
@@ -36,12 +36,16 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions&
 }
 
 // When the peak is, and when the end, is known after a pass only.
-void CaptureAnalysis::planTimeline(const std::string& path, uint32_t intervals) {
+void CaptureAnalysis::plan(const std::string& path, const AnalysisOptions& options) {
   const CaptureAnalysis first(path);
+  const uint64_t duration_ns = first.totals_.duration_ns;
+  if (options.tail_percent != 0)
+    tail_ns_ = first.first_ns_ + duration_ns - duration_ns / 100 * options.tail_percent;
+  if (options.intervals == 0) return;
   Timeline::Plan plan;
   plan.start_ns = first.first_ns_;
-  plan.end_ns = first.first_ns_ + first.totals_.duration_ns;
-  plan.intervals = intervals;
+  plan.end_ns = first.first_ns_ + duration_ns;
+  plan.intervals = options.intervals;
   plan.peak_change = first.live_.heap().peakChange();
   timeline_ = std::make_unique<Timeline>(plan);
   live_.follow(timeline_.get());
@@ -79,6 +83,7 @@ void CaptureAnalysis::timeIs(uint64_t time_ns) {
   if (peak_bytes > peak_bytes_) peak_ns_ = last_ns_;
   peak_bytes_ = peak_bytes;
   last_ns_ = time_ns;
+  if (time_ns >= tail_ns_) live_.leaveOutFromHere();
 }
 
 void CaptureAnalysis::onLosses(const LossPayload& losses) {
@@ -235,7 +240,16 @@ std::vector<bool> CaptureAnalysis::wantedSites(Moment moment) const {
   add(live_.beside());
   if (timeline_)
     for (const SiteChange& change : timeline_->changes()) wanted[change.site] = true;
+  for (uint32_t site = 1; site < wanted.size(); site++)
+    if (live_.isLeftOut(site)) wanted[site] = false;
   return wanted;
+}
+
+uint64_t CaptureAnalysis::leftOutBytes(Moment moment) const {
+  int64_t bytes = 0;
+  for (uint32_t site = 1; site < live_.heap().siteCount(); site++)
+    if (live_.isLeftOut(site)) bytes += totalOf(live_.heap(), site, moment).bytes;
+  return notNegative(static_cast<uint64_t>(bytes));
 }
 
 // The sites' changes as those of the rows that they are in.
@@ -243,6 +257,7 @@ void CaptureAnalysis::addChanges(AllocationTable& table,
                                  const std::vector<uint32_t>& rows_of_sites) const {
   std::map<std::pair<uint32_t, uint32_t>, SiteTotal> sums;
   for (const SiteChange& change : timeline_->changes()) {
+    if (rows_of_sites[change.site] == kNoRow) continue;  // left out
     SiteTotal& sum = sums[{change.moment, rows_of_sites[change.site]}];
     sum.bytes = wrappingSum(sum.bytes, change.bytes);
     sum.count += change.count;
@@ -273,6 +288,7 @@ AllocationTable CaptureAnalysis::table(Moment moment) const {
     addTo(rows.all()[rows_of_sites[number]], total, totals.ever(number));
     if (is_heap) table.total_bytes += static_cast<uint64_t>(total.bytes);
   }
+  table.left_out_bytes = leftOutBytes(moment);
   table.rows = std::move(rows.all());
   sortRows(table.rows, rows_of_sites);
   if (timeline_)

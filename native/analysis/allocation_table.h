@@ -44,6 +44,7 @@ struct AnalysisOptions {
   uint32_t temporary_threshold = 0;  // see LiveMemory
   bool has_all = false;              // also rows of what is not held at the moment asked for
   uint32_t intervals = 0;            // of the timeline; 0: there is none. A second pass
+  uint32_t tail_percent = 0;         // of the time: its allocations are left out. A second pass
 };
 
 // Everything that one pass over a capture tells. Not for hooks; seconds for 100 M events.
@@ -80,9 +81,10 @@ class CaptureAnalysis final : CaptureVisitor {
   void onEnd(const EndPayload& end) override;
 
   void timeIs(uint64_t time_ns);
-  void planTimeline(const std::string& path, uint32_t intervals);
+  void plan(const std::string& path, const AnalysisOptions& options);
   const SiteTotal& totalOf(const SiteTotals& totals, uint32_t site, Moment moment) const;
   std::vector<bool> wantedSites(Moment moment) const;
+  uint64_t leftOutBytes(Moment moment) const;
   void addChanges(AllocationTable& table, const std::vector<uint32_t>& rows_of_sites) const;
 
   CaptureTotals totals_;
@@ -94,6 +96,7 @@ class CaptureAnalysis final : CaptureVisitor {
   JsHeapMoments js_heap_;
   ProgramCode code_;
   std::map<uint32_t, std::string> threads_;  // by stream
+  uint64_t tail_ns_ = UINT64_MAX;            // when the tail begins
   uint64_t first_ns_ = 0;
   uint64_t last_ns_ = 0;
   int64_t peak_bytes_ = 0;  // until last_ns_

@@ -141,7 +141,8 @@ size_t LiveMemory::nodeCount(uint32_t stream) const {
 }
 
 uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
-  static_assert(static_cast<unsigned>(AllocationKind::stack) < 8);
+  static_assert(kAllocationKinds <= 8);
+  if (leaves_out_) return leftOutSite(kind);
   const uint64_t key = static_cast<uint64_t>(event.stream) << 35 |
                        static_cast<uint64_t>(event.node) << 3 | static_cast<uint64_t>(kind);
   uint32_t& number = site_numbers_[key];
@@ -152,6 +153,12 @@ uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
 uint32_t LiveMemory::newSite(const Site& site) {
   sites_.push_back(site);
   return static_cast<uint32_t>(sites_.size() - 1);
+}
+
+uint32_t LiveMemory::leftOutSite(AllocationKind kind) {
+  uint32_t& site = left_out_sites_[static_cast<size_t>(kind)];
+  if (site == 0) site = newSite({0, 0, kind});
+  return site;
 }
 
 void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
@@ -179,14 +186,20 @@ void LiveMemory::takeFromBlocks(const LiveBlock& block) {
   heap_.change(block.site, -static_cast<int64_t>(block.bytes), -1);
 }
 
+uint32_t LiveMemory::siteOfBlock(uint32_t stream_number, Stream& stream, uint32_t node) {
+  if (leaves_out_) return leftOutSite(AllocationKind::block);
+  if (node >= stream.block_sites.size())
+    stream.block_sites.resize(std::max<size_t>(node + 1, stream.nodes.size()));
+  uint32_t& site = stream.block_sites[node];
+  if (site == 0) site = newSite({stream_number, node, AllocationKind::block});
+  return site;
+}
+
 void LiveMemory::addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event) {
   counts_.allocations++;
   sizes_.add(event.hook, event.bytes, event.address == 0 ? 0 : event.weight);
   if (event.address == 0) return;  // no allocator gives it out
-  if (event.node >= stream.block_sites.size())
-    stream.block_sites.resize(std::max<size_t>(event.node + 1, stream.nodes.size()));
-  uint32_t& site = stream.block_sites[event.node];
-  if (site == 0) site = newSite({stream_number, event.node, AllocationKind::block});
+  const uint32_t site = siteOfBlock(stream_number, stream, event.node);
   const LiveBlock made = {event.address, event.weight, site, ++stream.ordinal};
   LiveBlock& place = blocks_.placeOf(event.address);
   if (place.address != 0) {

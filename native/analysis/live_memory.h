@@ -2,6 +2,8 @@
 // Replays a capture's events: what is allocated, by whom, and how much at most.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +20,7 @@ namespace memdrift {
 // What an allocation is of. Only the heap's kinds are in totals: a page of a file or of shared
 // memory is not of one process alone.
 enum class AllocationKind : uint8_t { block, mapping, file, shared, stack };
+constexpr size_t kAllocationKinds = 5;
 
 constexpr bool isOfHeap(AllocationKind kind) {
   return kind == AllocationKind::block || kind == AllocationKind::mapping;
@@ -66,6 +69,9 @@ class LiveMemory final : public CaptureVisitor {
   void onBlocks(const BlockEvents& events) override;
   void onEpoch(const EpochPayload& epoch) override;
   void onStackResidency(const StackResidency& stack) override;
+  // From now on allocations go to sites that isLeftOut(): most of what a program made last it had
+  // no time to free.
+  void leaveOutFromHere() { leaves_out_ = true; }
   // Takes what is held at moments; before the first event.
   void follow(Timeline* timeline) { timeline_ = timeline; }
   // After the last event; the totals hold then.
@@ -78,6 +84,9 @@ class LiveMemory final : public CaptureVisitor {
   // By site: all that were temporary.
   const std::vector<SiteTotal>& temporary() const { return temporary_; }
   const std::vector<Site>& sites() const { return sites_; }
+  bool isLeftOut(uint32_t site) const {
+    return site != 0 && std::ranges::find(left_out_sites_, site) != left_out_sites_.end();
+  }
   // The empty stack where there is no such node: a damaged capture may name any.
   const StackNode& node(uint32_t stream, uint32_t node) const;
   size_t nodeCount(uint32_t stream) const;  // with the empty stack
@@ -88,6 +97,7 @@ class LiveMemory final : public CaptureVisitor {
  private:
   void addNode(const Event& event);
   struct Stream;
+  uint32_t siteOfBlock(uint32_t stream_number, Stream& stream, uint32_t node);
   void addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event);
   void freeBlock(Stream& stream, const BlockEvent& event);
   void restoreBlock(const Event& event);
@@ -101,6 +111,7 @@ class LiveMemory final : public CaptureVisitor {
   void removeStack(uint64_t address);
   uint32_t siteOf(const Event& event, AllocationKind kind);
   uint32_t newSite(const Site& site);
+  uint32_t leftOutSite(AllocationKind kind);
   void change(uint32_t site, int64_t bytes, int64_t count);
   void addToBlocks(const LiveBlock& block);
   void takeFromBlocks(const LiveBlock& block);
@@ -145,6 +156,8 @@ class LiveMemory final : public CaptureVisitor {
   uint32_t temporary_threshold_;
   std::vector<SiteTotal> temporary_;
   Timeline* timeline_ = nullptr;
+  bool leaves_out_ = false;
+  std::array<uint32_t, kAllocationKinds> left_out_sites_ = {};  // by kind; 0: none yet
 };
 
 }  // namespace memdrift

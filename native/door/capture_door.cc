@@ -221,6 +221,7 @@ Napi::Object tableToJs(Napi::Env env, const AllocationTable& table) {
   stacks.Set("frame", toUint32Array(env, table.stacks.frames));
   Napi::Object object = Napi::Object::New(env);
   object.Set("totalBytes", countOf(env, table.total_bytes));
+  object.Set("leftOutBytes", countOf(env, table.left_out_bytes));
   object.Set("frames", frames);
   object.Set("stacks", stacks);
   object.Set("threads", threads);
@@ -245,7 +246,7 @@ Moment momentOf(const std::string& name) {
   throw Error(ErrorCode::ERR_INVALID, "moment is " + name + "; it is peak, end or temporary");
 }
 
-// captureTable(path, {moment, temporaryThreshold, all, intervals}): a promise.
+// captureTable(path, {moment, temporaryThreshold, all, intervals, tailPercent}): a promise.
 Napi::Value captureTable(const Napi::CallbackInfo& info) {
   const std::string path = stringArgument(info[0], "path");
   const auto given = info[1].As<Napi::Object>();
@@ -254,7 +255,7 @@ Napi::Value captureTable(const Napi::CallbackInfo& info) {
     return static_cast<uint32_t>(integerArgument(given.Get(name), name));
   };
   const AnalysisOptions options = {numberOf("temporaryThreshold"), given.Get("all").ToBoolean(),
-                                   numberOf("intervals")};
+                                   numberOf("intervals"), numberOf("tailPercent")};
   auto result = std::make_shared<Reported>();
   return runOffThread(
       info.Env(),

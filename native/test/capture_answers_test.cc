@@ -117,6 +117,42 @@ TEST(CaptureAnswers, AreThoseOfASlowReplayOfAThousandCaptures) {
   }
 }
 
+TEST(CaptureAnswers, LeavesOutWhatWasAllocatedLast) {
+  for (uint64_t seed = 0; seed < 1000; seed++) {
+    const Played run = randomRun(seed, 1);
+    const size_t tail = seed % run.events.size();
+    LiveMemory memory;
+    std::map<uint64_t, const Event*> older;
+    for (size_t i = 0; i < run.events.size(); i++) {
+      const Event& one = run.events[i];
+      if (i == tail) memory.leaveOutFromHere();
+      memory.onEvent(one);
+      if (one.type == EventType::free)
+        older.erase(one.address);
+      else if (i < tail)
+        older[one.address] = &one;
+    }
+    memory.finish();
+    Sites expected, found;
+    int64_t left_out = memory.heap().totalBytes();
+    for (const auto& [address, one] : older) {
+      expected[{one->stream, one->node}] += static_cast<int64_t>(one->bytes);
+      left_out -= static_cast<int64_t>(one->bytes);
+    }
+    for (uint32_t i = 1; i < memory.sites().size(); i++) {
+      const int64_t bytes = memory.heap().now(i).bytes;
+      const Site& site = memory.sites()[i];
+      if (memory.isLeftOut(i))
+        left_out -= bytes;
+      else if (bytes != 0)
+        found[{site.stream, site.node}] += bytes;
+    }
+    ASSERT_EQ(found, expected);
+    ASSERT_EQ(left_out, 0);
+    ASSERT_EQ(memory.heap().totalBytes(), run.reference.total());
+  }
+}
+
 TEST(CaptureAnswers, TheTimelineHasThePeakAndTheEnd) {
   for (uint64_t seed = 0; seed < 1000; seed++) {
     const Played run = randomRun(seed, 1);

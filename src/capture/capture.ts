@@ -56,18 +56,22 @@ export async function readCaptureReport(
   path: string,
   options: ReportOptions = {},
 ): Promise<CaptureReport> {
-  const { moment = 'peak', temporaryThreshold = 1, all = false, intervals = 0 } = options;
+  const { moment = 'peak', temporaryThreshold = 1, all = false } = options;
+  const { intervals = 0, tailPercent = 0 } = options;
   checkNumber('intervals', intervals, 0);
   checkNumber('temporaryThreshold', temporaryThreshold, 1);
+  checkTail(tailPercent, moment);
   const table = await binding().captureTable(checkedPath(path), {
     moment,
     temporaryThreshold: moment === 'temporary' ? temporaryThreshold : 0,
     all,
     intervals,
+    tailPercent,
   });
   const maps = new SourceMaps();
   return {
     totalBytes: table.totalBytes,
+    leftOutBytes: table.leftOutBytes,
     frames: table.frames.map((frame) => maps.apply(frame)),
     stacks: table.stacks,
     threads: table.threads,
@@ -147,6 +151,17 @@ function knownInfo(text: string): Pick<CaptureStats, InfoField> {
 export function checkedPath(path: unknown): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
   throw new MemdriftError('ERR_INVALID', `${String(path)} is not the path of a capture`);
+}
+
+function checkTail(percent: number, moment: NonNullable<ReportOptions['moment']>): void {
+  checkNumber('tailPercent', percent, 0);
+  if (percent > 99) {
+    throw new MemdriftError('ERR_INVALID', `tailPercent is ${percent}; it takes at most 99`);
+  }
+  if (percent > 0 && moment !== 'end') {
+    const message = `tailPercent is for what is live at the end, not for the ${moment}`;
+    throw new MemdriftError('ERR_INVALID', message);
+  }
 }
 
 /** @throws MemdriftError ERR_INVALID for what is no whole number from `least` on, or too large. */

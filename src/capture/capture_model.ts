@@ -143,6 +143,8 @@ export const numbersPerChange = 4;
 export interface CaptureReport {
   /** Of the heap's kinds: their rows add up to it. */
   readonly totalBytes: number;
+  /** Live bytes of these kinds that `tailPercent` left out. */
+  readonly leftOutBytes: number;
   readonly frames: readonly Frame[];
   readonly stacks: StackTree;
   /** Id and name of each. */
@@ -166,4 +168,9 @@ export interface ReportOptions {
   readonly all?: boolean;
   /** Moments of the timeline beside marks and the peak, which costs a second pass; default 0. */
   readonly intervals?: number;
+  /**
+   * For the end: allocations in the last so many percent of the time are left out, which most of
+   * them are that a program would still free; from 0 to 99, default 0. Costs a second pass.
+   */
+  readonly tailPercent?: number;
 }

@@ -1,6 +1,6 @@
 /** A capture as an object to ask. */
 import { checkedPath, checkNumber, readCaptureReport, readCaptureStats } from './capture.ts';
-import type { CaptureReport, CaptureStats } from './capture_model.ts';
+import type { CaptureReport, CaptureStats, ReportOptions } from './capture_model.ts';
 
 /**
  * A capture, for as many questions as one has. Every question is one pass over the file (two for a
@@ -32,9 +32,13 @@ export class Capture {
     return readCaptureReport(this.path, { moment: 'peak' });
   }
 
-  /** The same of the end: what was never freed. */
-  leaks(): Promise<CaptureReport> {
-    return readCaptureReport(this.path, { moment: 'end' });
+  /**
+   * The same of the end: what was never freed. With `tailPercent`, allocations in the last so many
+   * percent of the time are left out: most of them a program would still free.
+   * @throws MemdriftError ERR_INVALID for a percentage that is no whole number from 0 to 99.
+   */
+  leaks(options: Pick<ReportOptions, 'tailPercent'> = {}): Promise<CaptureReport> {
+    return readCaptureReport(this.path, { ...options, moment: 'end' });
   }
 
   /**

@@ -13,13 +13,14 @@ import {
 } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { endingTexts, momentTexts } from '../report/page_model.ts';
-import { lostText } from '../report/units.ts';
+import { leftOutText, lostText } from '../report/units.ts';
 import { exists } from './output.ts';
 import { exitCodes, writeError } from './program.ts';
 
 /** Options that choose what of a capture is shown. */
 export interface ChoiceFlags {
   readonly leaks?: true;
+  readonly tail?: number;
   readonly temporaryAllocations?: true;
   readonly temporaryAllocationThreshold?: number;
   readonly kind?: readonly AllocationKind[];
@@ -29,6 +30,12 @@ export interface ChoiceFlags {
 export function withChoice(command: Command): Command {
   return command
     .option('--leaks', 'what is live at the end, instead of at the peak')
+    .addOption(
+      new Option(
+        '--tail <percent>',
+        'with --leaks: without what was allocated in the last part of the time, such as 10%',
+      ).argParser(percentOf),
+    )
     .option('--temporary-allocations', 'what was freed before its thread allocated twice again')
     .addOption(
       new Option(
@@ -60,11 +67,23 @@ export function numberFrom1(text: string): number {
   throw new InvalidArgumentError('It takes a whole number from 1.');
 }
 
+/** A percentage with or without its sign. */
+function percentOf(text: string): number {
+  const value = Number(/^(\d{1,2})%?$/.exec(text)?.[1] ?? 0);
+  if (value >= 1) return value;
+  throw new InvalidArgumentError('It takes a percentage from 1% to 99%.');
+}
+
 type ReportMoment = NonNullable<ReportOptions['moment']>;
 
-/** What rows of these captures are; where allocations were sampled, counts are not all of them. */
-export function titleText(flags: ChoiceFlags, ...captures: readonly CaptureStats[]): string {
-  return momentTexts[momentOf(flags)] + doubtText(...captures);
+/** What rows of these reports are; where allocations were sampled, counts are not all of them. */
+export function titleText(
+  flags: ChoiceFlags,
+  ...reports: readonly Pick<CaptureReport, 'stats' | 'leftOutBytes'>[]
+): string {
+  const leftOut = reports.reduce((sum, { leftOutBytes }) => sum + leftOutBytes, 0);
+  const doubt = doubtText(...reports.map(({ stats }) => stats));
+  return momentTexts[momentOf(flags)] + leftOutText(leftOut, flags.tail) + doubt;
 }
 
 /** Returns the end of a title: what makes its figures uncertain; empty when all was recorded. */
@@ -87,6 +106,9 @@ export function momentOf(flags: ChoiceFlags): ReportMoment {
       '--leaks is what was never freed, and temporary what soon was: give one of them',
     );
   }
+  if (flags.tail !== undefined && !flags.leaks) {
+    throw new MemdriftError('ERR_INVALID', '--tail is a part of --leaks: give both');
+  }
   return isTemporary ? 'temporary' : flags.leaks ? 'end' : 'peak';
 }
 
@@ -100,6 +122,7 @@ export async function readChosen(
     ...more,
     moment: momentOf(flags),
     temporaryThreshold: flags.temporaryAllocationThreshold ?? 1,
+    tailPercent: flags.tail ?? 0,
   });
   tellEnd(file, report.stats);
   return flags.kind === undefined ? report : onlyKinds(report, flags.kind);

@@ -75,7 +75,7 @@ async function compare(file: string, other: string | undefined, flags: DiffFlags
 async function compareCaptures(file: string, other: string, flags: DiffFlags): Promise<Compared> {
   const from = shown(await readCounted(file, flags), flags);
   const to = shown(await readCounted(other, flags), flags);
-  const what = titleText(flags, from.stats, to.stats);
+  const what = titleText(flags, from, to);
   // Captures of two runs often have the same name.
   const isSame = basename(file) === basename(other);
   const [fromName, toName] = isSame ? [file, other] : [basename(file), basename(other)];

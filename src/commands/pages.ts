@@ -8,6 +8,7 @@ import { pageData } from '../report/page_data.ts';
 import { pageHtml } from '../report/page_html.ts';
 import type { IndexData, PageData } from '../report/page_model.ts';
 import { groupOf, indexProcess } from '../report/run_index.ts';
+import { leftOutText } from '../report/units.ts';
 import { damageOf, type NamedLog, noticeOf, watchPage } from '../report/watch_page.ts';
 import type { WatchData } from '../report/watch_page_model.ts';
 import {
@@ -71,6 +72,7 @@ async function writeCapturePage(
   const data = pageData(report, {
     title: basename(file).replace(/\.mdc$/, ''),
     moment: momentOf(flags),
+    leftOut: leftOutText(report.leftOutBytes, flags.tail),
     splitThreads: flags.splitThreads === true,
     isInverted: flags.inverted === true,
   });

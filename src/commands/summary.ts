@@ -42,15 +42,16 @@ async function summary(file: string, flags: SummaryFlags): Promise<void> {
   const shown = flags.hideInternals ? withoutInternals(report) : report;
   const sizeOf = sortColumns[flags.sortColumn];
   const functions = functionTotals(shown).sort((a, b) => sizeOf(b) - sizeOf(a));
-  const { totalBytes, stats } = report;
+  const { totalBytes, leftOutBytes, stats } = report;
   if (flags.json) {
     const { json: _, maxRows: __, ...options } = flags;
-    await writeJson({ options: { file, ...options }, totalBytes, functions, stats });
+    const sums = { totalBytes, leftOutBytes };
+    await writeJson({ options: { file, ...options }, ...sums, functions, stats });
     return;
   }
   const rows = functions.slice(0, flags.maxRows);
   const ownBytes = sumOfOwn(functions);
-  const what = titleText(flags, stats);
+  const what = titleText(flags, report);
   const head = { totalBytes, what, noFunctionBytes: totalBytes - ownBytes };
   const left = functions.length - rows.length;
   const leftBytes = ownBytes - sumOfOwn(rows);

@@ -29,11 +29,12 @@ async function table(file: string, flags: TableFlags): Promise<void> {
   const report = flags.hideInternals ? joinedRows(withoutInternals(chosen)) : chosen;
   if (flags.json) {
     const { json: _, rows: __, ...options } = flags;
-    const { totalBytes, stats } = report;
-    await writeJson({ options: { file, ...options }, totalBytes, rows: eachRow(report), stats });
+    const { totalBytes, leftOutBytes, stats } = report;
+    const sums = { totalBytes, leftOutBytes };
+    await writeJson({ options: { file, ...options }, ...sums, rows: eachRow(report), stats });
     return;
   }
-  const what = titleText(flags, report.stats);
+  const what = titleText(flags, report);
   const head = { what, options: '--rows, or --json for all' };
   await writePieces(batches(tableText(largestRows(report, flags.rows), head)));
 }

@@ -31,7 +31,7 @@ export function registerTree(program: Command): void {
 
 async function tree(file: string, flags: TreeFlags): Promise<void> {
   const report = await readCounted(file, flags);
-  const what = titleText(flags, report.stats);
+  const what = titleText(flags, report);
   const options = {
     isInverted: flags.inverted === true,
     hidesInternals: flags.hideInternals === true,

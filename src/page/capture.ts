@@ -210,7 +210,7 @@ function selectTyped(): void {
 
 function showFacts(): void {
   document.title = data.title;
-  find('h1').textContent = `${data.title}: ${momentTexts[data.moment]}`;
+  find('h1').textContent = `${data.title}: ${momentTexts[data.moment]}${data.leftOut}`;
   for (const [name, value] of data.facts) {
     const row = document.createElement('div');
     const term = document.createElement('dt');

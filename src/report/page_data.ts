@@ -18,6 +18,7 @@ import { lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
 export interface PageOptions {
   readonly title: string;
   readonly moment: PageData['moment'];
+  readonly leftOut: string;
   /** Threads apart, which are one otherwise. */
   readonly splitThreads: boolean;
   readonly isInverted: boolean;
@@ -38,6 +39,7 @@ export function pageData(report: CaptureReport, options: PageOptions): PageData 
   return {
     title: options.title,
     moment: options.moment,
+    leftOut: options.leftOut,
     isInverted: options.isInverted,
     facts: factsOf(report),
     damage: report.stats.damage,

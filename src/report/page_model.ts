@@ -8,6 +8,8 @@ export interface PageData {
   readonly title: string;
   /** What the rows' bytes are. */
   readonly moment: 'peak' | 'end' | 'temporary';
+  /** What the title adds: what is live and in no row. */
+  readonly leftOut: string;
   /** How it is shown at first. */
   readonly isInverted: boolean;
   readonly facts: readonly (readonly [name: string, value: string])[];

@@ -29,6 +29,12 @@ export function lostText(records: number): string {
   return `more or less: ${count} lost`;
 }
 
+/** What a title adds where `--tail` left something out; empty without it. */
+export function leftOutText(bytes: number, tailPercent: number | undefined): string {
+  if (tailPercent === undefined) return '';
+  return `, without ${megabytesWithUnit(bytes)} allocated in the last ${tailPercent} %`;
+}
+
 /** `21.50 s`. */
 export function seconds(ms: number | null): string {
   return ms === null ? unknown : `${(ms / 1000).toFixed(2)} s`;

@@ -210,8 +210,9 @@ describeInBrowser(() => {
   });
 
   test('what was merged is counted', async () => {
-    const options = { title: 'x', moment: 'end', splitThreads: false, isInverted: false } as const;
-    const data = pageData(knownReport(), { ...options, mostStacks: 1 });
+    const options = { title: 'x', moment: 'end', leftOut: '', mostStacks: 1 } as const;
+    const shape = { splitThreads: false, isInverted: false };
+    const data = pageData(knownReport(), { ...options, ...shape });
     await using open = await pages.open(pages.write('merged.html', 'capture', data));
     const text = await textOf(open.page, '#merged');
     expect(text).toBe('2 smaller stacks, 300 B of all kinds, end at a caller.');
@@ -310,7 +311,7 @@ describeInBrowser(() => {
         stats: { ...report.stats, argv: [hostile], damage: hostile, role: hostile },
         moments: report.moments.map((one) => ({ ...one, label: hostile })),
       },
-      { title: hostile, moment: 'peak', splitThreads: true, isInverted: false },
+      { title: hostile, moment: 'peak', leftOut: '', splitThreads: true, isInverted: false },
     );
     await using open = await pages.open(pages.write('hostile.html', 'capture', data));
     const { page } = open;

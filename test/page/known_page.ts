@@ -61,6 +61,7 @@ export function knownPage(more: Partial<PageData> = {}): PageData {
   const options = {
     title: 'known',
     moment: 'peak',
+    leftOut: '',
     splitThreads: true,
     isInverted: false,
   } as const;

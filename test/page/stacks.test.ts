@@ -40,6 +40,7 @@ function dataOf(seed: number): PageData {
   return pageData(randomReport({ seed, nodes: 90, rows: 120 }), {
     title: 'x',
     moment: 'peak',
+    leftOut: '',
     splitThreads: true,
     isInverted: false,
   });

@@ -5,7 +5,13 @@ import { pageData } from '../../src/report/page_data.ts';
 import type { PageData } from '../../src/report/page_model.ts';
 import { randomReport, reportOf } from '../made_reports.ts';
 
-const options = { title: 'x', moment: 'peak', splitThreads: true, isInverted: false } as const;
+const options = {
+  title: 'x',
+  moment: 'peak',
+  leftOut: '',
+  splitThreads: true,
+  isInverted: false,
+} as const;
 const seeds = Array.from({ length: 25 }, (_, i) => i + 1);
 
 /** Of the innermost function outwards, by number in the report. */
