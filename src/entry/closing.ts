@@ -2,6 +2,9 @@
 import { type Inspector, InspectorSession } from './inspector_session.ts';
 import { hasDebugger, type Listener, listenersOf } from './listeners.ts';
 
+/** How long an interrupt may take. */
+const closeMs = 5000;
+
 /**
  * Has the process close its inspector when its event loop turns, however long the main thread is
  * blocked until then. Returns true once the process has taken the order. Ends the session, since
@@ -25,7 +28,8 @@ export async function scheduleClosing(
 export async function closeAtOnce(inspector: Inspector): Promise<void> {
   try {
     const session = await InspectorSession.open(inspector);
-    session.sendLast(closingNow(inspector.listener, session.ourPort));
+    const expression = closingNow(inspector.listener, session.ourPort);
+    await session.evaluateLast({ expression, timeoutMs: closeMs });
   } catch {
     // The inspector is closed by now.
   }

@@ -1,13 +1,15 @@
 /**
- * The entry of the guard: a process in a session of its own that signals the target. It outlives a
- * parent that ends by SIGKILL, Ctrl-C or a timeout, until the inspector is closed again.
+ * The entry of the guard: a process in a session of its own that signals the target and asks its
+ * inspector. It outlives a parent that ends by SIGKILL, Ctrl-C or a timeout, until the inspector is
+ * closed again.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMemdriftError } from '../errors.ts';
+import { ask, closed } from './asking.ts';
 import { closeAtOnce, isOpen, isUsed, scheduleClosing } from './closing.ts';
 import { sendDebugSignal } from './debug_signal.ts';
-import type { GuardAnswer, GuardOrder } from './guard_model.ts';
+import type { AskOrder, GuardAnswer, GuardOrder } from './guard_model.ts';
 import { newInspector } from './inspector_finder.ts';
 import { type Inspector, InspectorSession } from './inspector_session.ts';
 import { hasTurned, type LoopState, loopState } from './main_thread.ts';
@@ -40,11 +42,16 @@ class Watch {
   #closeAfter = performance.now() + turnsMs;
   #closings = mostClosings;
   inspector: Inspector | null = null;
-  isScheduled = false;
+  #isScheduled = false;
 
   constructor(target: DebugTarget, known: readonly string[]) {
     this.#target = target;
     this.#known = known;
+  }
+
+  /** Says that the process closes this inspector itself when its loop turns. */
+  scheduled(): void {
+    this.#isScheduled = true;
   }
 
   /**
@@ -63,13 +70,13 @@ class Watch {
     if (this.inspector === null || !isOpen(this.inspector)) {
       const found = await newInspector(pid, this.#known);
       if (found === null) return this.#isSettled();
-      [this.inspector, this.isScheduled] = [found, false];
+      [this.inspector, this.#isScheduled] = [found, false];
       this.#begin = performance.now();
     }
     this.#readAt = performance.now();
     [this.#handledSince, this.#before] = [Number.POSITIVE_INFINITY, null];
-    if (!this.isScheduled) await this.#schedule(this.inspector);
-    return this.isScheduled && this.#isLeftTo(this.inspector);
+    if (!this.#isScheduled) await this.#schedule(this.inspector);
+    return this.#isScheduled && this.#isLeftTo(this.inspector);
   }
 
   /**
@@ -110,7 +117,7 @@ class Watch {
   async #schedule(inspector: Inspector): Promise<void> {
     try {
       const session = await InspectorSession.open(inspector);
-      this.isScheduled = await scheduleClosing(session, inspector, foreverMs);
+      this.#isScheduled = await scheduleClosing(session, inspector, foreverMs);
       this.#closeAfter = performance.now() + turnsMs;
     } catch {
       // It closed meanwhile: the next look tells.
@@ -131,35 +138,78 @@ function answer(line: GuardAnswer): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function signal(target: DebugTarget): void {
-  try {
-    sendDebugSignal(target);
-    answer({ is: 'signalled' });
-  } catch (error) {
-    const { message } = error as Error;
-    const code = isMemdriftError(error) ? error.code : 'ERR_SYSTEM';
-    answer({ is: 'refused', code, message });
+/** Makes `ps` say whose guard this is. */
+function nameGuardOf(pid: number): void {
+  process.title = `memdrift-guard ${pid}`;
+}
+
+function refuse(error: unknown, isClosed: boolean): void {
+  const { message } = error as Error;
+  answer({
+    is: 'refused',
+    code: isMemdriftError(error) ? error.code : 'ERR_SYSTEM',
+    message,
+    isClosed,
+  });
+}
+
+class Service {
+  readonly #orders = createInterface({ input: process.stdin });
+  #watch: Watch | null = null;
+  #isParentThere = true;
+
+  constructor() {
+    this.#orders.once('close', () => {
+      this.#isParentThere = false;
+    });
+  }
+
+  /** Resolves when the parent has ended, and no inspector is open that a signal opened. */
+  async run(): Promise<void> {
+    answer({ is: 'ready' });
+    for await (const line of this.#orders) {
+      const order = JSON.parse(line) as GuardOrder;
+      if (order.do === 'signal') this.#signal(order);
+      else if (order.do === 'ask') await this.#ask(order);
+      else this.#watch = null;
+    }
+    await this.#watch?.untilClosed();
+  }
+
+  #signal({ target, known }: Extract<GuardOrder, { readonly do: 'signal' }>): void {
+    nameGuardOf(target.identity.pid);
+    this.#watch = new Watch(target, known);
+    try {
+      sendDebugSignal(target);
+      answer({ is: 'signalled' });
+    } catch (error) {
+      refuse(error, false);
+    }
+  }
+
+  async #ask({ inspector, question, isOurs }: AskOrder): Promise<void> {
+    nameGuardOf(inspector.pid);
+    const watch = isOurs ? this.#watch : null;
+    if (watch !== null) watch.inspector = inspector;
+    let isClosed = watch === null;
+    try {
+      const session = await InspectorSession.open(inspector);
+      let value: unknown;
+      try {
+        value = await ask(session, question, () => this.#isParentThere);
+      } finally {
+        if (watch === null) session.end();
+        else isClosed = await closed(session, inspector, () => watch.scheduled());
+      }
+      answer({ is: 'answered', value, isClosed });
+    } catch (error) {
+      refuse(error, isClosed);
+    }
   }
 }
 
-async function serve(): Promise<void> {
-  // The parent may have ended before it hears the answer.
-  process.stdout.on('error', () => {});
-  process.title = 'memdrift-guard';
-  let watch: Watch | null = null;
-  answer({ is: 'ready' });
-  for await (const line of createInterface({ input: process.stdin })) {
-    const order = JSON.parse(line) as GuardOrder;
-    if (order.do === 'signal') {
-      process.title = `memdrift-guard ${order.target.identity.pid}`;
-      watch = new Watch(order.target, order.known);
-      signal(order.target);
-    } else if (order.do === 'opened' && watch !== null) watch.inspector = order.inspector;
-    else if (order.do === 'scheduled' && watch !== null) watch.isScheduled = true;
-    else if (order.do === 'closed') watch = null;
-  }
-  await watch?.untilClosed();
-}
-
-await serve();
+// The parent may have ended before it hears an answer.
+process.stdout.on('error', () => {});
+process.title = 'memdrift-guard';
+await new Service().run();
 process.exit();

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MemdriftError } from '../errors.ts';
-import type { GuardAnswer, GuardOrder } from './guard_model.ts';
+import { answerMs, beginMs } from './asking.ts';
+import type { AskOrder, GuardAnswer, GuardOrder } from './guard_model.ts';
 
 /** The compiled guard: the path is the same from src/entry and from dist/entry. */
 const guardFile = fileURLToPath(new URL('../../dist/entry/guard.js', import.meta.url));
@@ -12,11 +13,15 @@ const guardFile = fileURLToPath(new URL('../../dist/entry/guard.js', import.meta
 /** A loaded machine takes seconds to start a Node. */
 const startMs = 20_000;
 const endMs = 5000;
+/** The guard has limits of its own, and closes the inspector before it answers. */
+const askMs = beginMs + answerMs + startMs;
 
-/** A guard process of this command, which signals and closes; it may outlive the command. */
+/** A guard process of this command, which signals, asks and closes; it may outlive the command. */
 export class Guard {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
+  /** No inspector is open that the guard's signal opened. */
+  #isClosed = true;
 
   private constructor(child: ChildProcess, output: NodeJS.ReadableStream) {
     this.#child = child;
@@ -38,10 +43,10 @@ export class Guard {
     stdin?.on('error', () => {});
     const guard = new Guard(child, stdout as NodeJS.ReadableStream);
     try {
-      await guard.#expect('ready');
+      await guard.#expect('ready', startMs);
       return guard;
     } catch (error) {
-      guard.leave();
+      guard.#leave();
       throw error;
     }
   }
@@ -50,40 +55,59 @@ export class Guard {
     return this.#child.pid as number;
   }
 
-  /** Has the guard signal the process. @throws MemdriftError as sendDebugSignal(). */
-  async signal(order: Extract<GuardOrder, { do: 'signal' }>): Promise<void> {
-    this.tell(order);
-    await this.#expect('signalled');
+  /**
+   * Has the guard ask the inspector, and close it where its signal opened it.
+   * @throws MemdriftError as ask().
+   */
+  async ask(order: AskOrder): Promise<unknown> {
+    this.#isClosed = !order.isOurs;
+    this.#tell(order);
+    const { value, isClosed } = await this.#expect('answered', askMs);
+    this.#isClosed = isClosed;
+    return value;
   }
 
-  /** Sends an order, without waiting for an answer. */
-  tell(order: GuardOrder): void {
+  /** Has the guard signal the process. @throws MemdriftError as sendDebugSignal(). */
+  async signal(order: Extract<GuardOrder, { do: 'signal' }>): Promise<void> {
+    this.#isClosed = false;
+    this.#tell(order);
+    await this.#expect('signalled', startMs);
+  }
+
+  #tell(order: GuardOrder): void {
     this.#child.stdin?.write(`${JSON.stringify(order)}\n`);
   }
 
-  /** Ends the guard, once the inspector is closed. */
-  async finish(): Promise<void> {
+  /** Ends the guard; where an inspector is still to be closed it continues without us. */
+  async end(): Promise<void> {
     const ended = once(this.#child, 'exit', { signal: AbortSignal.timeout(endMs) });
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.tell({ do: 'closed' });
-    this.#child.stdin?.end();
-    await ended.catch(() => {});
-    this.leave();
+    ended.catch(() => {});
+    if (this.#isClosed && this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#tell({ do: 'closed' });
+      this.#child.stdin?.end();
+      await ended.catch(() => {});
+    }
+    this.#leave();
   }
 
-  /** Leaves the rest to the guard, which continues without us. */
-  leave(): void {
+  #leave(): void {
     this.#child.stdin?.end();
     this.#child.stdout?.destroy();
     this.#child.unref();
   }
 
-  async #expect(what: 'ready' | 'signalled'): Promise<void> {
+  async #expect<Is extends GuardAnswer['is']>(
+    what: Is,
+    timeoutMs: number,
+  ): Promise<Extract<GuardAnswer, { readonly is: Is }>> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      const what = `the guard process did not start within ${startMs / 1000} s`;
-      const error = new MemdriftError('ERR_TIMEOUT', `${what}; try again on a less loaded machine`);
-      timer = setTimeout(() => reject(error), startMs);
+      const waited = `the guard process did not answer within ${timeoutMs / 1000} s`;
+      const error = new MemdriftError(
+        'ERR_TIMEOUT',
+        `${waited}; try again on a less loaded machine`,
+      );
+      timer = setTimeout(() => reject(error), timeoutMs);
     });
     try {
       const { value, done } = await Promise.race([this.#answers.next(), late]);
@@ -93,8 +117,12 @@ export class Guard {
           'the guard process ended; check ulimit -u and memory',
         );
       const answer = JSON.parse(value) as GuardAnswer;
-      if (answer.is === 'refused') throw new MemdriftError(answer.code, answer.message);
+      if (answer.is === 'refused') {
+        this.#isClosed = answer.isClosed ?? this.#isClosed;
+        throw new MemdriftError(answer.code, answer.message);
+      }
       if (answer.is !== what) throw new MemdriftError('ERR_SYSTEM', 'the guard is out of step');
+      return answer as Extract<GuardAnswer, { readonly is: Is }>;
     } finally {
       clearTimeout(timer);
     }

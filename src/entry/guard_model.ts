@@ -3,6 +3,19 @@ import type { ErrorCode } from '../errors.ts';
 import type { Inspector } from './inspector_session.ts';
 import type { DebugTarget } from './node_proof.ts';
 
+export interface Question {
+  readonly expression: string;
+  readonly awaitPromise?: boolean;
+}
+
+export interface AskOrder {
+  readonly do: 'ask';
+  readonly inspector: Inspector;
+  readonly question: Question;
+  /** The guard's signal opened the inspector, which is to be closed after the answer. */
+  readonly isOurs: boolean;
+}
+
 /** The end of the lines without `closed` leaves the rest to the guard. */
 export type GuardOrder =
   | {
@@ -11,11 +24,16 @@ export type GuardOrder =
       /** Inodes of the sockets that the process listened on before. */
       readonly known: readonly string[];
     }
-  | { readonly do: 'opened'; readonly inspector: Inspector }
-  /** The process closes its inspector itself when its loop turns. */
-  | { readonly do: 'scheduled' }
+  | AskOrder
   | { readonly do: 'closed' };
 
 export type GuardAnswer =
   | { readonly is: 'ready' | 'signalled' }
-  | { readonly is: 'refused'; readonly code: ErrorCode; readonly message: string };
+  /** `isClosed`: no inspector is open that the guard's signal opened. */
+  | { readonly is: 'answered'; readonly value: unknown; readonly isClosed: boolean }
+  | {
+      readonly is: 'refused';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly isClosed?: boolean;
+    };

@@ -3,10 +3,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMemdriftError, MemdriftError } from '../errors.ts';
-import { closeAtOnce, isOpen, isUsed, scheduleClosing } from './closing.ts';
+import { answerMs, beginMs } from './asking.ts';
+import { isOpen } from './closing.ts';
 import { Guard } from './guard_client.ts';
+import type { Question } from './guard_model.ts';
 import { inspectorAddress, newInspector, openInspector } from './inspector_finder.ts';
-import { type Inspector, InspectorSession } from './inspector_session.ts';
+import type { Inspector } from './inspector_session.ts';
 import { listenersOf, portHolder } from './listeners.ts';
 import type { DebugTarget } from './node_proof.ts';
 import { turnAt } from './port_turn.ts';
@@ -18,23 +20,10 @@ const openMs = 5000;
 const turnMs = 10_000;
 /** How long to wait for another program that holds the port. */
 const portMs = 5000;
-/** How long to wait for the main thread to run JavaScript, and for its answer after that. */
-const beginMs = 20_000;
-const answerMs = 60_000;
-/** How long the event loop may take to turn before an interrupt closes the inspector. */
-const turnsMs = 1000;
-const closeMs = 5000;
-/** How long our own connections may stay in the kernel's list. */
-const staleMs = 200;
 /** A signal counts as lost when another process has held the port for this long. */
 const takenMs = 500;
 /** How many times to signal: the port may be taken between the check and the signal. */
 const mostSignals = 3;
-
-export interface Question {
-  readonly expression: string;
-  readonly awaitPromise?: boolean;
-}
 
 /**
  * Evaluates the expression in the process; its value must be JSON. An inspector that was open is
@@ -50,8 +39,8 @@ export async function evaluateIn(
 ): Promise<unknown> {
   const open = await openInspector(pid);
   if (open !== null) {
-    const session = await sessionOf(open);
-    if (session !== null) return ask(session, question).finally(() => session.end());
+    const answer = await evaluateAt(open, question);
+    if (answer !== null) return answer.value;
   }
   const target = provenTarget(pid, options);
   const { port } = inspectorAddress(pid);
@@ -70,51 +59,30 @@ async function evaluateBySignal(
 ): Promise<unknown> {
   await portIsFree(target.identity.pid);
   const guard = await Guard.start();
-  // True when no inspector is open that our signal opened.
-  let isClosed = false;
   try {
     const { inspector, isOurs } = await opened(target, guard, options);
-    isClosed = !isOurs;
-    if (isOurs) guard.tell({ do: 'opened', inspector });
-    const session = await InspectorSession.open(inspector);
-    try {
-      return await ask(session, question);
-    } finally {
-      if (isOurs) isClosed = await closed(session, inspector, guard);
-      else session.end();
-    }
+    return await guard.ask({ do: 'ask', inspector, question, isOurs });
   } catch (error) {
     throw isMemdriftError(error, 'ERR_TIMEOUT') ? blocked(error, guard) : error;
   } finally {
-    if (isClosed) await guard.finish();
-    else guard.leave();
+    await guard.end();
   }
 }
 
-/** Returns null when another memdrift command closed it meanwhile. */
-async function sessionOf(inspector: Inspector): Promise<InspectorSession | null> {
+/** Returns null when the inspector cannot be entered: another memdrift command may close it. */
+async function evaluateAt(
+  inspector: Inspector,
+  question: Question,
+): Promise<{ readonly value: unknown } | null> {
+  const guard = await Guard.start();
   try {
-    return await InspectorSession.open(inspector);
-  } catch {
+    return { value: await guard.ask({ do: 'ask', inspector, question, isOurs: false }) };
+  } catch (error) {
+    if (isOpen(inspector)) throw error;
     return null;
+  } finally {
+    await guard.end();
   }
-}
-
-/** An expression that would begin only after we have given up must not begin. */
-async function ask(
-  session: InspectorSession,
-  { expression, awaitPromise }: Question,
-): Promise<unknown> {
-  await session.evaluate({ expression: '1', timeoutMs: beginMs });
-  const latest = Date.now() + beginMs;
-  return session.evaluate({
-    expression: `(() => {
-      if (Date.now() > ${latest}) throw new Error('asked too long ago');
-      return (${expression});
-    })()`,
-    awaitPromise: awaitPromise === true,
-    timeoutMs: answerMs,
-  });
 }
 
 async function opened(
@@ -187,36 +155,6 @@ async function portIsFree(pid: number): Promise<void> {
     }
     await sleep(50);
   }
-}
-
-/**
- * Returns true when it is closed for good. Otherwise the guard closes it, now or when Node opens it
- * again, or the process does once a debugger has left.
- */
-async function closed(
-  session: InspectorSession,
-  inspector: Inspector,
-  guard: Guard,
-): Promise<boolean> {
-  if (!(await scheduleClosing(session, inspector, closeMs))) return false;
-  guard.tell({ do: 'scheduled' });
-  // The next command must not meet an inspector that will close at once.
-  if (await closes(inspector, turnsMs)) return true;
-  if (isUsed(inspector)) return false;
-  await closeAtOnce(inspector);
-  await closes(inspector, closeMs);
-  // The event loop has not handled the signal yet.
-  return false;
-}
-
-async function closes(inspector: Inspector, timeoutMs: number): Promise<boolean> {
-  const begin = performance.now();
-  while (isOpen(inspector)) {
-    const passedMs = performance.now() - begin;
-    if (passedMs > timeoutMs || (passedMs > staleMs && isUsed(inspector))) return false;
-    await sleep(20);
-  }
-  return true;
 }
 
 function blocked(error: MemdriftError, guard: Guard): MemdriftError {

@@ -129,13 +129,18 @@ export class InspectorSession {
     return valueIn(await this.#within(answer, timeoutMs));
   }
 
-  /** Evaluates an expression that ends the connection, without waiting for an answer. */
-  sendLast(expression: string): void {
-    const message = { id: ++this.#last, method: 'Runtime.evaluate', params: { expression } };
-    this.#socket.send(JSON.stringify(message), () => this.end());
+  /** Evaluates an expression that may close the inspector, and ends the session. */
+  async evaluateLast(evaluation: Evaluation): Promise<void> {
+    try {
+      await this.evaluate(evaluation);
+    } catch {
+      // The connection was closed, or the main thread is blocked.
+    } finally {
+      this.end();
+    }
   }
 
-  /** Ends the connection without waiting. */
+  /** Ends the connection without waiting: with no answer due, see asking.ts. */
   end(): void {
     this.#socket.terminate();
   }
