@@ -28,7 +28,7 @@ const entryModule = new URL('../../dist/entry/inspector.js', import.meta.url).hr
 /** More of them are in test/system. */
 test('leaves no port and no guard after a command was killed at any moment', async () => {
   const script = 'setInterval(() => {}, 50);';
-  expect(await killEntries({ kills: 18, seed: 15, script })).toBeGreaterThan(9);
+  expect(await killEntries({ kills: 18, seed: 15, script, expect })).toBeGreaterThan(9);
 }, 240_000);
 
 test("keeps a killed command's connection until the answer", async () => {
@@ -61,7 +61,7 @@ test('leaves none when the process is busy and blocked in turns', async () => {
   const script = `setInterval(() => {
     const end = Date.now() + 200; while (Date.now() < end);
     require('node:child_process').execSync('sleep 0.3'); }, 100);`;
-  expect(await killEntries({ kills: 9, seed: 16, script })).toBeGreaterThan(4);
+  expect(await killEntries({ kills: 9, seed: 16, script, expect })).toBeGreaterThan(4);
 }, 240_000);
 
 test('closes what Node opens again once JavaScript that was interrupted ends', async () => {

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect } from 'vitest';
+import type { ExpectStatic } from 'vitest';
 import { listenersOf } from '../../src/entry/listeners.ts';
 import { Children } from '../children.ts';
 import { randomFrom } from '../random.ts';
@@ -20,10 +20,13 @@ export interface KilledEntries {
   readonly seed: number;
   /** Work of the process, which answers lines meanwhile. */
   readonly script: string;
+  /** Of the test, since several may run at once. */
+  readonly expect: ExpectStatic;
 }
 
 /** Number of commands that were killed before their end. */
-export async function killEntries({ kills, seed, script }: KilledEntries): Promise<number> {
+export async function killEntries(options: KilledEntries): Promise<number> {
+  const { kills, seed, script, expect } = options;
   const folder = mkdtempSync(join(tmpdir(), 'memdrift-killed-'));
   const children = new Children();
   const random = randomFrom(seed);

@@ -22,18 +22,28 @@ const forced = { yesOpenInspector: true, signal: true };
 const program = `console.log('ready'); setInterval(() => {}, 1000);
   process.stdin.on('data', () => console.log('goes on'));`;
 
-test.each([
-  ['idle', 'setInterval(() => {}, 50);', 60],
-  [
-    'busy',
-    'setInterval(() => { const end = Date.now() + 150; while (Date.now() < end); }, 5);',
-    40,
-  ],
-  ['blocked', "setInterval(() => require('node:child_process').execSync('sleep 0.4'), 50);", 40],
-])('a command killed at any moment leaves nothing at a process that is %s', async (...scene) => {
-  const [, script, kills] = scene;
-  expect(await killEntries({ kills, seed: 4711, script })).toBeGreaterThan(kills / 2);
-});
+const scenes = {
+  idle: { script: 'setInterval(() => {}, 50);', kills: 60, seed: 4711 },
+  busy: {
+    script: 'setInterval(() => { const end = Date.now() + 150; while (Date.now() < end); }, 5);',
+    kills: 40,
+    seed: 4712,
+  },
+  blocked: {
+    script: "setInterval(() => require('node:child_process').execSync('sleep 0.4'), 50);",
+    kills: 40,
+    seed: 4713,
+  },
+};
+const scenesByName = Object.entries(scenes);
+
+// At once: most of their time is waiting.
+test.concurrent.for(scenesByName)(
+  'a command killed at any moment leaves nothing at a process that is %s',
+  async ([, scene], { expect }) => {
+    expect(await killEntries({ ...scene, expect })).toBeGreaterThan(scene.kills / 2);
+  },
+);
 
 describe('refuses a Node, even with --signal, that', () => {
   const entered = async (pid: number, reason: RegExp): Promise<void> => {
