@@ -49,15 +49,17 @@ class Parent {
         continue;
       }
       if (orphan) setsid();
+      const pid_t parent = getpid();
       const pid_t child = fork();
-      if (child == 0) answerAndStay(orphan);
+      if (child == 0) answerAndStay(orphan ? parent : 0);
       if (orphan) _exit(0);
     }
     _exit(0);
   }
 
-  [[noreturn]] void answerAndStay(bool orphan) {
-    while (orphan && getppid() != 1) usleep(1000);
+  // `parent`: answers once this process was ended and reaped; 0: at once.
+  [[noreturn]] void answerAndStay(pid_t parent) {
+    while (parent != 0 && kill(parent, 0) == 0) usleep(1000);
     const pid_t self = getpid();
     if (write(answers_[1], &self, sizeof self) != sizeof self) _exit(1);
     while (true) pause();

@@ -293,8 +293,8 @@ static int memdrift_prctl(int option, ...) {
 // which may be a variable of the caller that other threads change. All other calls jump on with no
 // frame of ours, since the child of a bare vfork() returns before its parent. The kernel takes the
 // lower half of the number.
+static_assert(SYS_seccomp == 317 && SYS_prctl == 157);
 [[gnu::naked]] static long memdrift_syscall(long, ...) {
-  static_assert(SYS_seccomp == 317 && SYS_prctl == 157);
   asm("cmp $317, %edi\n"
       "je 1f\n"
       "cmp $157, %edi\n"
