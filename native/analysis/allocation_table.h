@@ -44,7 +44,8 @@ struct AnalysisOptions {
   uint32_t temporary_threshold = 0;  // see LiveMemory
   bool has_all = false;              // also rows of what is not held at the moment asked for
   uint32_t intervals = 0;            // of the timeline; 0: there is none. A second pass
-  uint32_t tail_percent = 0;         // of the time: its allocations are left out. A second pass
+  // Leaves out allocations from this last part of the time; 0: none. A second pass
+  uint32_t tail_percent = 0;
 };
 
 // Everything that one pass over a capture tells. Not for hooks; seconds for 100 M events.

@@ -69,8 +69,8 @@ class LiveMemory final : public CaptureVisitor {
   void onBlocks(const BlockEvents& events) override;
   void onEpoch(const EpochPayload& epoch) override;
   void onStackResidency(const StackResidency& stack) override;
-  // From now on allocations go to sites that isLeftOut(): most of what a program made last it had
-  // no time to free.
+  // Puts later allocations into sites that isLeftOut(): the program had no time to free most of
+  // them.
   void leaveOutFromHere() { leaves_out_ = true; }
   // Takes what is held at moments; before the first event.
   void follow(Timeline* timeline) { timeline_ = timeline; }

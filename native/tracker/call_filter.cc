@@ -63,7 +63,7 @@ constexpr uint32_t kOwnCalls[] = {
     334 /* rseq */,
 };
 
-// What is known of the accumulator, as bits of a set.
+// Facts about the accumulator, as bits of a set.
 enum Known : uint8_t { kNothing = 1, kNumber = 2, kArchitecture = 4 };
 
 bool isHarmless(uint32_t verdict) {

@@ -22,7 +22,7 @@ uint64_t bytesOrUnknown(double bytes) {
   return std::isnan(bytes) ? kUnknown : static_cast<uint64_t>(bytes);
 }
 
-// Of the calling thread.
+// Returns the processor time that the calling thread has used.
 uint64_t ownCpuNs() {
   timespec used = {};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);

@@ -143,7 +143,7 @@ export const numbersPerChange = 4;
 export interface CaptureReport {
   /** Of the heap's kinds: their rows add up to it. */
   readonly totalBytes: number;
-  /** Live bytes of these kinds that `tailPercent` left out. */
+  /** Live bytes of the heap's kinds that `tailPercent` left out of rows and total. */
   readonly leftOutBytes: number;
   readonly frames: readonly Frame[];
   readonly stacks: StackTree;
@@ -169,8 +169,9 @@ export interface ReportOptions {
   /** Moments of the timeline beside marks and the peak, which costs a second pass; default 0. */
   readonly intervals?: number;
   /**
-   * For the end: allocations in the last so many percent of the time are left out, which most of
-   * them are that a program would still free; from 0 to 99, default 0. Costs a second pass.
+   * Leaves out allocations from the last part of the time, in percent from 0 to 99, default 0: the
+   * program would still free most of them. The boundary is exact to 0.1 s. For the end only; costs
+   * a second pass.
    */
   readonly tailPercent?: number;
 }

@@ -33,9 +33,9 @@ export class Capture {
   }
 
   /**
-   * The same of the end: what was never freed. With `tailPercent`, allocations in the last so many
-   * percent of the time are left out: most of them a program would still free.
-   * @throws MemdriftError ERR_INVALID for a percentage that is no whole number from 0 to 99.
+   * Returns what each stack held at the end: memory that was never freed. `tailPercent` leaves out
+   * allocations from the last part of the time, most of which the program would still free.
+   * @throws MemdriftError ERR_INVALID when `tailPercent` is not a whole number from 0 to 99.
    */
   leaks(options: Pick<ReportOptions, 'tailPercent'> = {}): Promise<CaptureReport> {
     return readCaptureReport(this.path, { ...options, moment: 'end' });

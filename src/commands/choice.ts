@@ -67,7 +67,7 @@ export function numberFrom1(text: string): number {
   throw new InvalidArgumentError('It takes a whole number from 1.');
 }
 
-/** A percentage with or without its sign. */
+/** Returns the number of a percentage, with or without its sign. */
 function percentOf(text: string): number {
   const value = Number(/^(\d{1,2})%?$/.exec(text)?.[1] ?? 0);
   if (value >= 1) return value;
@@ -76,14 +76,16 @@ function percentOf(text: string): number {
 
 type ReportMoment = NonNullable<ReportOptions['moment']>;
 
-/** What rows of these reports are; where allocations were sampled, counts are not all of them. */
+/** Returns the title of these reports: the moment, what was left out, and what is uncertain. */
 export function titleText(
   flags: ChoiceFlags,
   ...reports: readonly Pick<CaptureReport, 'stats' | 'leftOutBytes'>[]
 ): string {
-  const leftOut = reports.reduce((sum, { leftOutBytes }) => sum + leftOutBytes, 0);
-  const doubt = doubtText(...reports.map(({ stats }) => stats));
-  return momentTexts[momentOf(flags)] + leftOutText(leftOut, flags.tail) + doubt;
+  const leftOut = leftOutText(
+    reports.map(({ leftOutBytes }) => leftOutBytes),
+    flags.tail,
+  );
+  return momentTexts[momentOf(flags)] + leftOut + doubtText(...reports.map(({ stats }) => stats));
 }
 
 /** Returns the end of a title: what makes its figures uncertain; empty when all was recorded. */

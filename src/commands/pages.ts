@@ -72,7 +72,7 @@ async function writeCapturePage(
   const data = pageData(report, {
     title: basename(file).replace(/\.mdc$/, ''),
     moment: momentOf(flags),
-    leftOut: leftOutText(report.leftOutBytes, flags.tail),
+    leftOut: leftOutText([report.leftOutBytes], flags.tail),
     splitThreads: flags.splitThreads === true,
     isInverted: flags.inverted === true,
   });

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MemdriftError } from '../errors.ts';
-import { closeAtOnce, isOpen, isUsed, scheduleClosing } from './closing.ts';
+import { closeAtOnce, closeMs, isOpen, isUsed, scheduleClosing } from './closing.ts';
 import type { Question } from './guard_model.ts';
 import type { Inspector, InspectorSession } from './inspector_session.ts';
 
@@ -14,13 +14,12 @@ export const beginMs = 20_000;
 export const answerMs = 60_000;
 /** How long the event loop may take to turn before an interrupt closes the inspector. */
 const turnsMs = 1000;
-const closeMs = 5000;
 /** How long our own connections may stay in the kernel's list. */
 const staleMs = 200;
 
 /**
- * An expression that would begin only after we have given up must not begin, nor one that nobody
- * waits for.
+ * Evaluates the question in the process. An expression must not begin after we have given up, or
+ * after the command has ended.
  * @throws MemdriftError ERR_TIMEOUT, ERR_STATE (the command has ended), ERR_SYSTEM (what the
  * expression threw).
  */

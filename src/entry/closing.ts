@@ -2,8 +2,8 @@
 import { type Inspector, InspectorSession } from './inspector_session.ts';
 import { hasDebugger, type Listener, listenersOf } from './listeners.ts';
 
-/** How long an interrupt may take. */
-const closeMs = 5000;
+/** How long the process may take to close its inspector, or to take the order to. */
+export const closeMs = 5000;
 
 /**
  * Has the process close its inspector when its event loop turns, however long the main thread is

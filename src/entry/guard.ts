@@ -143,16 +143,18 @@ function nameGuardOf(pid: number): void {
   process.title = `memdrift-guard ${pid}`;
 }
 
-function refuse(error: unknown, isClosed: boolean): void {
-  const { message } = error as Error;
-  answer({
-    is: 'refused',
-    code: isMemdriftError(error) ? error.code : 'ERR_SYSTEM',
-    message,
-    isClosed,
-  });
+interface Progress {
+  isEntered: boolean;
+  isClosed: boolean;
 }
 
+function refuse(error: unknown, progress: Progress): void {
+  const { message } = error as Error;
+  const code = isMemdriftError(error) ? error.code : 'ERR_SYSTEM';
+  answer({ is: 'refused', code, message, ...progress });
+}
+
+/** The guard's work for its parent, an order at a time. */
 class Service {
   readonly #orders = createInterface({ input: process.stdin });
   #watch: Watch | null = null;
@@ -183,7 +185,7 @@ class Service {
       sendDebugSignal(target);
       answer({ is: 'signalled' });
     } catch (error) {
-      refuse(error, false);
+      refuse(error, { isEntered: false, isClosed: false });
     }
   }
 
@@ -191,19 +193,20 @@ class Service {
     nameGuardOf(inspector.pid);
     const watch = isOurs ? this.#watch : null;
     if (watch !== null) watch.inspector = inspector;
-    let isClosed = watch === null;
+    const progress: Progress = { isEntered: false, isClosed: watch === null };
     try {
       const session = await InspectorSession.open(inspector);
+      progress.isEntered = true;
       let value: unknown;
       try {
         value = await ask(session, question, () => this.#isParentThere);
       } finally {
         if (watch === null) session.end();
-        else isClosed = await closed(session, inspector, () => watch.scheduled());
+        else progress.isClosed = await closed(session, inspector, () => watch.scheduled());
       }
-      answer({ is: 'answered', value, isClosed });
+      answer({ is: 'answered', value, isClosed: progress.isClosed });
     } catch (error) {
-      refuse(error, isClosed);
+      refuse(error, progress);
     }
   }
 }

@@ -22,6 +22,7 @@ export class Guard {
   readonly #answers: AsyncIterator<string>;
   /** No inspector is open that the guard's signal opened. */
   #isClosed = true;
+  #isEntered = false;
 
   private constructor(child: ChildProcess, output: NodeJS.ReadableStream) {
     this.#child = child;
@@ -62,16 +63,21 @@ export class Guard {
   async ask(order: AskOrder): Promise<unknown> {
     this.#isClosed = !order.isOurs;
     this.#tell(order);
-    const { value, isClosed } = await this.#expect('answered', askMs);
+    const { value, isClosed } = await this.#expect('answered', askMs, order.inspector.pid);
     this.#isClosed = isClosed;
     return value;
+  }
+
+  /** Returns whether ask() has entered the inspector, so that the expression may have begun. */
+  get isEntered(): boolean {
+    return this.#isEntered;
   }
 
   /** Has the guard signal the process. @throws MemdriftError as sendDebugSignal(). */
   async signal(order: Extract<GuardOrder, { do: 'signal' }>): Promise<void> {
     this.#isClosed = false;
     this.#tell(order);
-    await this.#expect('signalled', startMs);
+    await this.#expect('signalled', startMs, order.target.identity.pid);
   }
 
   #tell(order: GuardOrder): void {
@@ -99,6 +105,7 @@ export class Guard {
   async #expect<Is extends GuardAnswer['is']>(
     what: Is,
     timeoutMs: number,
+    pid?: number,
   ): Promise<Extract<GuardAnswer, { readonly is: Is }>> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -118,8 +125,8 @@ export class Guard {
         );
       const answer = JSON.parse(value) as GuardAnswer;
       if (answer.is === 'refused') {
-        this.#isClosed = answer.isClosed ?? this.#isClosed;
-        throw new MemdriftError(answer.code, answer.message);
+        ({ isClosed: this.#isClosed, isEntered: this.#isEntered } = answer);
+        throw new MemdriftError(answer.code, answer.message, { pid });
       }
       if (answer.is !== what) throw new MemdriftError('ERR_SYSTEM', 'the guard is out of step');
       return answer as Extract<GuardAnswer, { readonly is: Is }>;

@@ -27,13 +27,15 @@ export type GuardOrder =
   | AskOrder
   | { readonly do: 'closed' };
 
+/** `isClosed`: no inspector is open that the guard's signal opened. */
 export type GuardAnswer =
   | { readonly is: 'ready' | 'signalled' }
-  /** `isClosed`: no inspector is open that the guard's signal opened. */
   | { readonly is: 'answered'; readonly value: unknown; readonly isClosed: boolean }
   | {
       readonly is: 'refused';
       readonly code: ErrorCode;
       readonly message: string;
-      readonly isClosed?: boolean;
+      readonly isClosed: boolean;
+      /** The inspector was entered: the expression may have begun. */
+      readonly isEntered: boolean;
     };

@@ -69,7 +69,10 @@ async function evaluateBySignal(
   }
 }
 
-/** Returns null when the inspector cannot be entered: another memdrift command may close it. */
+/**
+ * Returns null when the inspector was closed before it was entered: another memdrift command may
+ * have opened it.
+ */
 async function evaluateAt(
   inspector: Inspector,
   question: Question,
@@ -78,7 +81,7 @@ async function evaluateAt(
   try {
     return { value: await guard.ask({ do: 'ask', inspector, question, isOurs: false }) };
   } catch (error) {
-    if (isOpen(inspector)) throw error;
+    if (guard.isEntered || isOpen(inspector)) throw error;
     return null;
   } finally {
     await guard.end();

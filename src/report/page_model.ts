@@ -8,7 +8,7 @@ export interface PageData {
   readonly title: string;
   /** What the rows' bytes are. */
   readonly moment: 'peak' | 'end' | 'temporary';
-  /** What the title adds: what is live and in no row. */
+  /** The end of the title: live memory that is not in the rows. */
   readonly leftOut: string;
   /** How it is shown at first. */
   readonly isInverted: boolean;

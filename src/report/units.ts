@@ -29,10 +29,14 @@ export function lostText(records: number): string {
   return `more or less: ${count} lost`;
 }
 
-/** What a title adds where `--tail` left something out; empty without it. */
-export function leftOutText(bytes: number, tailPercent: number | undefined): string {
+/**
+ * Returns the part of a title that reports what `--tail` left out of each capture, whatever kinds
+ * are shown; empty without `--tail`.
+ */
+export function leftOutText(bytes: readonly number[], tailPercent: number | undefined): string {
   if (tailPercent === undefined) return '';
-  return `, without ${megabytesWithUnit(bytes)} allocated in the last ${tailPercent} %`;
+  const sums = bytes.map(megabytesWithUnit).join(' and ');
+  return `, without ${sums} of all kinds allocated in the last ${tailPercent} %`;
 }
 
 /** `21.50 s`. */

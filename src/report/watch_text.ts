@@ -34,7 +34,7 @@ const viewTexts: Readonly<Record<ViewName, string>> = {
   cgroup: 'cgroup: charged',
 };
 
-/** Views that are left out where there is no cgroup to look at. */
+/** Views that the table omits without a cgroup. */
 const cgroupViews: ReadonlySet<ViewName> = new Set(['slurmCgroup', 'cgroup']);
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */

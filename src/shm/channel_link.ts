@@ -28,7 +28,7 @@ export interface SenderLinkEvents {
   taken(count: number): void;
   /** The receiver was closed. */
   closed(): void;
-  /** There is no receiver, it ended without close, or its frames are malformed. */
+  /** The receiver is missing, ended without close, or sent malformed frames. */
   failed(error: unknown): void;
 }
 

@@ -31,7 +31,9 @@ test('leaves out what was allocated last, and says how much', () => {
   expect(bytesOf(older.functions, 'late')).toBe(0);
   expect(older.leftOutBytes).toBeGreaterThanOrEqual(5_000_003);
   const { stdout } = captured.call('table', ...args, '--tail', '40');
-  expect(stdout).toMatch(/ live at the end, without [5-9]\.\d\d MB allocated in the last 40 %\n/);
+  expect(stdout).toMatch(
+    / live at the end, without [5-9]\.\d\d MB of all kinds allocated in the last 40 %\n/,
+  );
 });
 
 test('all rows and what is left out add up to what lives at the end', async () => {

@@ -20,7 +20,7 @@ export interface KilledEntries {
   readonly seed: number;
   /** Work of the process, which answers lines meanwhile. */
   readonly script: string;
-  /** Of the test, since several may run at once. */
+  /** The test's own `expect`: several tests may run at once. */
   readonly expect: ExpectStatic;
 }
 
