@@ -159,14 +159,16 @@ export class InspectorSession {
 
   async #within<Value>(result: Promise<Value>, timeoutMs: number): Promise<Value> {
     let timer: NodeJS.Timeout | undefined;
+    const lateness = new Error(`waited ${timeoutMs / 1000} s`);
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`waited ${timeoutMs / 1000} s`)), timeoutMs);
+      timer = setTimeout(() => reject(lateness), timeoutMs);
     });
     try {
       return await Promise.race([result, late, this.#end]);
     } catch (cause) {
       const what = `the inspector of process ${this.#pid} did not answer`;
-      const message = `${what} (${(cause as Error).message}): its main thread is blocked`;
+      const why = cause === lateness ? ': its main thread is blocked' : '';
+      const message = `${what} (${(cause as Error).message})${why}`;
       throw new MemdriftError('ERR_TIMEOUT', message, { pid: this.#pid, cause });
     } finally {
       clearTimeout(timer);

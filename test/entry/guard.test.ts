@@ -57,6 +57,25 @@ test("keeps a killed command's connection until the answer", async () => {
   expect(await child.ask('still there?')).toBe('goes on');
 }, 120_000);
 
+test('evaluates once when the inspector closes meanwhile', async () => {
+  const child = await children.run(process.execPath, [
+    '--inspect=127.0.0.1:0',
+    '-e',
+    `${idleScript}; process.stdin.on('data', () => console.log('goes on'));`,
+  ]);
+  const expression = `console.log('evaluated'), process.getBuiltinModule('inspector').close()`;
+  await expect(
+    evaluateIn(child.pid, { expression }, { yesOpenInspector: true }),
+  ).rejects.toMatchObject({
+    code: 'ERR_TIMEOUT',
+    message: expect.stringMatching(/ did not answer \(the connection was closed\)$/),
+    details: { pid: child.pid },
+  });
+  expect(await child.line()).toBe('evaluated');
+  expect(await child.ask('still there?')).toBe('goes on');
+  expect(listenersOf(child.pid)).toEqual([]);
+});
+
 test('leaves none when the process is busy and blocked in turns', async () => {
   const script = `setInterval(() => {
     const end = Date.now() + 200; while (Date.now() < end);
