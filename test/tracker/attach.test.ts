@@ -45,8 +45,10 @@ let files = 0;
 const newFile = (): string => join(truth.folder, `attached-${++files}.mdc`);
 const allowed = { yesOpenInspector: true };
 
+/** Waits for the condition; a loaded machine takes many times as long. */
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 200 && !(await condition()); i++) await sleep(50);
+  const deadline = performance.now() + 60_000;
+  while (!(await condition()) && performance.now() < deadline) await sleep(50);
 }
 
 /** As far as the capture of a running program is written. */
