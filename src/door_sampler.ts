@@ -55,6 +55,10 @@ export interface NativeSample {
     readonly passedAtMs: number | null;
     /** So much can the estimate be off, by what the counters have moved since the last pass. */
     readonly pssErrorBytes: number | null;
+    /** At most this much can copy-on-write have added to it since the last pass. */
+    readonly copiedBytesMost: number | null;
+    /** A page for each fault of its life, minor and major; null without `tree`. */
+    readonly faultBytes: number | null;
     /** What of pssBytes is shared memory, the same at the last pass, and RssShmem then. */
     readonly pssShmemBytes: number | null;
     readonly passedPssShmemBytes: number | null;
@@ -70,6 +74,10 @@ export interface NativeSample {
   readonly unmappedSegmentBytes: number;
   readonly lostProcesses: number;
   readonly endedEarly: NativeEarlyEnds;
+  /** Huge pages that the system has faulted in, mapped or collapsed since it started. */
+  readonly hugeBytes: number | null;
+  /** What one fault can add to a process, huge pages excepted; both null without `tree`. */
+  readonly pagesPerFault: number | null;
 }
 
 /** Processes of the tree that ended before a sample saw them. */

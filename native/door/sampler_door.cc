@@ -72,6 +72,8 @@ Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
                one.Set("passedAtMs", numberOrNull(env, process.passed_at_ms));
                one.Set("denied", process.denied);
                one.Set("pssErrorBytes", numberOrNull(env, process.pss_error_bytes));
+               one.Set("copiedBytesMost", numberOrNull(env, process.copied_bytes_most));
+               one.Set("faultBytes", numberOrNull(env, process.fault_bytes));
                one.Set("pssShmemBytes", numberOrNull(env, process.shmem.pss_bytes));
                one.Set("passedPssShmemBytes", numberOrNull(env, process.shmem.passed_pss_bytes));
                one.Set("passedRssShmemBytes", numberOrNull(env, process.shmem.passed_rss_bytes));
@@ -84,6 +86,8 @@ Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
   object.Set("unmappedSegmentBytes", sample.unmapped_segment_bytes);
   object.Set("lostProcesses", countOf(env, sample.lost_processes));
   object.Set("endedEarly", earlyEndsToJs(env, sample.early_ends));
+  object.Set("hugeBytes", numberOrNull(env, sample.huge_bytes));
+  object.Set("pagesPerFault", numberOrNull(env, sample.pages_per_fault));
   return object;
 }
 

@@ -151,6 +151,7 @@ StatLine parseStatLine(std::string_view text) {
   line.parent_pid = static_cast<pid_t>(fields[4]);
   line.process_group = static_cast<pid_t>(fields[5]);
   line.session = static_cast<pid_t>(fields[6]);
+  line.faults = fields[10] + fields[12];
   line.ended_children_work = fields[11] + fields[13] + fields[16] + fields[17];
   line.user_ticks = fields[14];
   line.system_ticks = fields[15];

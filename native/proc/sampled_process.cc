@@ -242,6 +242,8 @@ SampledProcess::PassOutcome SampledProcess::pass(double at_ms,
                                                  const std::vector<SampledSegment>& segments) {
   if (ended()) return PassOutcome::kEnded;
   const int64_t before_ns = threadCpuNs();
+  // As of the tick before: what is copied while smaps is read may be in it or not.
+  const uint64_t faults_before = stat_.faults;
   Shares shares;
   try {
     shares = readShares(segments);
@@ -258,6 +260,7 @@ SampledProcess::PassOutcome SampledProcess::pass(double at_ms,
   uss.offer(shares.uss_bytes, at_ms);
   shares_ = std::move(shares);
   at_pass_ = counters_;
+  faults_before_pass_ = faults_before;
   passed_at_ms_ = at_ms;
   pass_cost_ns_ = threadCpuNs() - before_ns;
   return PassOutcome::kRead;
@@ -310,6 +313,16 @@ double SampledProcess::pssErrorBytes() const {
   return (anon < 0 ? std::min(-anon, shared) : 0) +
          std::abs(moved(at_pass_.rss_file_bytes, counters_.rss_file_bytes)) +
          std::abs(moved(at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes));
+}
+
+double SampledProcess::copiedBytesMost() const {
+  if (denied_ || passes_ == 0) return NAN;
+  const double anon_then = knownOrZero(at_pass_.rss_anon_bytes);
+  const double shared =
+      std::isnan(shares_.pss_anon_bytes) ? anon_then : anon_then - shares_.pss_anon_bytes;
+  if (!stat_file_) return std::max(0.0, shared);
+  const double faults = static_cast<double>(stat_.faults - faults_before_pass_);
+  return std::clamp(shared, 0.0, faults * static_cast<double>(sysconf(_SC_PAGESIZE)));
 }
 
 SampledProcess::ShmemShare SampledProcess::shmemShare() const {

@@ -101,6 +101,9 @@ class SampledProcess {
   // How wrong that can be. New anonymous pages are its own, and those that went were too if all
   // were; of file and shared memory nobody knows with how many others what came or went is shared.
   double pssErrorBytes() const;
+  // What copy-on-write can have added to Pss since the last pass: at most the anonymous memory that
+  // was shared then, and at most a page for each fault since. NaN before the first pass.
+  double copiedBytesMost() const;
   // The part of it that is shared memory: now, at the last pass, and what RssShmem was then.
   struct ShmemShare {
     double pss_bytes = NAN, passed_pss_bytes = NAN, passed_rss_bytes = NAN;
@@ -142,6 +145,7 @@ class SampledProcess {
   bool has_waited_ = false;
   Shares shares_;
   Counters at_pass_;
+  uint64_t faults_before_pass_ = 0;
   double passed_at_ms_ = NAN;
   int64_t pass_cost_ns_ = 0;
   double began_at_ms_ = NAN;

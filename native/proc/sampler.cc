@@ -29,7 +29,9 @@ SamplerReport::Process reportOf(const SampledProcess& p) {
 Sampler::Sampler(SamplerOptions options, std::function<void(SamplerEvent)> deliver)
     : options_(std::move(options)), deliver_(std::move(deliver)) {
   for (const std::string& path : options_.segments) segments_.emplace_back(path);
-  if (options_.tree) tree_ = std::make_unique<TreeScan>(options_.mark);
+  if (!options_.tree) return;
+  tree_ = std::make_unique<TreeScan>(options_.mark);
+  huge_faults_ = std::make_unique<HugeFaults>();
 }
 
 Sampler::~Sampler() {
@@ -236,10 +238,13 @@ Sample::Process Sampler::rowOf(const SampledProcess& process) const {
                       process.passedAtMs(),
                       process.denied(),
                       NAN,
+                      process.copiedBytesMost(),
+                      NAN,
                       {}};
   if (process.passes() > 0) row.pss_error_bytes = process.pssErrorBytes();
   row.shmem = process.shmemShare();
   if (!tree_) return row;
+  row.fault_bytes = static_cast<double>(stat.faults) * page_bytes_;
   row.stat_rss_bytes = static_cast<double>(stat.rss_pages) * page_bytes_;
   row.cpu_ms = static_cast<double>(stat.user_ticks + stat.system_ticks) * ms_per_tick_;
   return row;
@@ -251,6 +256,11 @@ void Sampler::tick() {
   Sample sample;
   sample.at_ms = static_cast<double>(now_ns - start_ns_) / 1e6;
   tickAll(sample.at_ms);
+  if (huge_faults_) {
+    // After the processes' own counters: what they have faulted in by then is in it.
+    sample.huge_bytes = huge_faults_->readBytes();
+    sample.pages_per_fault = huge_faults_->faultPages();
+  }
   lookAtSegments();
   samples_++;
   for (const auto& process : live_) {

@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "proc/huge_faults.h"
 #include "proc/pass_clock.h"
 #include "proc/sampled_process.h"
 #include "proc/tree_scan.h"
@@ -63,6 +64,8 @@ struct Sample {
     double uss_bytes, passed_at_ms;
     bool denied;  // the kernel does not show its smaps
     double pss_error_bytes;
+    double copied_bytes_most;  // see SampledProcess::copiedBytesMost()
+    double fault_bytes;        // a page for each fault of its life; NaN unless a tree is followed
     SampledProcess::ShmemShare shmem;
   };
   double at_ms = 0;
@@ -74,6 +77,9 @@ struct Sample {
   double unmapped_segment_bytes = 0;  // estimated: pages of segments that nobody here maps
   uint64_t lost_processes = 0;
   EarlyEnds early_ends;
+  // Of the whole system since it started, see HugeFaults; NaN unless a tree is followed.
+  double huge_bytes = NAN;
+  double pages_per_fault = NAN;
 };
 
 // One look at smaps of every process.
@@ -216,6 +222,7 @@ class Sampler {
   std::vector<SamplerReport::Process> past_;  // ended or removed: they keep their peaks
   uint64_t forgotten_ = 0, unfollowed_ = 0;
   std::unique_ptr<TreeScan> tree_;
+  std::unique_ptr<HugeFaults> huge_faults_;
   std::unordered_map<pid_t, uint64_t> unwaited_;  // children that ended, by parent
   uint64_t early_ends_ = 0;
   PassPlan plan_;

@@ -60,11 +60,6 @@ function sum(parts: readonly Estimate[]): Estimate {
   return { value, low, high };
 }
 
-/** The sum of RSS over the group. */
-export function sumRss({ group }: TreeView): Estimate {
-  return sum(group.map((row) => known(row.rssBytes ?? 0)));
-}
-
 /** The sum of PSS over the group. */
 export function sumPss({ group }: TreeView, pss: PssByPid): Estimate {
   return sum(group.map((row) => pss.get(row.pid) ?? known(0)));

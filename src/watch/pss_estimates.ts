@@ -40,7 +40,9 @@ export class PssEstimates {
     this.#inherited.set(key, inherited);
     const value = Math.max(0, anon - inherited);
     const alone = parent === undefined ? (row.rssBytes ?? 0) - anon : (row.rssFileBytes ?? 0);
-    return { value, low: 0, high: value + Math.max(0, alone) };
+    // Each page that it has copied since the fork was a fault.
+    const copied = Math.min(inherited, row.faultBytes ?? inherited);
+    return { value, low: 0, high: value + copied + Math.max(0, alone) };
   }
 
   #forget(rows: readonly ProcessRow[]): void {
@@ -104,6 +106,9 @@ function moved(row: ProcessRow, { factor, roomFactor }: Shmem): Estimate {
   return {
     value,
     low: Math.max(0, value - otherError - Math.min(shmem * factor, shmemMoved)),
-    high: Math.min(row.rssBytes ?? value, value + otherError + shmemMoved * roomFactor),
+    high: Math.min(
+      row.rssBytes ?? value,
+      value + otherError + shmemMoved * roomFactor + (row.copiedBytesMost ?? 0),
+    ),
   };
 }

@@ -8,7 +8,6 @@ import {
   slurmNoShared,
   slurmUsePss,
   sumPss,
-  sumRss,
   type TreeRules,
   type TreeView,
   treeOf,
@@ -16,6 +15,7 @@ import {
 import { LateSums, type Sums } from './late_sums.ts';
 import { type Estimate, known, type MeterPeak, PeakMeter, PhaseMeter } from './meters.ts';
 import { PssEstimates } from './pss_estimates.ts';
+import { RssBetween } from './rss_between.ts';
 import { Swings } from './swings.ts';
 import {
   type BlindSpot,
@@ -82,6 +82,7 @@ export class Views {
   readonly #meters: Meters;
   readonly #blindSpots = new BlindSpots();
   readonly #pss = new PssEstimates();
+  readonly #rss = new RssBetween();
   readonly #swings = { default: new Swings(), noShared: new Swings(), usePss: new Swings() };
   readonly #late = new LateSums<LateView>((atMs, sums) => this.#takeLate(atMs, sums));
   readonly #cgroup: CgroupMeter;
@@ -131,7 +132,7 @@ export class Views {
     const now = {} as Record<ViewName, number | null>;
     for (const name of viewNames) {
       const estimate = estimates[name];
-      now[name] = estimate?.value ?? null;
+      now[name] = name === 'sumRss' && group ? rssNow(tree) : (estimate?.value ?? null);
       if (estimate === null || name === 'cgroup' || isLate(name)) continue;
       this.#meters[name].add(atMs, estimate);
     }
@@ -149,7 +150,7 @@ export class Views {
     const estimatesOfPss = this.#pss.of(processes, resident);
     const pss = sumPss(tree, estimatesOfPss);
     return {
-      sumRss: sumRss(tree),
+      sumRss: this.#rss.sum(tree.group, sample),
       sumPss: pss,
       footprint: shifted(pss, sample.unmappedSegmentBytes),
       slurmDefault: this.#swings.default.sum(atMs, slurmDefault(tree)),
@@ -200,6 +201,11 @@ export class Views {
   #rules(): TreeRules {
     return { roots: this.#roots, outside: this.#outside, proctrack: this.#proctrack };
   }
+}
+
+/** At this look alone: the estimate also has what was reached since the look before. */
+function rssNow({ group }: TreeView): number {
+  return group.reduce((sum, { rssBytes }) => sum + (rssBytes ?? 0), 0);
 }
 
 function orNull(bytes: number | null): Estimate | null {

@@ -26,6 +26,8 @@ export function row(pid: number, parentPid: number, fields: Partial<ProcessRow> 
     passedAtMs: 0,
     denied: false,
     pssErrorBytes: 0,
+    copiedBytesMost: 0,
+    faultBytes: 0,
     pssShmemBytes: 0,
     passedPssShmemBytes: 0,
     passedRssShmemBytes: 0,
@@ -48,6 +50,8 @@ export function sample(
     unmappedSegmentBytes: 0,
     lostProcesses: 0,
     endedEarly: { atLeast: 0, atMost: 0 },
+    hugeBytes: 0,
+    pagesPerFault: 16,
     ...fields,
   };
 }

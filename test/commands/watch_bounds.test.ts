@@ -1,0 +1,37 @@
+/** What `memdrift watch` says of programs whose memory no look and no counter shows. */
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, expect, test } from 'vitest';
+import type { Verdict, ViewName, WatchReport } from '../../src/watch/watch_model.ts';
+
+const cli = join(import.meta.dirname, '../../dist/cli.js');
+const fixture = (name: string): string => join(import.meta.dirname, '../fixtures/watch', name);
+const folder = mkdtempSync(join(tmpdir(), 'memdrift-test-bounds-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function watch(...args: string[]): Promise<{ report: WatchReport; stdout: string }> {
+  const json = join(folder, 'report.json');
+  const all = [cli, 'watch', '--json', json, ...args];
+  const { stdout } = await promisify(execFile)(process.execPath, all);
+  return { report: JSON.parse(readFileSync(json, 'utf8')), stdout };
+}
+
+function verdictOf({ verdicts }: WatchReport, view: ViewName): Verdict['kills'] | undefined {
+  return verdicts.find((one) => one.view === view)?.kills;
+}
+
+test('the sum of RSS has what its only process had between two looks', async () => {
+  const program = join(folder, 'spike');
+  execFileSync('cc', ['-O1', '-o', program, fixture('spike.c')]);
+  const { report, stdout } = await watch('--interval', '1000', '--limit', '600M', '--', program);
+  const markBytes = 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(stdout)?.[1]);
+  const [low, high] = report.views.sumRss.rangeBytes as [number, number];
+  expect(markBytes).toBeGreaterThan(700 * 2 ** 20);
+  expect(high).toBeGreaterThanOrEqual(markBytes);
+  // Marks are of single processes, and of the time since the watch began.
+  expect(low).toBeGreaterThan(600 * 2 ** 20);
+  expect(verdictOf(report, 'sumRss')).toBe('yes');
+}, 30_000);
