@@ -30,11 +30,14 @@ export { Capture, openCapture } from './capture/open_capture.ts';
 export { type Cause, type CauseRow, causes } from './drift/causes.ts';
 export { type ExplainOptions, explain } from './drift/explain.ts';
 export type {
+  ByThread,
   ExplainedArena,
   ExplainedMalloc,
   ExplainedMapping,
+  ExplainedThread,
   ExplainedV8,
   Explanation,
+  ThreadBytes,
 } from './drift/explain_model.ts';
 export {
   type CauseGrowth,

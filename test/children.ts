@@ -14,7 +14,7 @@ export class Children {
   async run(command: string, args: readonly string[]): Promise<Child> {
     const child = new Child(spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] }));
     this.#all.push(child.process);
-    await child.line();
+    child.first = await child.line();
     return child;
   }
 
@@ -25,6 +25,8 @@ export class Children {
 
 export class Child {
   readonly process: ChildProcess;
+  /** The first line that it said. */
+  first = '';
   readonly #lines: AsyncIterator<string>;
 
   constructor(child: ChildProcess) {

@@ -31,7 +31,7 @@ export function registerExplain(program: Command): void {
     .option('--since <file>', 'what grew since a file that -o, or --json, made')
     .option(
       '--deep',
-      'also which Buffers are referenced: collects its garbage, and it waits for it',
+      'also memory by thread, and which Buffers are referenced: collects its garbage',
     )
     .option('--outside', 'by its mappings alone, without entering it: an estimate')
     .option('-o, --output <file>', 'write it as JSON, for a later --since')

@@ -32,7 +32,7 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
 export function causeRows(sources: RowSources): CauseRow[] {
   const { facts, of } = sources;
   const malloc = partsOfMalloc(facts.malloc, of('malloc'));
-  const v8 = partsOfV8(facts.v8, sources.v8);
+  const v8 = partsOfV8(sources.v8);
   const rows: Record<Cause, Row> = {
     ...v8Rows(sources, v8),
     ...mallocRows(sources, malloc),
@@ -70,9 +70,8 @@ function v8Rows(
     pooledBytes === null
       ? `of ${isolates} isolates, with what they keep beyond their heaps`
       : 'objects as V8 counts them, garbage that it has not collected yet among them';
-  const free =
-    `in pages of the heap, of it the young generation's ` +
-    megabytes(youngFreeBytes(facts.v8.spaces));
+  const young = `, of it the young generation's ${megabytes(youngFreeBytes(facts.v8.spaces))}`;
+  const free = `in pages of the heap${others === 0 ? young : 's of all isolates'}`;
   return {
     'v8-heap': { bytes: heapBytes, exactness: 'estimated', detail: heap },
     'v8-free': {

@@ -13,6 +13,9 @@ const { gatherInside, toText } =
 const { collectGarbage, findRetained, prepareInspector } =
   require('./retained_buffers.cjs') as import('./retained_buffers.cts').RetainedBuffersModule;
 
+const { askWorkers } =
+  require('./worker_facts.cjs') as import('./worker_facts.cts').WorkerFactsModule;
+
 type Native = Pick<
   Binding,
   'bufferRanges' | 'mallocReport' | 'ownRanges' | 'procRead' | 'threadBlocks'
@@ -31,13 +34,14 @@ async function gatherDeep(native: Native): Promise<InsideFacts> {
   await turns();
   const after = native.mallocReport();
   const released = releasedSince(inside, after);
+  const workers = await askWorkers();
   const { arrayBuffers } = process.memoryUsage();
   const isFile = (address: number) => isMapped(inside.mappings, address);
   const retained = findRetained(native, isFile);
   const { own, shared } = retained.kinds;
   const foundBytes = Math.max(arrayBuffers, contentBytes(after, isFile));
   const unreferencedBytes = Math.max(0, foundBytes - own.heldBytes - shared.heldBytes);
-  return { ...inside, deep: { retained, released, unreferencedBytes } };
+  return { ...inside, workers, deep: { retained, released, unreferencedBytes } };
 }
 
 /** Lengths of all ArrayBuffers of all isolates, as V8's own objects for them have these. */

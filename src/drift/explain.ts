@@ -22,6 +22,7 @@ export interface ExplainOptions extends EntryOptions {
   /**
    * Also what Buffers hold against what is referenced of them: collects all garbage, lets the event
    * loop wait for 0.3 s, and 2.5 s more per million of Buffers, and takes a few turns of it.
+   * Each Worker is asked for its counts, on its own thread, and has 0.5 s for its answer.
    */
   readonly deep?: boolean;
   /** By the mappings alone, without entering the process: an estimate. */

@@ -84,6 +84,42 @@ export interface TrackingWays {
   readonly run: boolean;
 }
 
+/** As an isolate counts them, without machine code. */
+export interface ThreadBytes {
+  /** Objects, garbage among them. */
+  readonly heapBytes: number;
+  readonly freeBytes: number;
+  /** Buffers, memories of WebAssembly and strings outside the heap. */
+  readonly externalBytes: number;
+}
+
+/** The thread that was asked, which comes with its Workers. */
+export interface ExplainedThread {
+  /** 0: the main thread. */
+  readonly threadId: number;
+  /** Empty where the program gave the Worker none, or Node does not say it (before 22.20). */
+  readonly name: string;
+  /** It did not answer in time: `bytes` are its last answer. */
+  readonly isBusy: boolean;
+  /** The age of `bytes`; null: they are not known. */
+  readonly ageMs: number | null;
+  readonly bytes: ThreadBytes | null;
+}
+
+/**
+ * Causes by thread: `v8-heap`, `v8-free`, and in one column `array-buffers`, `external-strings` and
+ * `wasm-memory`. All threads and `rest`, less `surplus`, add up to them. Where `v8-free` has no
+ * bytes of its own, `v8-heap` includes it here too.
+ */
+export interface ByThread {
+  /** Largest first. */
+  readonly threads: readonly ExplainedThread[];
+  /** Resident, and counted by no thread that answered. */
+  readonly rest: ThreadBytes;
+  /** Counted by threads, and not resident, or in other causes: Node's own sources, for example. */
+  readonly surplus: ThreadBytes;
+}
+
 export interface Explanation {
   readonly schemaVersion: 1;
   readonly options: { readonly outside: boolean };
@@ -116,6 +152,8 @@ export interface Explanation {
   readonly v8: ExplainedV8 | null;
   /** Null: not asked for, or not from within. */
   readonly deep: DeepFacts | null;
+  /** Null: not asked for, or not from within. */
+  readonly byThread: ByThread | null;
   /** The largest, largest first; `otherMappings` are the rest of them. */
   readonly mappings: readonly ExplainedMapping[];
   readonly otherMappings: { readonly count: number; readonly rssBytes: number };

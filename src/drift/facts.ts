@@ -58,6 +58,29 @@ export interface V8Facts {
   readonly spaces: readonly V8Space[];
 }
 
+/** What a Worker's isolate counts, without machine code. */
+export interface WorkerCounts {
+  /** In objects, garbage among them. */
+  readonly usedBytes: number;
+  /** In the pages of the heap. */
+  readonly physicalBytes: number;
+  /** Buffers, memories of WebAssembly and strings outside the heap. */
+  readonly externalBytes: number;
+}
+
+/** A Worker, asked on its own thread. */
+export interface WorkerFacts {
+  readonly threadId: number;
+  /** '' where the program gave none, or Node does not say it (before 22.20). */
+  readonly name: string;
+  /** False: this version of Node cannot ask it. */
+  readonly canAnswer: boolean;
+  /** Of a busy one, its last answer; null: it has never answered. */
+  readonly counts: WorkerCounts | null;
+  /** How old `counts` were when it was asked; 0: it has just answered. */
+  readonly ageMs: number | null;
+}
+
 /** From within a process: taken one after the other, with no turn of the event loop between. */
 export interface InsideFacts {
   readonly nodeVersion: string;
@@ -72,4 +95,8 @@ export interface InsideFacts {
   readonly pauseMs?: number;
   /** Where it was asked for. */
   readonly deep?: DeepFacts;
+  /** Of the thread that was asked; absent: an older memdrift was asked. */
+  readonly threadId?: number;
+  /** Where `deep` was asked for: every Worker that this thread started and that runs. */
+  readonly workers?: readonly WorkerFacts[];
 }

@@ -2,6 +2,7 @@
 
 import { isArena } from './arena_shape.ts';
 import { besideOf } from './beside.ts';
+import { allCounts, byThreadOf } from './by_thread.ts';
 import { causeRows } from './cause_rows.ts';
 import type { InsideFacts } from './facts.ts';
 import { countIsolates, type Holder, holdersOf } from './holders.ts';
@@ -45,11 +46,18 @@ export function explainInside(facts: InsideFacts, context: PagesContext): Explai
   const othersBytes = isWalked ? 0 : (statistics?.otherBytes ?? 0);
   const wasmMemories = claims.filter(({ holder }) => holder === 'wasm-memory').length;
   const isolates = Math.max(1, countIsolates(rows));
-  const v8 = { residentBytes: of('v8'), readOnlyBytes: readOnlyBytes(rows, holders), isolates };
+  const v8 = {
+    residentBytes: of('v8'),
+    readOnlyBytes: readOnlyBytes(rows, holders),
+    isolates,
+    counts: allCounts(facts, isolates),
+  };
+  const causes = causeRows({ facts, of, v8, isMeasured, wasmMemories });
   return {
     rssBytes: rows.total('rssBytes'),
     vmRssBytes: facts.vmRssBytes,
-    causes: causeRows({ facts, of, v8, isMeasured, wasmMemories }),
+    causes,
+    byThread: byThreadOf(facts, causes),
     unexplainedBytes: of('unexplained') + othersBytes,
     beside: besideOf(rows, shares),
     malloc: explainedMalloc(facts.malloc),

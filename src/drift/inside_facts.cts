@@ -8,6 +8,7 @@ import type { InsideFacts, MappingFacts, V8Facts } from './facts.ts' with {
   'resolution-mode': 'import',
 };
 
+const { threadId } = require('node:worker_threads') as typeof import('node:worker_threads');
 const v8 = require('node:v8') as typeof import('node:v8');
 
 type Native = Pick<Binding, 'mallocReport' | 'ownRanges' | 'procRead' | 'threadBlocks'>;
@@ -28,6 +29,7 @@ function gatherInside(native: Native): InsideFacts {
   const mappings = mappingFacts(smaps);
   return {
     nodeVersion: process.version,
+    threadId,
     pauseMs: performance.now() - startMs,
     v8: heap,
     malloc,

@@ -63,6 +63,7 @@ export function explainOutside(facts: OutsideFacts, context: PagesContext): Expl
       reason: 'what is in use and what is freed is not known from outside',
     },
     v8: null,
+    byThread: null,
     ...largestMappings(rows, shares),
   };
 }

@@ -5,6 +5,7 @@ import type { ResidentIn } from './shares.ts';
 export type ExplainedPages = Pick<
   Explanation,
   | 'beside'
+  | 'byThread'
   | 'causes'
   | 'malloc'
   | 'mappings'

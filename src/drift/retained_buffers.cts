@@ -78,8 +78,23 @@ function ask(native: Pick<DriftBinding, 'bufferRanges'>): Found {
 }
 
 const objectGroup = 'memdrift';
-/** How the objects reach us: what the inspector answers with are numbers of them. */
+/** How objects reach us, and prototypes the inspector, whose answers are numbers of objects. */
 const receiver = Symbol.for('memdrift.retained');
+
+/** Every reachable object of this isolate with `prototype` in its chain. Collects garbage. */
+function instancesOf(prototype: object): readonly object[] {
+  const session = new Session();
+  session.connect();
+  const holder = globalThis as Record<symbol, unknown>;
+  const place = Symbol.for('memdrift.prototype');
+  holder[place] = prototype;
+  try {
+    return objectsOf(session, "globalThis[Symbol.for('memdrift.prototype')]");
+  } finally {
+    delete holder[place];
+    session.disconnect();
+  }
+}
 
 function objectsOf(session: InstanceType<typeof Session>, prototype: string): readonly object[] {
   const post = (method: string, parameters: object): { objectId?: string } => {
@@ -217,11 +232,12 @@ function uncovered({ heldBytes, referencedBytes }: RetainedSize | Sum): number {
   return heldBytes - referencedBytes;
 }
 
-module.exports = { collectGarbage, findRetained, prepareInspector };
+module.exports = { collectGarbage, findRetained, instancesOf, prepareInspector };
 
 /** What this module is to who loads it. */
 export interface RetainedBuffersModule {
   readonly collectGarbage: typeof collectGarbage;
   readonly findRetained: typeof findRetained;
+  readonly instancesOf: typeof instancesOf;
   readonly prepareInspector: typeof prepareInspector;
 }

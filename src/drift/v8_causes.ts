@@ -1,5 +1,5 @@
 /** Splits the resident bytes of V8's own mappings by what it counts itself. */
-import type { V8Facts, V8Space } from './facts.ts';
+import type { V8Facts, V8Space, WorkerCounts } from './facts.ts';
 
 export interface V8Resident {
   /** Of mappings that are not code. */
@@ -7,6 +7,8 @@ export interface V8Resident {
   /** Of that: what cannot be written, objects that all programs have. */
   readonly readOnlyBytes: number;
   readonly isolates: number;
+  /** Of each isolate; null: of some it is not known. */
+  readonly counts: readonly WorkerCounts[] | null;
 }
 
 /** Disjoint; they add up to what is resident. */
@@ -23,15 +25,23 @@ export interface V8Parts {
  * pages that are free, and that V8 keeps for a while. What other isolates count is known only to
  * their own threads.
  */
-export function partsOfV8(v8: V8Facts, resident: V8Resident): V8Parts {
-  const { residentBytes, readOnlyBytes, isolates } = resident;
-  if (isolates > 1) return { heapBytes: residentBytes, freeBytes: null, pooledBytes: null };
-  const spaces = v8.spaces.filter(isOfObjects);
-  const physical = spaces.reduce((sum, space) => sum + space.physicalBytes, readOnlyBytes);
-  const used = spaces.reduce((sum, space) => sum + space.usedBytes, readOnlyBytes);
-  const ofHeap = Math.min(residentBytes, physical);
-  const heapBytes = Math.min(ofHeap, used);
+export function partsOfV8({ counts, residentBytes, readOnlyBytes }: V8Resident): V8Parts {
+  if (counts === null) return { heapBytes: residentBytes, freeBytes: null, pooledBytes: null };
+  const sum = (name: keyof WorkerCounts): number =>
+    counts.reduce((total, one) => total + one[name], 0);
+  const ofHeap = Math.min(residentBytes, sum('physicalBytes') + readOnlyBytes);
+  const heapBytes = Math.min(ofHeap, sum('usedBytes') + readOnlyBytes);
   return { heapBytes, freeBytes: ofHeap - heapBytes, pooledBytes: residentBytes - ofHeap };
+}
+
+/** The counts of the isolate that was asked, by its spaces. */
+export function ownCounts({ externalBytes, spaces }: V8Facts): WorkerCounts {
+  const ofObjects = spaces.filter(isOfObjects);
+  return {
+    usedBytes: ofObjects.reduce((sum, space) => sum + space.usedBytes, 0),
+    physicalBytes: ofObjects.reduce((sum, space) => sum + space.physicalBytes, 0),
+    externalBytes,
+  };
 }
 
 /** Code has mappings of its own. */

@@ -5,6 +5,7 @@ import { noBorders } from './borders.ts';
 import { adviceOf } from './explain_advice.ts';
 import { printable } from './printable.ts';
 import { deepText } from './retention_text.ts';
+import { threadsText } from './thread_text.ts';
 import { counted, megabytes, megabytesWithUnit, percent, unknown } from './units.ts';
 
 const borderless = {
@@ -20,6 +21,7 @@ export function explainText(explanation: Explanation): string {
   const parts = [headText(explanation), causeTable(explanation), besideText(explanation)];
   if (malloc !== null) parts.push(mallocText(malloc));
   if (v8 !== null) parts.push(v8Text(v8));
+  if (explanation.byThread !== null) parts.push(threadsText(explanation.byThread));
   if (explanation.deep !== null) parts.push(deepText(explanation.deep));
   parts.push(adviceOf(explanation).join('\n'));
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;

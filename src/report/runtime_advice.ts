@@ -2,6 +2,7 @@
 import type { Explanation } from '../drift/explain_model.ts';
 import type { RetainedSum } from '../drift/retention_model.ts';
 import { type Advice, bytesOf, size, trackingText } from './advice_facts.ts';
+import { areBuffersOfWorkers, areObjectsOfWorkers, threadAdvices } from './thread_advice.ts';
 import { megabytesWithUnit } from './units.ts';
 
 export const runtimeAdvices: readonly Advice[] = [
@@ -14,7 +15,8 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'objects',
-    bytes: (e) => (e.isNode && !isGarbage(e) && !isOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0),
+    bytes: (e) =>
+      e.isNode && !isGarbage(e) && !areObjectsOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0,
     text: (e) =>
       e.source === 'outside'
         ? `${size(e, 'v8-heap')} are V8's: objects, and free room that it keeps.`
@@ -22,15 +24,7 @@ export const runtimeAdvices: readonly Advice[] = [
           `${trackingText(e, 'shows which functions made the objects', ' --js-heap')}; a heap ` +
           'snapshot shows what references them.',
   },
-  {
-    name: 'objects of other isolates',
-    bytes: (e) => (isOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0),
-    text: (e) =>
-      `${size(e, 'v8-heap')} are V8's, of which ` +
-      `${megabytesWithUnit(e.v8?.heapUsedBytes ?? null)} are objects of the main thread: the ` +
-      `rest is of ${(e.v8?.isolates ?? 1) - 1} other isolates ` +
-      '(Workers), which were not looked at, and of free room.',
-  },
+  ...threadAdvices,
   {
     name: 'free room in V8’s heap',
     bytes: (e) => bytesOf(e, 'v8-free'),
@@ -38,6 +32,7 @@ export const runtimeAdvices: readonly Advice[] = [
       const all = bytesOf(e, 'v8-free');
       const young = e.v8?.youngFreeBytes ?? 0;
       const start = `${megabytesWithUnit(all)} are free room in V8's heap, and not objects`;
+      if ((e.v8?.isolates ?? 1) > 1) return `${start}; explain --deep shows it by thread.`;
       return young > all / 2
         ? `${start}: ${megabytesWithUnit(young)} of these are the young generation's, which ` +
             '--max-semi-space-size bounds.'
@@ -68,7 +63,7 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'Buffers that JavaScript does not reference',
-    bytes: (e) => (isMost(e, unreferencedBytes(e)) ? bytesOf(e, 'array-buffers') : 0),
+    bytes: (e) => (isUnreferenced(e) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) =>
       `${megabytesWithUnit(unreferencedBytes(e))} of ${size(e, 'array-buffers')} in Buffers are ` +
       'referenced by no JavaScript object of the main thread: native code holds them (Blobs, ' +
@@ -115,12 +110,6 @@ function isGarbage(e: Explanation): boolean {
   return (e.deep?.released.heapBytes ?? 0) > bytesOf(e, 'v8-heap') / 2;
 }
 
-/** Most of the heap is not the main thread's, whose objects alone are sampled. */
-function isOfWorkers(e: Explanation): boolean {
-  const { v8 } = e;
-  return v8 !== null && v8.isolates > 1 && v8.heapUsedBytes < bytesOf(e, 'v8-heap') / 2;
-}
-
 const ownOf = (e: Explanation): RetainedSum | undefined => e.deep?.retained.kinds.own;
 const unreferencedBytes = (e: Explanation): number => e.deep?.unreferencedBytes ?? 0;
 const releasedBufferBytes = (e: Explanation): number => e.deep?.released.arrayBufferBytes ?? 0;
@@ -129,11 +118,21 @@ function isMost(e: Explanation, bytes: number): boolean {
   return bytes > bytesOf(e, 'array-buffers') / 2;
 }
 
+/** Not where Workers made most: their own objects may reference these. */
+function isUnreferenced(e: Explanation): boolean {
+  return isMost(e, unreferencedBytes(e)) && !areBuffersOfWorkers(e);
+}
+
 function isKeptBySlices(e: Explanation): boolean {
   const own = ownOf(e);
   return own !== undefined && isMost(e, own.heldBytes - own.referencedBytes);
 }
 
 function isSaidOtherwise(e: Explanation): boolean {
-  return isMost(e, unreferencedBytes(e)) || isMost(e, releasedBufferBytes(e)) || isKeptBySlices(e);
+  return (
+    areBuffersOfWorkers(e) ||
+    isUnreferenced(e) ||
+    isMost(e, releasedBufferBytes(e)) ||
+    isKeptBySlices(e)
+  );
 }

@@ -3,11 +3,18 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readCaptureStats } from '../../src/capture/capture.ts';
 import type { Cause } from '../../src/drift/causes.ts';
 import { type ExplainOptions, explain } from '../../src/drift/explain.ts';
-import type { Explanation } from '../../src/drift/explain_model.ts';
+import type {
+  ByThread,
+  ExplainedThread,
+  Explanation,
+  ThreadBytes,
+} from '../../src/drift/explain_model.ts';
 import { adviceOf } from '../../src/report/explain_advice.ts';
 import { explainText } from '../../src/report/explain_text.ts';
 import { type Child, Children } from '../children.ts';
@@ -17,6 +24,9 @@ const children = new Children();
 afterEach(() => children.endAll());
 
 const mb = 1e6;
+
+/** Since 22.16. */
+const canAskWorkers = 'getHeapStatistics' in Worker.prototype;
 
 /** A program that has said its first line. */
 function start(name: string, ...flags: readonly string[]): Promise<Child> {
@@ -102,6 +112,89 @@ test('--deep says what native code holds of Buffers, and does not blame slices',
   expect(text).toContain('referenced by no JavaScript object of the main thread');
   expect(text).not.toContain('kept by slices');
   expect(text).not.toMatch(/-\d/);
+});
+
+describe('a program with Workers', () => {
+  interface Said {
+    readonly threadId: number;
+    readonly job: number;
+    readonly heap: number;
+  }
+
+  const byId = (explanation: Explanation, id: number | undefined): ExplainedThread | undefined =>
+    explanation.byThread?.threads.find(({ threadId }) => threadId === id);
+
+  function expectSums({ byThread, causes }: Explanation): void {
+    const { rest, surplus, threads } = byThread as ByThread;
+    const sumOf = (column: keyof ThreadBytes): number =>
+      threads.reduce((sum, { bytes }) => sum + (bytes?.[column] ?? 0), rest[column]) -
+      surplus[column];
+    const ofCauses = (...names: readonly Cause[]): number =>
+      causes.reduce((sum, { bytes, cause }) => sum + (names.includes(cause) ? (bytes ?? 0) : 0), 0);
+    const heap = sumOf('heapBytes') + sumOf('freeBytes');
+    expect(heap).toBe(ofCauses('v8-heap', 'v8-free'));
+    const external = ofCauses('array-buffers', 'external-strings', 'wasm-memory');
+    expect(sumOf('externalBytes')).toBe(external);
+  }
+
+  test('--deep shows what each of them has, and adds up to the causes', async () => {
+    const script = join(root, 'test/fixtures/drift/cases/workers.cjs');
+    const flags = ['--inspect-port=0', '--expose-gc'];
+    const child = await children.run(process.execPath, [...flags, script]);
+    const said = JSON.parse(child.first) as readonly Said[];
+    const explanation = await explained(child, { deep: true });
+    expectSums(explanation);
+    expect(explanation.byThread?.threads).toHaveLength(5);
+    const text = explainText(explanation);
+    if (!canAskWorkers) {
+      expect(text.match(/unknown +not asked: needs Node 22.16/g)).toHaveLength(4);
+      expect(adviceOf(explanation).join()).toMatch(/4 other isolates/);
+      return;
+    }
+    for (const { heap, job, threadId } of said) {
+      const thread = byId(explanation, threadId);
+      expect(thread).toMatchObject({ isBusy: false, ageMs: 0 });
+      expectNear(thread?.bytes?.heapBytes ?? Number.NaN, heap);
+      const bufferBytes = (job === 3 ? 12 : 1) * (8 << 20);
+      const otherBytes = (thread?.bytes?.externalBytes ?? Number.NaN) - bufferBytes;
+      expect(otherBytes).toBeGreaterThanOrEqual(0);
+      expect(otherBytes).toBeLessThan(4 * mb);
+    }
+    const most = explanation.byThread?.threads[0];
+    expect(most?.threadId).toBe(said.find(({ job }) => job === 3)?.threadId);
+    expect(adviceOf(explanation).join()).toContain(`of thread ${most?.threadId}`);
+  });
+
+  if (!canAskWorkers) return;
+
+  test('--deep has the last answer of a busy one, and its age', async () => {
+    const child = await start('workers.cjs');
+    const said = JSON.parse(child.first) as readonly Said[];
+    const idOf = (job: number): number | undefined => said.find((one) => one.job === job)?.threadId;
+    const { pid } = child;
+    const first = await explain(pid, { yesOpenInspector: true, deep: true });
+    expect(await child.ask('compute')).toBe('busy');
+    await sleep(100);
+    const second = await explained(child, { deep: true });
+    expectSums(second);
+    const busy = byId(second, idOf(3));
+    expect(busy).toMatchObject({ isBusy: true, bytes: byId(first, idOf(3))?.bytes });
+    expect(busy?.ageMs).toBeGreaterThan(0);
+    expect(byId(second, idOf(0))).toMatchObject({ isBusy: false, ageMs: 0 });
+    expect(explainText(second)).toMatch(/busy, \d+ s ago/);
+  });
+
+  test('a busy one that has never answered is unknown', async () => {
+    const child = await start('workers.cjs');
+    const job3 = (JSON.parse(child.first) as readonly Said[]).find(({ job }) => job === 3);
+    expect(await child.ask('compute')).toBe('busy');
+    await sleep(100);
+    const explanation = await explained(child, { deep: true });
+    expectSums(explanation);
+    const unknown = { isBusy: true, ageMs: null, bytes: null };
+    expect(byId(explanation, job3?.threadId)).toMatchObject(unknown);
+    expect(explainText(explanation)).toMatch(/unknown +unknown +unknown +busy, unknown/);
+  });
 });
 
 describe('a program that is not Node', () => {

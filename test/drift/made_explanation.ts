@@ -1,6 +1,11 @@
 /** Explanations that no process was asked for. */
 import { type Cause, causeNames } from '../../src/drift/causes.ts';
-import type { ExplainedArena, Explanation } from '../../src/drift/explain_model.ts';
+import type {
+  ExplainedArena,
+  ExplainedThread,
+  Explanation,
+  ThreadBytes,
+} from '../../src/drift/explain_model.ts';
 import type { DeepFacts } from '../../src/drift/retention_model.ts';
 
 export type MadeBytes = Partial<Record<Cause, number | null>>;
@@ -42,6 +47,7 @@ export function explanationOf(bytes: MadeBytes, more: Partial<Explanation> = {})
     malloc: null,
     v8: null,
     deep: null,
+    byThread: null,
     mappings: [],
     otherMappings: { count: 0, rssBytes: 0 },
     ...more,
@@ -73,6 +79,14 @@ export function deepOf(made: MadeDeep): DeepFacts {
     released: { arrayBufferBytes, heapBytes, mallocBytes, arrayBufferCount: 0 },
     unreferencedBytes,
   };
+}
+
+export const noBytes: ThreadBytes = { heapBytes: 0, freeBytes: 0, externalBytes: 0 };
+
+/** One that has answered just now. */
+export function threadOf(threadId: number, bytes: Partial<ThreadBytes>): ExplainedThread {
+  const counted = { ...noBytes, ...bytes };
+  return { threadId, name: '', isBusy: false, ageMs: 0, bytes: counted };
 }
 
 export function arenaOf(more: Partial<ExplainedArena> = {}): ExplainedArena {

@@ -1,12 +1,27 @@
 /** Each sentence of advice: an explanation that supports it, and one that must not have it. */
 import { describe, expect, test } from 'vitest';
+import type { Explanation, ThreadBytes } from '../../src/drift/explain_model.ts';
 import type { DeepFacts } from '../../src/drift/retention_model.ts';
 import { adviceOf, advices } from '../../src/report/explain_advice.ts';
-import { arenaOf, deepOf, explanationOf, mallocOf } from '../drift/made_explanation.ts';
+import {
+  arenaOf,
+  deepOf,
+  explanationOf,
+  mallocOf,
+  noBytes,
+  threadOf,
+} from '../drift/made_explanation.ts';
 
 const noTracking = { attach: false, run: false };
 const v8Of = (more: object) => ({ v8: { isolates: 1, youngFreeBytes: 0, ...more } as never });
 const besideOf = (more: object) => ({ beside: { ...explanationOf({}).beside, ...more } });
+/** Two Workers, of which the other one has 100 MB of each. */
+const workers = (more: Partial<ThreadBytes>): Partial<Explanation> => {
+  const other = { heapBytes: 1e8, freeBytes: 0, externalBytes: 1e8 };
+  const threads = [threadOf(0, {}), threadOf(3, other), { ...threadOf(7, more), ...named7 }];
+  return { byThread: { threads, rest: noBytes, surplus: noBytes } };
+};
+const named7 = { name: 'job' };
 const outside = { source: 'outside', sourceReason: 'why', v8: null } as const;
 const deep = (more: Parameters<typeof deepOf>[0]): { deep: DeepFacts } => ({ deep: deepOf(more) });
 const main = (more: object) => ({ malloc: mallocOf([arenaOf({ isMain: true, ...more })]) });
@@ -69,10 +84,45 @@ const cases: readonly (readonly [
     explanationOf({ 'v8-heap': 5e8 }, { ...outside, isNode: false }),
   ],
   [
+    'objects of Workers',
+    explanationOf(
+      { 'v8-heap': 5e8 },
+      { ...v8Of({ isolates: 3, heapUsedBytes: 4e6 }), ...workers({ heapBytes: 3e8 }) },
+    ),
+    ['400.00 MB of 500.00 MB', '300.00 MB of these of thread 7 (job)'],
+    explanationOf(
+      { 'v8-heap': 5e8 },
+      { ...v8Of({ isolates: 3, heapUsedBytes: 4e8 }), ...workers({ heapBytes: 1e8 }) },
+    ),
+  ],
+  [
     'objects of other isolates',
     explanationOf({ 'v8-heap': 5e8 }, v8Of({ isolates: 5, heapUsedBytes: 4e6 })),
-    ['500.00 MB', '4.00 MB', '4 other isolates'],
-    explanationOf({ 'v8-heap': 5e8 }, v8Of({ isolates: 5, heapUsedBytes: 4e8 })),
+    ['4.00 MB of 500.00 MB', '4 other isolates', 'explain --deep'],
+    explanationOf(
+      { 'v8-heap': 5e8 },
+      { ...v8Of({ isolates: 3, heapUsedBytes: 4e6 }), ...workers({ heapBytes: 3e8 }) },
+    ),
+  ],
+  [
+    'Buffers of Workers',
+    explanationOf(
+      { 'array-buffers': 5e8 },
+      {
+        ...v8Of({ arrayBuffersBytes: 1e6 }),
+        ...deep({ unreferencedBytes: 5e8 }),
+        ...workers({ externalBytes: 4e8 }),
+      },
+    ),
+    ['500.00 MB are contents of Buffers', '400.00 MB of these of thread 7 (job)'],
+    explanationOf(
+      { 'array-buffers': 5e8 },
+      {
+        ...v8Of({ arrayBuffersBytes: 1e6 }),
+        ...deep({ unreferencedBytes: 5e8 }),
+        ...workers({ externalBytes: 1e8 }),
+      },
+    ),
   ],
   [
     'free room in V8’s heap',
