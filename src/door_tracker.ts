@@ -143,6 +143,8 @@ export interface NativeTableOptions {
   intervals: number;
   /** Allocations in this last part of the time are left out; below 100. */
   tailPercent: number;
+  /** A row is of all threads, and its thread is empty. */
+  joinThreads: boolean;
 }
 
 declare const captureTextBrand: unique symbol;

@@ -11,7 +11,11 @@
 namespace memdrift {
 
 CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions& options)
-    : live_(options.temporary_threshold), has_all_(options.has_all) {
+    : live_({.temporary_threshold = options.temporary_threshold,
+             // Whether a block was temporary is known by its thread.
+             .joins_threads = options.joins_threads && options.temporary_threshold == 0,
+             .keeps_ended = options.has_all}),
+      has_all_(options.has_all) {
   if (options.intervals != 0 || options.tail_percent != 0) plan(path, options);
   CaptureReader reader(path);
   reader.readAll(*this);
@@ -63,6 +67,19 @@ void CaptureAnalysis::onHeader(const CaptureHeader& header) {
   totals_.pid = header.pid;
   totals_.sample_bytes = header.sample_bytes;
   first_ns_ = last_ns_ = header.start_monotonic_ns;
+}
+
+void CaptureAnalysis::onInfo(std::string_view text) {
+  totals_.info = text;
+  // In JSON no string within a value can have these bytes.
+  code_.joinPlaces(text.find("\"lines\":false") != std::string_view::npos);
+}
+
+void CaptureAnalysis::onEvent(const Event& event) {
+  if (event.type != EventType::node || event.code == 0) return live_.onEvent(event);
+  Event node = event;
+  code_.join(node);
+  live_.onEvent(node);
 }
 
 void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
@@ -280,7 +297,7 @@ AllocationTable CaptureAnalysis::table(Moment moment) const {
     const bool is_heap = isOfHeap(site.kind);
     const SiteTotals& totals = is_heap ? live_.heap() : live_.beside();
     const SiteTotal& total = totalOf(totals, number, moment);
-    const uint32_t node = tree.nodeOf(site.stream, site.node);
+    const uint32_t node = tree.nodeOf(site.node);
     const bool is_of_buffer = site.kind == AllocationKind::block &&
                               buffer_allocators.isAmongInnermost(kAllocatorFrames, node);
     const RowKind kind = is_of_buffer ? RowKind::k_buffer : rowKindOf(site.kind);

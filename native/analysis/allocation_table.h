@@ -46,6 +46,7 @@ struct AnalysisOptions {
   uint32_t intervals = 0;            // of the timeline; 0: there is none. A second pass
   // Leaves out allocations from this last part of the time; 0: none. A second pass
   uint32_t tail_percent = 0;
+  bool joins_threads = false;  // a row is of all threads; not of temporary blocks
 };
 
 // Everything that one pass over a capture tells. Not for hooks; seconds for 100 M events.
@@ -63,7 +64,7 @@ class CaptureAnalysis final : CaptureVisitor {
 
  private:
   void onHeader(const CaptureHeader& header) override;
-  void onInfo(std::string_view text) override { totals_.info = text; }
+  void onInfo(std::string_view text) override;
   void onThread(const ThreadRecord& thread) override;
   void onModule(const ModuleRecord& module) override { code_.add(module); }
   void onCode(const CodeEvent& event) override { code_.add(event); }
@@ -75,7 +76,8 @@ class CaptureAnalysis final : CaptureVisitor {
   void onMarker(uint64_t time_ns, std::string_view label) override;
   std::string mainThread() const;
   void onEpoch(const EpochPayload& epoch) override;
-  void onEvent(const Event& event) override { live_.onEvent(event); }
+  void onEvent(const Event& event) override;
+  void onStreamEnd(uint32_t stream) override { live_.onStreamEnd(stream); }
   void onBlocks(const BlockEvents& events) override { live_.onBlocks(events); }
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
   void onLosses(const LossPayload& losses) override;

@@ -3,22 +3,21 @@
 
 namespace memdrift {
 
-uint32_t CallTree::nodeOf(uint32_t stream, uint32_t node) {
-  std::vector<uint32_t>& known = known_[stream];
-  known.resize(live_.nodeCount(stream));
+uint32_t CallTree::nodeOf(uint32_t node) {
+  const SharedStacks& stacks = live_.stacks();
+  known_.resize(stacks.count());
   path_.clear();
-  // A damaged capture can name a node that is not there.
-  uint32_t at = node < known.size() ? node : 0;
-  while (at != 0 && known[at] == 0) {
+  uint32_t at = node;
+  while (at != 0 && known_[at] == 0) {
     path_.push_back(at);
-    at = live_.node(stream, at).parent;
+    at = stacks[at].parent;
   }
-  uint32_t place = at == 0 ? 0 : known[at];
+  uint32_t place = at == 0 ? 0 : known_[at];
   for (size_t i = path_.size(); i-- > 0;) {
     // Innermost first where functions were compiled into one another.
-    const std::vector<uint32_t>& frames = framesOf(live_.node(stream, path_[i]));
+    const std::vector<uint32_t>& frames = framesOf(stacks[path_[i]]);
     for (size_t frame = frames.size(); frame-- > 0;) place = child(place, frames[frame]);
-    known[path_[i]] = place;
+    known_[path_[i]] = place;
   }
   return place;
 }

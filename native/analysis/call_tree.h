@@ -20,8 +20,8 @@ class CallTree {
   // Both must outlive it.
   CallTree(const LiveMemory& live, const ProgramCode& code) : live_(live), code_(code) {}
 
-  // The stack `node` of a thread. Its frames are named at the first question.
-  uint32_t nodeOf(uint32_t stream, uint32_t node);
+  // Returns the stack of a node of the shared stacks. Its frames are named at the first question.
+  uint32_t nodeOf(uint32_t node);
   uint32_t child(uint32_t parent, uint32_t frame);
   // Of a function; the same for the same one.
   uint32_t frameNumber(StackFrame frame);
@@ -47,8 +47,7 @@ class CallTree {
   std::map<StackFrame, uint32_t> frame_numbers_;
   std::unordered_map<ProgramCode::Key, std::vector<uint32_t>, KeyHash> places_;
   std::unordered_map<uint64_t, uint32_t> children_;  // by parent and frame
-  // By stream and node; 0: not asked for yet.
-  std::unordered_map<uint32_t, std::vector<uint32_t>> known_;
+  std::vector<uint32_t> known_;                      // by shared node; 0: not asked for yet
   std::vector<uint32_t> path_;
 };
 

@@ -114,6 +114,7 @@ void LiveMemory::onEpoch(const EpochPayload& epoch) {
   std::erase_if(owed_frees_, [&](const auto& owed) { return owed.second < epoch_; });
   std::erase_if(early_looks_, [&](const auto& early) { return early.second.epoch < epoch_; });
   epoch_ = epoch.number;
+  if (sites_.size() - free_sites_.size() > most_sites_) freeIdleSites();
 }
 
 void LiveMemory::finish() {
@@ -124,35 +125,41 @@ void LiveMemory::finish() {
 
 void LiveMemory::addNode(const Event& event) {
   auto& nodes = streams_[event.stream].nodes;
-  if (nodes.empty()) nodes.push_back({});
-  nodes.push_back({event.place, event.code, event.parent});
+  if (nodes.empty()) nodes.push_back(0);
+  const uint32_t parent = event.parent < nodes.size() ? nodes[event.parent] : 0;
+  nodes.push_back(shared_stacks_.add({event.place, event.code, parent}));
 }
 
-const StackNode& LiveMemory::node(uint32_t stream, uint32_t node) const {
-  static constexpr StackNode kNone = {};
+uint32_t LiveMemory::sharedNode(uint32_t stream, uint32_t node) const {
   const auto found = streams_.find(stream);
-  if (found == streams_.end() || node >= found->second.nodes.size()) return kNone;
+  if (found == streams_.end() || node >= found->second.nodes.size()) return 0;
   return found->second.nodes[node];
 }
 
-size_t LiveMemory::nodeCount(uint32_t stream) const {
-  const auto found = streams_.find(stream);
-  return found == streams_.end() ? 1 : std::max<size_t>(found->second.nodes.size(), 1);
+uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
+  if (leaves_out_) return leftOutSite(kind);
+  return numberedSite({event.stream, sharedNode(event.stream, event.node), kind});
 }
 
-uint32_t LiveMemory::siteOf(const Event& event, AllocationKind kind) {
+uint32_t LiveMemory::numberedSite(const Site& site) {
   static_assert(kAllocationKinds <= 8);
-  if (leaves_out_) return leftOutSite(kind);
-  const uint64_t key = static_cast<uint64_t>(event.stream) << 35 |
-                       static_cast<uint64_t>(event.node) << 3 | static_cast<uint64_t>(kind);
+  const uint32_t stream = options_.joins_threads ? 0 : site.stream;
+  const uint64_t key = static_cast<uint64_t>(stream) << 35 | static_cast<uint64_t>(site.node) << 3 |
+                       static_cast<uint64_t>(site.kind);
   uint32_t& number = site_numbers_[key];
-  if (number == 0) number = newSite({event.stream, event.node, kind});
+  if (number == 0) number = newSite({stream, site.node, site.kind});
   return number;
 }
 
 uint32_t LiveMemory::newSite(const Site& site) {
-  sites_.push_back(site);
-  return static_cast<uint32_t>(sites_.size() - 1);
+  if (free_sites_.empty()) {
+    sites_.push_back(site);
+    return static_cast<uint32_t>(sites_.size() - 1);
+  }
+  const uint32_t number = free_sites_.back();
+  free_sites_.pop_back();
+  sites_[number] = site;
+  return number;
 }
 
 uint32_t LiveMemory::leftOutSite(AllocationKind kind) {
@@ -191,7 +198,13 @@ uint32_t LiveMemory::siteOfBlock(uint32_t stream_number, Stream& stream, uint32_
   if (node >= stream.block_sites.size())
     stream.block_sites.resize(std::max<size_t>(node + 1, stream.nodes.size()));
   uint32_t& site = stream.block_sites[node];
-  if (site == 0) site = newSite({stream_number, node, AllocationKind::block});
+  if (site != 0) return site;
+  // A damaged capture has records of a thread that ended.
+  stream.is_ended = false;
+  const uint32_t shared = node < stream.nodes.size() ? stream.nodes[node] : 0;
+  const Site made = {stream_number, shared, AllocationKind::block};
+  // By thread a stream's own list is enough, and smaller.
+  site = options_.joins_threads ? numberedSite(made) : newSite(made);
   return site;
 }
 
@@ -230,7 +243,7 @@ void LiveMemory::freeBlock(Stream& stream, const BlockEvent& event) {
     counts_.unknown_frees++;
     return;
   }
-  const bool is_temporary = temporary_threshold_ != 0 && noteFree(*block);
+  const bool is_temporary = options_.temporary_threshold != 0 && noteFree(*block);
   if (event.hook == HookId::k_realloc || event.hook == HookId::k_reallocarray) {
     stream.last_freed = *block;
     stream.is_last_temporary = is_temporary;
@@ -241,7 +254,7 @@ void LiveMemory::freeBlock(Stream& stream, const BlockEvent& event) {
 
 bool LiveMemory::noteFree(const LiveBlock& block) {
   const uint32_t made_since = streams_[sites_[block.site].stream].ordinal - block.ordinal;
-  if (made_since > temporary_threshold_) return false;
+  if (made_since > options_.temporary_threshold) return false;
   if (block.site >= temporary_.size()) temporary_.resize(block.site + 1);
   SiteTotal& total = temporary_[block.site];
   total.bytes = wrappingSum(total.bytes, static_cast<int64_t>(block.bytes));

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <unordered_map>
 #include <vector>
 
 #include "analysis/allocation_sizes.h"
 #include "analysis/block_map.h"
 #include "analysis/range_map.h"
+#include "analysis/shared_stacks.h"
 #include "analysis/site_totals.h"
 #include "analysis/timeline.h"
 #include "capture/capture_reader.h"
@@ -26,17 +28,10 @@ constexpr bool isOfHeap(AllocationKind kind) {
   return kind == AllocationKind::block || kind == AllocationKind::mapping;
 }
 
-// A frame of a stream's tree of stacks.
-struct StackNode {
-  uint64_t place;   // in code that V8 made an offset, else an address
-  uint32_t code;    // 0: native
-  uint32_t parent;  // 0: none
-};
-
 // Who allocates: one stack of one thread, and what kind of memory.
 struct Site {
-  uint32_t stream;
-  uint32_t node;  // 0: no stack
+  uint32_t stream;  // 0: all threads
+  uint32_t node;    // of the shared stacks; 0: no stack
   AllocationKind kind;
 };
 
@@ -56,18 +51,27 @@ struct BlockRoom {
   uint64_t mapped_bytes = 0;
 };
 
+struct ReplayOptions {
+  // A block is temporary when it is freed before its thread has made more than this many others;
+  // 0: no block is.
+  uint32_t temporary_threshold = 0;
+  bool joins_threads = false;  // a stack has one site for all threads
+  // Keeps sites of ended threads that hold nothing, for what they ever allocated.
+  bool keeps_ended = false;
+  size_t most_sites = 1 << 17;  // no idle ones are looked for below
+};
+
 class LiveMemory final : public CaptureVisitor {
  public:
-  // A block is temporary that is freed before its thread has made more than so many others; 0:
-  // none is.
-  explicit LiveMemory(uint32_t temporary_threshold = 0)
-      : temporary_threshold_(temporary_threshold) {}
+  explicit LiveMemory(const ReplayOptions& options = {})
+      : options_(options), most_sites_(options.most_sites) {}
   LiveMemory(const LiveMemory&) = delete;
   LiveMemory& operator=(const LiveMemory&) = delete;
 
   void onEvent(const Event& event) override;
   void onBlocks(const BlockEvents& events) override;
   void onEpoch(const EpochPayload& epoch) override;
+  void onStreamEnd(uint32_t stream) override;
   void onStackResidency(const StackResidency& stack) override;
   // Puts later allocations into sites that isLeftOut(): the program had no time to free most of
   // them.
@@ -87,16 +91,16 @@ class LiveMemory final : public CaptureVisitor {
   bool isLeftOut(uint32_t site) const {
     return site != 0 && std::ranges::find(left_out_sites_, site) != left_out_sites_.end();
   }
-  // The empty stack where there is no such node: a damaged capture may name any.
-  const StackNode& node(uint32_t stream, uint32_t node) const;
-  size_t nodeCount(uint32_t stream) const;  // with the empty stack
+  const SharedStacks& stacks() const { return shared_stacks_; }
   const BlockMap& blocks() const { return blocks_; }
   const BlockRoom& blockRoom() const { return block_room_; }  // of those
   const RangeMap& ranges() const { return ranges_; }
 
  private:
-  void addNode(const Event& event);
   struct Stream;
+  void addNode(const Event& event);
+  // Returns the empty stack when there is no such node: a damaged capture may name any.
+  uint32_t sharedNode(uint32_t stream, uint32_t node) const;
   uint32_t siteOfBlock(uint32_t stream_number, Stream& stream, uint32_t node);
   void addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event);
   void freeBlock(Stream& stream, const BlockEvent& event);
@@ -110,7 +114,11 @@ class LiveMemory final : public CaptureVisitor {
   void addStack(const Event& event);
   void removeStack(uint64_t address);
   uint32_t siteOf(const Event& event, AllocationKind kind);
+  uint32_t numberedSite(const Site& site);
   uint32_t newSite(const Site& site);
+  void forgetEndedStacks();
+  void freeIdleSites();
+  bool isIdle(uint32_t site) const;
   uint32_t leftOutSite(AllocationKind kind);
   void change(uint32_t site, int64_t bytes, int64_t count);
   void addToBlocks(const LiveBlock& block);
@@ -121,17 +129,26 @@ class LiveMemory final : public CaptureVisitor {
   HookId range_hook_ = HookId::k_mmap;  // of the event that is replayed
   SiteTotals heap_;
   SiteTotals beside_;
+  ReplayOptions options_;
+  SharedStacks shared_stacks_;
   std::vector<Site> sites_{Site{}};
+  std::vector<uint32_t> free_sites_;  // their numbers are used again
+  size_t most_sites_;                 // in use; beyond, idle ones are freed
   struct Stream {
-    std::vector<StackNode> nodes;       // node 0 is the empty stack
+    std::vector<uint32_t> nodes;        // of the shared stacks, by the stream's own numbers
     std::vector<uint32_t> block_sites;  // of each node; 0: none yet
     LiveBlock last_freed = {};          // a realloc may give it back
     bool is_last_temporary = false;
+    bool is_ended = false;
     uint32_t ordinal = 0;  // of its last allocation, where something is temporary
   };
   // By number, which a damaged capture may have any of.
   std::unordered_map<uint32_t, Stream> streams_;
-  std::unordered_map<uint64_t, uint32_t> site_numbers_;  // of sites that are not of blocks
+  // Streams that have ended and whose nodes are kept: a thread that one of them made may name its
+  // stack later. In the order of their ends.
+  std::deque<uint32_t> ended_streams_;
+  size_t ended_nodes_ = 0;                               // of these
+  std::unordered_map<uint64_t, uint32_t> site_numbers_;  // of sites that are not of one's blocks
   BlockMap blocks_;
   BlockRoom block_room_;
   RangeMap ranges_{[this](const RangeState& state) {
@@ -153,7 +170,6 @@ class LiveMemory final : public CaptureVisitor {
   // may come yet. By address, until the end of the epoch after.
   std::unordered_map<uint64_t, uint64_t> owed_frees_;
   uint64_t epoch_ = 0;
-  uint32_t temporary_threshold_;
   std::vector<SiteTotal> temporary_;
   Timeline* timeline_ = nullptr;
   bool leaves_out_ = false;

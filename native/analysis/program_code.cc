@@ -7,11 +7,43 @@ namespace memdrift {
 
 namespace {
 
+constexpr uint32_t kDenseCodes = 1 << 24;
+
 StackFrame nativeFrame(const std::string& function, const std::string& object) {
   return {function, object, 0, 0, 0, false, true, object};
 }
 
 }  // namespace
+
+// An isolate per thread makes millions of codes: their numbers are indices as far as they are
+// dense.
+void ProgramCode::add(const CodeEvent& event) {
+  const auto [found, is_new] = firsts_.try_emplace(std::string(event.name), event.number);
+  if (is_new) names_[event.number] = &found->first;
+  if (event.number >= kDenseCodes) {
+    firsts_of_high_codes_[event.number] = found->second;
+    return;
+  }
+  if (event.number >= firsts_of_codes_.size()) firsts_of_codes_.resize(event.number + 1);
+  firsts_of_codes_[event.number] = found->second;
+}
+
+const uint32_t* ProgramCode::firstOf(uint32_t code) const {
+  if (code >= kDenseCodes) {
+    const auto found = firsts_of_high_codes_.find(code);
+    return found == firsts_of_high_codes_.end() ? nullptr : &found->second;
+  }
+  const bool is_known = code < firsts_of_codes_.size() && firsts_of_codes_[code] != 0;
+  return is_known ? &firsts_of_codes_[code] : nullptr;
+}
+
+// Code whose name comes later keeps its own number.
+void ProgramCode::join(Event& node) const {
+  const uint32_t* first = joins_places_ ? firstOf(node.code) : nullptr;
+  if (!first) return;
+  node.code = *first;
+  node.place = 0;
+}
 
 void ProgramCode::add(const ModuleRecord& module) {
   modules_[module.start_address] = {module.end_address, module.file_offset,
@@ -52,9 +84,10 @@ std::vector<StackFrame> ProgramCode::framesAt(const StackNode& node) const {
 }
 
 StackFrame ProgramCode::jsFrameOf(const StackNode& node) const {
-  const auto name = names_.find(node.code);
+  const uint32_t* first = firstOf(node.code);
+  const auto name = names_.find(first ? *first : 0);
   if (name == names_.end()) return {};
-  const FunctionName known = functionNameOf(name->second);
+  const FunctionName known = functionNameOf(*name->second);
   return {known.function, known.file, known.line, known.column, 0, false, !known.is_js};
 }
 

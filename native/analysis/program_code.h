@@ -20,9 +20,14 @@ namespace memdrift {
 
 class ProgramCode {
  public:
-  void add(const CodeEvent& event) { names_[event.number] = event.name; }
+  void add(const CodeEvent& event);
   void add(const ModuleRecord& module);
   void add(const PlaceLines& place);
+
+  // A capture without lines needs no places within code, and code of one name is one function: with
+  // `joins`, join() makes their nodes the same. Each isolate has its own copies of all code.
+  void joinPlaces(bool joins) { joins_places_ = joins; }
+  void join(Event& node) const;
 
   // Nodes with the same key are the same functions.
   struct Key {
@@ -53,7 +58,14 @@ class ProgramCode {
   StackFrame jsFrameOf(const StackNode& node) const;
   std::vector<StackFrame> nativeFramesAt(uint64_t pc) const;
 
-  std::unordered_map<uint32_t, std::string> names_;  // by number
+  // Returns the first code with the name of `code`; null when it has no name.
+  const uint32_t* firstOf(uint32_t code) const;
+
+  std::unordered_map<std::string, uint32_t> firsts_;             // the first code of each name
+  std::unordered_map<uint32_t, const std::string*> names_;       // of those codes, in firsts_
+  std::vector<uint32_t> firsts_of_codes_;                        // by number; 0: no name
+  std::unordered_map<uint32_t, uint32_t> firsts_of_high_codes_;  // numbers that a damaged file has
+  bool joins_places_ = false;
   // By code and place; the functions from without.
   std::map<std::pair<uint32_t, uint64_t>, std::vector<Line>> lines_;
   std::map<uint64_t, Module> modules_;  // by start

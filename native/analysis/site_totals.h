@@ -50,6 +50,19 @@ class SiteTotals {
     follows_ = true;
     peak_number_ = number;
   }
+  // Returns true when the site holds nothing, and held nothing at the peak.
+  bool isIdle(uint32_t site) const {
+    if (site >= sites_.size()) return true;
+    const Site& one = sites_[site];
+    const auto is_empty = [](const SiteTotal& total) {
+      return total.bytes == 0 && total.count == 0;
+    };
+    return is_empty(one.now) && (one.peak_number != peak_number_ || is_empty(one.at_peak));
+  }
+  // Makes an idle site a new one.
+  void reset(uint32_t site) {
+    if (site < sites_.size()) sites_[site] = {};
+  }
   // After the last event.
   void finish() {
     if (total_ > peak_ && !follows_) setPeak();

@@ -71,6 +71,7 @@ class Timeline {
 
   const std::vector<TimelineMoment>& moments() const { return moments_; }
   const std::vector<SiteChange>& changes() const { return changes_; }
+  bool hasChanges(uint32_t site) const { return site < is_changed_.size() && is_changed_[site]; }
 
  private:
   void takePeak(const SiteTotals& heap) {
@@ -81,6 +82,7 @@ class Timeline {
     const auto number = static_cast<uint32_t>(moments_.size());
     moments_.push_back(std::move(moment));
     known_.resize(heap.siteCount());
+    is_changed_.resize(heap.siteCount());
     for (uint32_t site = 0; site < heap.siteCount(); site++) {
       const SiteTotal& now = heap.now(site);
       SiteTotal& before = known_[site];
@@ -88,6 +90,7 @@ class Timeline {
       changes_.push_back(
           {number, site, wrappingDifference(now.bytes, before.bytes), now.count - before.count});
       before = now;
+      is_changed_[site] = true;
     }
   }
 
@@ -96,6 +99,7 @@ class Timeline {
   uint32_t taken_ = 0;
   bool has_peak_ = false;
   std::vector<SiteTotal> known_;
+  std::vector<bool> is_changed_;  // by site
   std::vector<TimelineMoment> moments_;
   std::vector<SiteChange> changes_;
 };

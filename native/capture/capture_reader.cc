@@ -17,15 +17,6 @@ bool takeFixed(std::string_view payload, Fixed& fixed, std::string_view& rest) {
   return true;
 }
 
-bool takeThread(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
-  ThreadPayload fixed;
-  std::string_view name;
-  if (!takeFixed(frame.payload, fixed, name) || fixed.state < 1 || fixed.state > 2) return false;
-  visitor.onThread(
-      {frame.stream, fixed.tid, static_cast<ThreadState>(fixed.state), fixed.time_ns, name});
-  return true;
-}
-
 bool takeModule(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   ModulePayload fixed;
   std::string_view rest;
@@ -170,6 +161,27 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
   if (!is_right) stopAt("a frame does not hold what its type says");
 }
 
+bool CaptureReader::takeThread(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  ThreadPayload fixed;
+  std::string_view name;
+  if (!takeFixed(frame.payload, fixed, name) || fixed.state < 1 || fixed.state > 2) return false;
+  const auto state = static_cast<ThreadState>(fixed.state);
+  visitor.onThread({frame.stream, fixed.tid, state, fixed.time_ns, name});
+  if (state == ThreadState::ended) endStream(frame.stream, visitor);
+  return true;
+}
+
+// Of ended threads, of which there may be thousands, nothing is kept.
+void CaptureReader::endStream(uint32_t number, CaptureVisitor& visitor) {
+  const auto stream = streams_.find(number);
+  if (stream != streams_.end()) {
+    stream->second.is_ended = true;
+    if (stream->second.is_waiting) return;
+    streams_.erase(stream);
+  }
+  visitor.onStreamEnd(number);
+}
+
 void CaptureReader::takeCodes(std::string_view payload, CaptureVisitor& visitor) {
   const uint8_t* at = bytesOf(payload);
   const uint8_t* end = at + payload.size();
@@ -229,6 +241,7 @@ void CaptureReader::handOver(uint64_t epoch, CaptureVisitor& visitor) {
     turns_.pop_back();
     handOverSegment(stream, visitor);
     awaitTurn(stream);
+    if (stream.is_ended && !stream.is_waiting) endStream(stream.decoder.stream(), visitor);
   }
 }
 
@@ -256,7 +269,7 @@ void CaptureReader::handOverSegment(Stream& stream, CaptureVisitor& visitor) {
   stream.at = static_cast<size_t>(at - begin);
   if (stream.at < stream.bytes.size()) return;
   stream.at = 0;
-  // Ended threads, of which there may be 60,000, keep no memory.
+  // Threads that wait, of which there may be 60,000, keep no memory.
   if (stream.bytes.capacity() > kKeptBytes) std::string().swap(stream.bytes);
   stream.bytes.clear();
 }

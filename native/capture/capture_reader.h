@@ -105,6 +105,8 @@ class CaptureVisitor {
   virtual void onHeader(const CaptureHeader&) {}
   virtual void onInfo(std::string_view) {}
   virtual void onThread(const ThreadRecord&) {}
+  // The thread has ended, and all of its events were handed over.
+  virtual void onStreamEnd(uint32_t /*stream*/) {}
   virtual void onModule(const ModuleRecord&) {}
   virtual void onCode(const CodeEvent&) {}
   virtual void onPlaceLines(const PlaceLines&) {}
@@ -147,6 +149,7 @@ class CaptureReader {
     std::string bytes;  // whole records; from `at` on they are not handed over yet
     size_t at = 0;
     bool is_waiting = false;  // it has a turn
+    bool is_ended = false;    // no events follow
   };
   // A stream that has records, and the epoch of the first. Within an epoch the lower number is
   // first.
@@ -157,6 +160,7 @@ class CaptureReader {
   };
 
   void take(const FrameReader::Frame& frame, CaptureVisitor& visitor);
+  bool takeThread(const FrameReader::Frame& frame, CaptureVisitor& visitor);
   void takeCodes(std::string_view payload, CaptureVisitor& visitor);
   void takeLines(std::string_view payload, CaptureVisitor& visitor);
   void takeHeap(std::string_view payload, CaptureVisitor& visitor);
@@ -164,6 +168,7 @@ class CaptureReader {
   void handOver(uint64_t epoch, CaptureVisitor& visitor);
   void addEvents(const FrameReader::Frame& frame);
   void awaitTurn(Stream& stream);
+  void endStream(uint32_t stream, CaptureVisitor& visitor);
   void handOverSegment(Stream& stream, CaptureVisitor& visitor);
   void finish(CaptureVisitor& visitor);
   void stopAt(const std::string& why);

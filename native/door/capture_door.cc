@@ -246,7 +246,8 @@ Moment momentOf(const std::string& name) {
   throw Error(ErrorCode::ERR_INVALID, "moment is " + name + "; it is peak, end or temporary");
 }
 
-// captureTable(path, {moment, temporaryThreshold, all, intervals, tailPercent}): a promise.
+// captureTable(path, {moment, temporaryThreshold, all, intervals, tailPercent,
+// joinThreads}): a promise.
 Napi::Value captureTable(const Napi::CallbackInfo& info) {
   const std::string path = stringArgument(info[0], "path");
   const auto given = info[1].As<Napi::Object>();
@@ -255,7 +256,8 @@ Napi::Value captureTable(const Napi::CallbackInfo& info) {
     return static_cast<uint32_t>(integerArgument(given.Get(name), name));
   };
   const AnalysisOptions options = {numberOf("temporaryThreshold"), given.Get("all").ToBoolean(),
-                                   numberOf("intervals"), numberOf("tailPercent")};
+                                   numberOf("intervals"), numberOf("tailPercent"),
+                                   given.Get("joinThreads").ToBoolean()};
   auto result = std::make_shared<Reported>();
   return runOffThread(
       info.Env(),

@@ -215,7 +215,7 @@ TEST(LiveMemory, AReallocThatFailsLeavesItsBlock) {
 
 // A realloc that finds no room frees nothing and allocates nothing.
 TEST(LiveMemory, ABlockThatIsGivenBackIsNoNewOneAndWasNotTemporary) {
-  LiveMemory memory(1);
+  LiveMemory memory({.temporary_threshold = 1});
   memory.onEvent(alloc(1, 0x1000, 100));
   Event from = release(1, 0x1000);
   from.hook = HookId::k_realloc;
@@ -314,9 +314,53 @@ TEST(LiveMemory, WhatIsBesideTheHeapIsToldOfTheHeapsPeak) {
   EXPECT_EQ(memory.beside().totalBytes(), 0x2000);
 }
 
+TEST(LiveMemory, KeepsNothingOfEndedThreadsThatHoldNothing) {
+  constexpr uint32_t kThreads = 2000, kNodes = 200;
+  LiveMemory memory;
+  for (uint32_t stream = 1; stream <= kThreads; stream++) {
+    for (uint32_t node = 1; node <= kNodes; node++) {
+      Event made = alloc(stream, 0, 0);
+      made.type = EventType::node;
+      made.node = node;
+      made.place = node;
+      memory.onEvent(made);
+      made = alloc(stream, stream * 0x1000 + node * 16, 8);
+      made.node = node;
+      memory.onEvent(made);
+      // Each thread leaves one block.
+      if (node != kNodes) memory.onEvent(release(stream, made.address));
+    }
+    memory.onStreamEnd(stream);
+    memory.onEpoch({stream, 0});
+  }
+  memory.finish();
+  EXPECT_EQ(memory.stacks().count(), kNodes + 1);
+  EXPECT_LT(memory.sites().size(), kThreads * kNodes / 2);
+  EXPECT_EQ(memory.heap().totalBytes(), kThreads * 8);
+  EXPECT_EQ(memory.counts().allocations, kThreads * kNodes);
+}
+
+TEST(LiveMemory, KnowsTheStackOfAMakerThatHasEnded) {
+  LiveMemory memory;
+  Event node = alloc(1, 0, 0);
+  node.type = EventType::node;
+  node.node = 1;
+  node.place = 0x77;
+  memory.onEvent(node);
+  memory.onStreamEnd(1);
+  Event begin = range(EventType::stack, 0x10000, 0x8000);
+  begin.stream = 2;
+  begin.maker_stream = begin.maker_node = 1;
+  memory.onEvent(begin);
+  EXPECT_EQ(memory.stacks()[memory.sites().back().node].place, 0x77U);
+}
+
 TEST(LiveMemory, AStackThatNoStreamHasIsEmpty) {
-  const LiveMemory memory;
-  EXPECT_EQ(memory.node(3, 9).parent, 0U);
+  LiveMemory memory;
+  Event made = alloc(3, 0x10, 8);
+  made.node = 9;
+  memory.onEvent(made);
+  EXPECT_EQ(memory.sites().back().node, 0U);
 }
 
 }  // namespace memdrift

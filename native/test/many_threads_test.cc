@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,16 @@ namespace memdrift {
 namespace {
 
 struct Count final : CaptureVisitor {
-  void onEvent(const Event& event) override { events += event.type == EventType::alloc; }
+  void onEvent(const Event& event) override {
+    events += event.type == EventType::alloc;
+    late += ended.contains(event.stream);
+  }
+  void onStreamEnd(uint32_t stream) override { late += !ended.insert(stream).second; }
   void onEnd(const EndPayload& end) override { dropped = end.dropped_records; }
   uint64_t events = 0;
   uint64_t dropped = 0;
+  std::set<uint32_t> ended;
+  uint64_t late = 0;  // events and ends after a stream's end
 };
 
 Count countOf(const std::string& path) {
@@ -118,6 +125,8 @@ TEST_F(ManyThreadsTest, DropNothingWhenEachIsShort) {
   const Count count = countOf(options().path);
   EXPECT_EQ(count.dropped, 0U);
   EXPECT_EQ(count.events, kThreads);
+  EXPECT_EQ(count.ended.size(), kThreads);
+  EXPECT_EQ(count.late, 0U);
 }
 
 TEST_F(ManyThreadsTest, AreReadInTimeThatGrowsWithTheirNumber) {

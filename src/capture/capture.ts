@@ -56,7 +56,7 @@ export async function readCaptureReport(
   path: string,
   options: ReportOptions = {},
 ): Promise<CaptureReport> {
-  const { moment = 'peak', temporaryThreshold = 1, all = false } = options;
+  const { moment = 'peak', temporaryThreshold = 1, all = false, joinThreads = false } = options;
   const { intervals = 0, tailPercent = 0 } = options;
   checkNumber('intervals', intervals, 0);
   checkNumber('temporaryThreshold', temporaryThreshold, 1);
@@ -67,6 +67,7 @@ export async function readCaptureReport(
     all,
     intervals,
     tailPercent,
+    joinThreads,
   });
   const maps = new SourceMaps();
   return {

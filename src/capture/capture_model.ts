@@ -174,4 +174,9 @@ export interface ReportOptions {
    * a second pass.
    */
   readonly tailPercent?: number;
+  /**
+   * Makes one row of a stack and kind for all threads, whose thread is empty; default false. The
+   * memory that reading takes then does not grow with the number of threads. Not for `temporary`.
+   */
+  readonly joinThreads?: boolean;
 }

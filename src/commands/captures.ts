@@ -41,7 +41,7 @@ export function registerCaptures(program: Command): void {
 }
 
 async function stats(file: string, { numLargest, json }: StatsFlags): Promise<void> {
-  const report = await readCaptureReport(file, { moment: 'end', all: true });
+  const report = await readCaptureReport(file, { moment: 'end', all: true, joinThreads: true });
   const functions = functionAllocations(onlyKinds(report, heapKinds));
   const largest = {
     byBytes: functions.slice(0, numLargest),

@@ -51,8 +51,9 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
     process.dlopen(addon, ${JSON.stringify(bindingFile())});
     const { pid, version: nodeVersion } = process;
     const started = (${commandLineOf})(process, ${commandLine});
-    const info = { role: 'attached', pid, ...started, nodeVersion, startedAtMs: Date.now() };
     const order = ${JSON.stringify(order)};
+    const { lines } = order;
+    const info = { role: 'attached', pid, ...started, nodeVersion, lines, startedAtMs: Date.now() };
     const heap = ${JSON.stringify(heapModule)};
     const { createRequire } = heap ? (${getBuiltin})('module') : {};
     const { sampleJsHeap } = heap ? createRequire(heap)(heap) : {};

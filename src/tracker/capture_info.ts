@@ -11,6 +11,8 @@ export interface CaptureInfo {
   readonly argv: readonly string[];
   readonly execArgv: readonly string[];
   readonly nodeVersion: string;
+  /** True when lines of places in code are recorded. */
+  readonly lines: boolean;
   readonly startedAtMs: number;
 }
 
@@ -20,12 +22,16 @@ export function captureName(role: string): string {
 }
 
 /** The JSON of this process's CaptureInfo. */
-export function captureInfo(role: string, hasCommandLine: boolean): string {
+export function captureInfo(
+  role: string,
+  { commandLine, lines }: { readonly commandLine: boolean; readonly lines: boolean },
+): string {
   const info: CaptureInfo = {
     role,
     pid: process.pid,
-    ...commandLineOf(process, hasCommandLine),
+    ...commandLineOf(process, commandLine),
     nodeVersion: process.version,
+    lines,
     startedAtMs: Date.now(),
   };
   return JSON.stringify(info);

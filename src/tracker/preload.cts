@@ -36,12 +36,13 @@ function startCapture(native: Binding, { path, role, run }: Place, options: Opti
   const { commandLineOf } = require('./command_line.cjs') as CommandLineModule;
   const { pid, version: nodeVersion } = process;
   const started = commandLineOf(process, options.commandLine !== false);
-  const info = { role, pid, run, ...started, nodeVersion, startedAtMs: Date.now() };
+  const { lines = false } = options;
+  const info = { role, pid, run, ...started, nodeVersion, lines, startedAtMs: Date.now() };
   const tracker = native.trackerStart({
     path,
     info: JSON.stringify(info),
     nativeStacks: options.nativeStacks ?? true,
-    lines: options.lines ?? false,
+    lines,
     intervalMs: options.intervalMs ?? 10,
     maxBytes: options.maxBytes ?? 0,
     sampleBytes: options.sampleBytes ?? 0,

@@ -55,7 +55,7 @@ export class Tracker {
       throw new MemdriftError('ERR_STATE', 'a Tracker is made in the main thread; it tracks all');
     }
     const { role, jsHeap: hasJsHeap, children, commandLine, ...rest } = this.#options;
-    const info = captureInfo(role, commandLine);
+    const info = captureInfo(role, this.#options);
     this.#handle = binding().trackerStart({ path: this.path, info, checkEvery: 0, ...rest });
     setMark((label) => this.mark(label));
     if (hasJsHeap) {

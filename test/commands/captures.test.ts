@@ -2,6 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
+import { functionAllocations } from '../../src/analysis/functions.ts';
+import { tableRows } from '../../src/analysis/report_rows.ts';
+import { readCaptureReport } from '../../src/capture/capture.ts';
 import type { CaptureStats } from '../../src/capture/capture_model.ts';
 import { Captured, cli, golden } from './captured.ts';
 
@@ -52,6 +55,29 @@ describe('stats', () => {
     expect(stdout).toMatch(/most often\n.*\n +[\d,]+ +6\d\.\d\d {2}often {2}/);
     expect(stdout).toMatch(/ █{30}\n/);
   });
+});
+
+test('adds up what the threads of a program allocated in one function', async () => {
+  const workers = captured.record(
+    'workers',
+    `const { Worker, isMainThread } = require('node:worker_threads');
+     function inWorker() { for (let i = 0; i < 100; i++) Buffer.allocUnsafeSlow(30_000); }
+     if (isMainThread) for (let i = 0; i < 4; i++) new Worker(__filename);
+     else inWorker();`,
+  );
+  const { largest } = captured.json('stats', workers, '-n', '1');
+  expect(largest.byBytes).toMatchObject([{ frame: { function: 'inWorker' } }]);
+  const options = { moment: 'end', all: true } as const;
+  const [apart, joined] = await Promise.all([
+    readCaptureReport(workers, options),
+    readCaptureReport(workers, { ...options, joinThreads: true }),
+  ]);
+  expect(apart.threads.length).toBeGreaterThan(4);
+  expect(new Set(tableRows(joined).map(({ thread }) => thread))).toEqual(new Set(['']));
+  const [all] = functionAllocations(apart);
+  expect(all).toMatchObject({ frame: { function: 'inWorker' } });
+  expect(largest.byBytes[0]).toMatchObject({ bytes: all?.bytes, count: all?.count });
+  expect(joined.stats).toEqual(apart.stats);
 });
 
 test('what a terminal would obey is shown: in names of functions, and on command lines', () => {
