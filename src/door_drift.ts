@@ -22,6 +22,8 @@ export interface NativeMallocArena {
   readonly other: NativeMallocPart;
   readonly trimBytes: number;
   readonly trimTopBytes: number;
+  readonly looseEndBytes: number;
+  readonly largeHoleBytes: number;
   /** Starts and ends, in turns. */
   readonly ranges: Float64Array;
 }

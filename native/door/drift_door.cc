@@ -55,6 +55,8 @@ Napi::Value toArena(Napi::Env env, const ArenaReport& arena) {
   object.Set("other", toPart(env, figures.other));
   object.Set("trimBytes", toNumber(env, figures.trim_bytes));
   object.Set("trimTopBytes", toNumber(env, figures.trim_top_bytes));
+  object.Set("looseEndBytes", toNumber(env, figures.loose_end_bytes));
+  object.Set("largeHoleBytes", toNumber(env, figures.large_hole_bytes));
   object.Set("ranges", toRanges(env, arena.ranges));
   return object;
 }

@@ -27,20 +27,17 @@ class ChunkRuns {
     from_ = chunk;
     hole_ = 0;
     kind_ = Kind::kInUse;
+    pinEnd();
   }
 
   uint64_t start() const { return from_; }
 
   // The next one, at `chunk`.
-  void add(Kind kind, uint64_t chunk) {
+  void add(Kind kind, uint64_t chunk, uint64_t bytes) {
     arena_.chunks++;
-    if (kind == kind_) return;
-    closeKind(chunk);
-    if (kind == Kind::kInUse) closeHole(chunk);
-    if (kind_ == Kind::kInUse) hole_ = chunk;
-    kind_ = kind;
+    if (kind != kind_) change(kind, chunk);
+    if (kind == Kind::kInUse && bytes < kSurelyMappedBytes) pinEnd();
   }
-
   // No chunk begins at `end`.
   void end(uint64_t end) {
     closeKind(end);
@@ -54,7 +51,22 @@ class ChunkRuns {
     return hole_ != 0 ? hole_ : top;
   }
 
+  // Of holes behind the last small block in use.
+  uint64_t endBytes() const { return end_bytes_; }
+
  private:
+  void change(Kind kind, uint64_t chunk) {
+    closeKind(chunk);
+    if (kind == Kind::kInUse) closeHole(chunk);
+    if (kind_ == Kind::kInUse) hole_ = chunk;
+    kind_ = kind;
+  }
+
+  void pinEnd() {
+    arena_.large_hole_bytes += end_large_bytes_;
+    end_bytes_ = end_large_bytes_ = 0;
+  }
+
   void closeKind(uint64_t end) {
     Part& part = kind_ == Kind::kInUse  ? arena_.in_use
                  : kind_ == Kind::kFast ? arena_.fast
@@ -67,7 +79,10 @@ class ChunkRuns {
   void closeHole(uint64_t end) {
     if (hole_ == 0) return;
     const uint64_t first = (hole_ + kTrimKeepsBytes + page_bytes_ - 1) / page_bytes_ * page_bytes_;
-    arena_.trim_bytes += area_.pages.residentIn(first, end / page_bytes_ * page_bytes_);
+    const uint64_t bytes = area_.pages.residentIn(first, end / page_bytes_ * page_bytes_);
+    arena_.trim_bytes += bytes;
+    end_bytes_ += bytes;
+    if (end - hole_ >= kFirstThresholdBytes) end_large_bytes_ += bytes;
     hole_ = 0;
   }
 
@@ -77,6 +92,8 @@ class ChunkRuns {
   uint64_t from_ = 0;
   uint64_t hole_ = 0;  // free and fast chunks, one after the other; 0: none
   Kind kind_ = Kind::kInUse;
+  uint64_t end_bytes_ = 0;
+  uint64_t end_large_bytes_ = 0;  // of that, in holes where a large block may have been
 };
 
 }  // namespace memdrift

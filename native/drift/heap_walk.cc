@@ -95,7 +95,7 @@ void HeapWalk::walkArea(Area& area, ThreadCaches& caches) {
     runs.begin(chunk);
     const uint64_t end = walkRun(area, runs, caches);
     if (end == top) {
-      is_whole = closeAtTop(area, runs.endAtTop(top));
+      is_whole = closeAtTop(area, runs);
       break;
     }
     runs.end(end);
@@ -120,7 +120,7 @@ uint64_t HeapWalk::walkRun(Area& area, ChunkRuns& runs, ThreadCaches& caches) {
       if (bytes == caches.chunkBytes()) caches.addCandidate(chunk);
       buffers_->look(chunk, bytes);
     }
-    runs.add(kind, chunk);
+    runs.add(kind, chunk, bytes);
     chunk += bytes;
   }
   return chunk;
@@ -140,20 +140,25 @@ ChunkRuns::Kind HeapWalk::kindOf(Area& area, uint64_t chunk, uint64_t bytes) {
   return ChunkRuns::Kind::kFast;
 }
 
-// `merged_top`: where the top begins once fast chunks are merged. Only the main arena's is cut off
-// by malloc_trim, if brk() was not moved by somebody else since; a least chunk and a byte stay.
-bool HeapWalk::closeAtTop(const Area& area, uint64_t merged_top) {
+// Only the main arena's top is cut off by malloc_trim, and none of the main arena if brk() was
+// moved by another user since; a least chunk and a byte stay. The top begins where fast chunks
+// before it do, once these are merged.
+bool HeapWalk::closeAtTop(const Area& area, ChunkRuns& runs) {
   ArenaFigures& arena = arenaOf(area);
   const uint64_t top = topOf(area);
+  const uint64_t merged_top = runs.endAtTop(top);
   if (top + kLeastChunkBytes > area.chunks_end) return false;
   const uint64_t end = top + sizeOf(top);
   if (end > area.chunks_end || end < top + kLeastChunkBytes) return false;
   addTo(arena.top, area, {top, end});
   const uint64_t keep = kLeastChunkBytes + 1;
-  if (!area.is_of_brk || end != area.chunks_end || end - merged_top <= keep) return true;
+  const bool is_cut = !arena.is_main || (area.is_of_brk && end == area.chunks_end);
+  if (!is_cut || end - merged_top <= keep) return true;
   const uint64_t page = memory_.pageBytes();
   const uint64_t cut = end - (end - merged_top - keep) / page * page;
-  arena.trim_top_bytes = area.pages.residentIn((cut + page - 1) / page * page, area.range.end);
+  const uint64_t bytes = area.pages.residentIn((cut + page - 1) / page * page, area.range.end);
+  arena.loose_end_bytes += runs.endBytes() + bytes;
+  if (arena.is_main) arena.trim_top_bytes = bytes;
   return true;
 }
 

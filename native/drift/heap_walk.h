@@ -32,7 +32,7 @@ class HeapWalk {
   ChunkRuns::Kind kindOf(Area& area, uint64_t chunk, uint64_t bytes);
   uint64_t findFirstChunk(const Area& area, uint64_t from) const;
   bool isRun(const Area& area, uint64_t chunk) const;
-  bool closeAtTop(const Area& area, uint64_t merged_top);
+  bool closeAtTop(const Area& area, ChunkRuns& runs);
   void sumAreas();
 
   uint64_t topOf(const Area& area) const;

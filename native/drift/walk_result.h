@@ -35,6 +35,11 @@ struct ArenaFigures {
   Part other;           // the arena's own state, memory of others between, what could not be walked
   uint64_t trim_bytes;  // resident whole pages in free chunks, after the merge of `fast`
   uint64_t trim_top_bytes;  // and in the top that malloc_trim(0) cuts off
+  // Resident whole pages that are free behind the last small block in use: with thresholds that
+  // stay at their first values, nothing else could be there, and malloc would cut them off.
+  uint64_t loose_end_bytes;
+  // The same of large free chunks before it, where large blocks may have been, or small ones.
+  uint64_t large_hole_bytes;
 };
 
 inline constexpr uint32_t kMostArenas = 8192;

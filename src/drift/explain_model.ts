@@ -17,6 +17,11 @@ export interface ExplainedArena {
   readonly trimBytes: number;
   /** The part of `trimBytes` at the end of the main arena, which M_TRIM_THRESHOLD keeps. */
   readonly trimTopBytes: number;
+  /**
+   * What malloc would have given back itself if its thresholds had stayed at their first values of
+   * 128 KiB: at least, and at most. Null: not known.
+   */
+  readonly fixedThresholds: { readonly leastBytes: number; readonly mostBytes: number } | null;
 }
 
 /** jemalloc's statistics: `allocatedBytes` is within `activeBytes`, that within `residentBytes`. */

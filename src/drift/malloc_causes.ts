@@ -83,7 +83,22 @@ function explainedArena(arena: ArenaFacts): ExplainedArena {
     topBytes: arena.top.residentBytes,
     trimBytes: arena.trimBytes + arena.trimTopBytes,
     trimTopBytes: arena.trimTopBytes,
+    fixedThresholds: fixedThresholds(arena),
   };
+}
+
+/** M_TRIM_THRESHOLD and M_MMAP_THRESHOLD as malloc starts. */
+const firstThresholdBytes = 128 << 10;
+
+/**
+ * Free memory behind the last small block would be cut off down to the threshold: large blocks
+ * would be mappings. A large free chunk before that block may have been large blocks, which would
+ * be unmapped, or small ones, which would be there too.
+ */
+function fixedThresholds(arena: ArenaFacts): ExplainedArena['fixedThresholds'] {
+  if (!arena.isWhole) return null;
+  const leastBytes = Math.max(0, arena.looseEndBytes - firstThresholdBytes);
+  return { leastBytes, mostBytes: leastBytes + arena.largeHoleBytes };
 }
 
 /** With malloc's own state, and memory of others between. */

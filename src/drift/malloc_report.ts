@@ -44,6 +44,13 @@ export interface MallocArena {
   readonly trimBytes: number;
   /** The same of `top`; malloc_trim cuts off the main arena's only. */
   readonly trimTopBytes: number;
+  /**
+   * Resident whole pages that are free behind the last block in use of less than 384 KiB. Where
+   * malloc's thresholds stay at their first values (128 KiB), it cuts them off itself.
+   */
+  readonly looseEndBytes: number;
+  /** The same of free chunks of 128 KiB and more before it. */
+  readonly largeHoleBytes: number;
 }
 
 /** Blocks that are mappings of their own: large ones, Buffers among them. */

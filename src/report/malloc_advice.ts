@@ -1,12 +1,12 @@
 /** Sentences about malloc's memory; of what each remedy gives back, as the walk has counted it. */
-import type { Explanation } from '../drift/explain_model.ts';
+import type { ExplainedArena, Explanation } from '../drift/explain_model.ts';
 import { type Advice, bytesOf, size, trackingText } from './advice_facts.ts';
 import { megabytesWithUnit } from './units.ts';
 
 /** Less is not worth a remedy. */
 const leastReturned = 1e6;
-/** The value of M_TRIM_THRESHOLD that malloc starts with. */
-const trimThresholdBytes = 128 << 10;
+/** The values that M_TRIM_THRESHOLD and M_MMAP_THRESHOLD start with. */
+const firstThresholdBytes = 128 << 10;
 
 export const mallocAdvices: readonly Advice[] = [
   {
@@ -72,24 +72,38 @@ function freedText(e: Explanation): string {
     `${megabytesWithUnit(bytes)} are freed, and kept by malloc: malloc_trim(0) would give back ` +
       `${megabytesWithUnit(trimmed)} of these now.`,
   ];
-  const main = arenas?.find(({ isMain }) => isMain);
-  const ofTop = (main?.trimTopBytes ?? 0) - trimThresholdBytes;
-  if (ofTop >= Math.max(leastReturned, trimmed / 2)) {
-    sentences.push(
-      `${megabytesWithUnit(ofTop)} of these are at the end of the main arena: with ` +
-        `MALLOC_TRIM_THRESHOLD_=${trimThresholdBytes} in its environment malloc gives back such ` +
-        'ends itself.',
-    );
-  }
+  const threshold = thresholdText(arenas ?? [], bytes);
+  if (threshold !== null) sentences.push(threshold);
   const kept = bytes - trimmed;
   if (kept >= Math.max(leastReturned, bytes / 2)) {
     sentences.push(`${megabytesWithUnit(kept)} ${whyKept(e)}.`);
   }
+  const main = arenas?.find(({ isMain }) => isMain);
   const inMain = (main?.freedBytes ?? 0) + (main?.topBytes ?? 0);
   if (inMain >= 0.9 * bytes) {
     sentences.push('These are in the main arena, which MALLOC_ARENA_MAX does not change.');
   }
   return sentences.join(' ');
+}
+
+/** Null where less than half of it is known to go back, or one arena is not known. */
+function thresholdText(arenas: readonly ExplainedArena[], freed: number): string | null {
+  let least = 0;
+  let most = 0;
+  for (const { fixedThresholds } of arenas) {
+    if (fixedThresholds === null) return null;
+    least += fixedThresholds.leastBytes;
+    most += fixedThresholds.mostBytes;
+  }
+  if (least < Math.max(leastReturned, freed / 2)) return null;
+  const isOne = most - least <= Math.max(2e6, 0.1 * least);
+  const range = isOne ? '' : ` to ${megabytesWithUnit(most)}`;
+  return (
+    `With MALLOC_TRIM_THRESHOLD_=${firstThresholdBytes} in its environment (or ` +
+    'MALLOC_MMAP_THRESHOLD_, by the same value) malloc would have given back ' +
+    `${megabytesWithUnit(least)}${range} of these itself: its thresholds, also that of blocks ` +
+    'that are mappings of their own, then do not rise with the blocks that are freed.'
+  );
 }
 
 /** What is freed and no trim gives back: ends of threads' arenas, and shared pages. */

@@ -20,7 +20,7 @@ export const runtimeAdvices: readonly Advice[] = [
     text: (e) =>
       e.source === 'outside'
         ? `${size(e, 'v8-heap')} are V8's: objects, and free room that it keeps.`
-        : `${size(e, 'v8-heap')} are V8's objects` +
+        : `${size(e, 'v8-heap')} are V8's objects${largeText(e)}` +
           `${trackingText(e, 'shows which functions made the objects', ' --js-heap')}; a heap ` +
           'snapshot shows what references them.',
   },
@@ -104,6 +104,18 @@ export const runtimeAdvices: readonly Advice[] = [
       `less${(e.v8?.isolates ?? 1) > 1 ? '; resourceLimits.stackSizeMb bounds a Worker’s' : ''}.`,
   },
 ];
+
+/** Where single large objects are a quarter of the heap; other isolates are not counted. */
+function largeText(e: Explanation): string {
+  const spaces = e.v8?.spaces ?? [];
+  const large = spaces.filter(({ name }) => /^(new_)?large_object_space$/.test(name));
+  const bytes = large.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
+  if (bytes < bytesOf(e, 'v8-heap') / 4) return '';
+  return (
+    `, ${megabytesWithUnit(bytes)} of these in single strings, arrays or tables of more than ` +
+    '128 KiB (a heap snapshot, sorted by shallow size, names them)'
+  );
+}
 
 /** Most of the objects that there were. */
 function isGarbage(e: Explanation): boolean {

@@ -65,6 +65,13 @@ test('free room in V8’s heap is not objects', async () => {
   expect(adviceOf(explanation).join()).toContain('free room in V8');
 });
 
+test('the output that exec() keeps is named as single large objects', async () => {
+  const explanation = await explained(await start('exec_strings.cjs'));
+  const [sentence] = adviceOf(explanation);
+  const [, large] = /, ([0-9.]+) MB of these in single strings/.exec(sentence ?? '') ?? [];
+  expectNear(Number(large) * mb, 60 * mb);
+});
+
 test('contents of strings outside of V8’s heap have a row', async () => {
   const explanation = await explained(await start('external_strings.cjs'));
   expectNear(bytesOf(explanation, 'external-strings'), 48 * mb);

@@ -30,6 +30,8 @@ const malloc: MallocFacts = {
       other: part(1 * MB),
       trimBytes: 2 * MB,
       trimTopBytes: 0,
+      looseEndBytes: 0,
+      largeHoleBytes: 0,
       ranges: [64 * MB, 72 * MB],
     },
   ],

@@ -4,6 +4,7 @@
  */
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Explanation } from '../../src/drift/explain_model.ts';
+import { adviceOf } from '../../src/report/explain_advice.ts';
 import {
   type Answer,
   growth,
@@ -131,5 +132,35 @@ describe.concurrent('what a program made has its cause', { retry: 2 }, () => {
     });
     const residentBytes = answer.after.malloc?.own?.residentBytes ?? 0;
     expect(residentBytes > 0).toBe(allocator === 'jemalloc');
+  });
+
+  const withFixedThresholds = { env: { MALLOC_TRIM_THRESHOLD_: '131072' } };
+  const grown = ({ after, before }: Answer): number => after.rssBytes - before.rssBytes;
+  /** As foretold for memory that came between two looks. */
+  const foretold = ({ after, before }: Answer, bound: 'leastBytes' | 'mostBytes'): number => {
+    const sumOf = ({ malloc }: Explanation): number =>
+      (malloc?.arenas ?? []).reduce((sum, one) => sum + (one.fixedThresholds?.[bound] ?? NaN), 0);
+    return sumOf(after) - sumOf(before);
+  };
+
+  test.each(['largeBlocksFreed', 'endsFreed'])(
+    '%s: thresholds that are fixed give back what the advice says',
+    async (name) => {
+      const plain = await programs.run(name);
+      const saved = grown(plain) - grown(await programs.run(name, withFixedThresholds));
+      const least = foretold(plain, 'leastBytes');
+      expect(saved).toBeGreaterThan(100 * mb);
+      expect(Math.abs(least - saved), `${least}, and not ${saved}`).toBeLessThan(0.1 * saved);
+      expect(adviceOf(plain.after).join()).toContain('With MALLOC_TRIM_THRESHOLD_=131072');
+    },
+  );
+
+  test('bounds contain what fixed thresholds give back, and wide ones are no advice', async () => {
+    const name = 'largeBlocksFreedBetweenPins';
+    const plain = await programs.run(name);
+    const saved = grown(plain) - grown(await programs.run(name, withFixedThresholds));
+    expect(foretold(plain, 'leastBytes')).toBeLessThan(saved);
+    expect(foretold(plain, 'mostBytes') + 2 * mb).toBeGreaterThan(saved);
+    expect(adviceOf(plain.after).join()).not.toContain('MALLOC_TRIM_THRESHOLD_');
   });
 });

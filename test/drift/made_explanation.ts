@@ -99,6 +99,7 @@ export function arenaOf(more: Partial<ExplainedArena> = {}): ExplainedArena {
     topBytes: 0,
     trimBytes: 0,
     trimTopBytes: 0,
+    fixedThresholds: null,
     ...more,
   };
 }

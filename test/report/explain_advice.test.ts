@@ -243,18 +243,46 @@ describe('each sentence', () => {
   });
 });
 
+describe('large objects', () => {
+  const large = (usedBytes: number) =>
+    v8Of({ heapUsedBytes: 5e8, spaces: [{ name: 'large_object_space', usedBytes }] });
+
+  test('are named where they are a quarter of the heap', () => {
+    const [text] = adviceOf(explanationOf({ 'v8-heap': 5e8 }, large(3e8)));
+    expect(text).toContain('300.00 MB of these in single strings, arrays or tables');
+  });
+
+  test('are not named where they are less', () => {
+    const [text] = adviceOf(explanationOf({ 'v8-heap': 5e8 }, large(1e8)));
+    expect(text).not.toContain('single strings');
+  });
+});
+
 describe('what malloc gives back', () => {
   const freed = { 'malloc-freed': 9e8 };
 
-  test('names the threshold where the end of the main arena is most of it, and by how much', () => {
-    const top = { topBytes: 9e8, trimBytes: 8.9e8, trimTopBytes: 8.9e8 };
-    const [text] = adviceOf(explanationOf({ 'malloc-top': 9e8 }, main(top)));
-    expect(text).toContain('889.87 MB of these are at the end of the main arena');
-    expect(text).toContain('MALLOC_TRIM_THRESHOLD_=131072');
+  const fixed = (leastBytes: number, mostBytes: number) => ({
+    fixedThresholds: { leastBytes, mostBytes },
   });
 
-  test('does not name the threshold where what is freed is between blocks', () => {
-    const [text] = adviceOf(explanationOf(freed, main({ freedBytes: 9e8, trimBytes: 8.8e8 })));
+  test('names the threshold where most would have gone back by itself, and by how much', () => {
+    const made = main({ topBytes: 9e8, trimBytes: 8.9e8, ...fixed(8.9e8, 8.91e8) });
+    const [text] = adviceOf(explanationOf({ 'malloc-top': 9e8 }, made));
+    expect(text).toContain('With MALLOC_TRIM_THRESHOLD_=131072');
+    expect(text).toContain('would have given back 890.00 MB of these');
+  });
+
+  test('says how much at least and at most where large holes may have been large blocks', () => {
+    const arenas = [arenaOf({ isMain: true, ...fixed(2e8, 2e8) }), arenaOf(fixed(3e8, 6e8))];
+    const [text] = adviceOf(explanationOf(freed, { malloc: mallocOf(arenas) }));
+    expect(text).toContain('given back 500.00 MB to 800.00 MB of these');
+  });
+
+  test.each([
+    ['little', fixed(1e8, 9e8)],
+    ['an unknown amount', { fixedThresholds: null }],
+  ])('does not name the threshold where %s is known to go back', (_, more) => {
+    const [text] = adviceOf(explanationOf(freed, main({ trimBytes: 8.8e8, ...more })));
     expect(text).not.toContain('TRIM_THRESHOLD');
   });
 
