@@ -59,6 +59,11 @@ export interface NativeCaptureStats {
   frees: number;
   totalBytes: number;
   peakBytes: number;
+  /**
+   * The least and the most that the peak can have been: mappings count by resident bytes, which
+   * were looked at some times a second.
+   */
+  peakRangeBytes: [number, number];
   /** Of the last time that was told before it: at most 50 ms early. */
   peakAtMs: number;
   leakedBytes: number;
@@ -141,6 +146,8 @@ export interface NativeTableOptions {
   all: boolean;
   /** Of the timeline; 0: there is none. */
   intervals: number;
+  /** Mappings count by what the program may use of them, and not by what is resident. */
+  committed: boolean;
   /** Allocations in this last part of the time are left out; below 100. */
   tailPercent: number;
   /** A row is of all threads, and its thread is empty. */
@@ -177,7 +184,7 @@ export interface TrackerBinding {
 
 /** native/door/capture_door.cc. Works on files, on the pool. */
 export interface CaptureBinding {
-  captureStats(path: string): Promise<NativeCaptureStats>;
+  captureStats(path: string, committed: boolean): Promise<NativeCaptureStats>;
   captureTable(path: string, options: NativeTableOptions): Promise<NativeTable>;
   captureTextOpen(path: string): CaptureTextHandle;
   /** The next records as lines of text, about 64 KiB; null at the end. */

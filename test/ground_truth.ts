@@ -105,13 +105,17 @@ export function heldUnder(table: CaptureTable, name: string): Record<string, num
   return held;
 }
 
+interface Weights {
+  readonly committed?: boolean;
+}
+
 /** What is live at the end of the only capture of a run. */
-export async function leaksOf(run: Run): Promise<CaptureTable> {
+export async function leaksOf(run: Run, options: Weights = {}): Promise<CaptureTable> {
   const [capture, ...more] = run.captures;
   if (capture === undefined || more.length > 0 || run.code !== 0) {
     throw new Error(
       `${dirname(capture ?? run.cwd)}: ${run.captures.length} captures\n${run.stderr}`,
     );
   }
-  return readCaptureTable(capture, { leaks: true });
+  return readCaptureTable(capture, { ...options, leaks: true });
 }

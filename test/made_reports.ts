@@ -35,6 +35,7 @@ const stats: CaptureStats = {
   frees: 0,
   totalBytes: 0,
   peakBytes: 0,
+  peakRangeBytes: [0, 0],
   peakAtMs: 0,
   leakedBytes: 500,
   droppedRecords: 0,

@@ -14,7 +14,8 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions&
     : live_({.temporary_threshold = options.temporary_threshold,
              // Whether a block was temporary is known by its thread.
              .joins_threads = options.joins_threads && options.temporary_threshold == 0,
-             .keeps_ended = options.has_all}),
+             .keeps_ended = options.has_all,
+             .weight = options.weight}),
       has_all_(options.has_all) {
   if (options.intervals != 0 || options.tail_percent != 0) plan(path, options);
   CaptureReader reader(path);
@@ -26,6 +27,11 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions&
   totals_.sizes = live_.sizes();
   timeIs(last_ns_);
   totals_.peak_bytes = static_cast<uint64_t>(live_.heap().peakBytes());
+  totals_.peak_low_bytes = totals_.peak_high_bytes = totals_.peak_bytes;
+  if (options.weight == MappingWeight::resident) {
+    totals_.peak_low_bytes = static_cast<uint64_t>(live_.bounds().lowBytes());
+    totals_.peak_high_bytes = static_cast<uint64_t>(live_.bounds().highBytes());
+  }
   totals_.peak_ns = peak_ns_ > first_ns_ ? peak_ns_ - first_ns_ : 0;
   totals_.leaked_bytes = static_cast<uint64_t>(live_.heap().totalBytes());
   totals_.dropped_records = std::max(totals_.dropped_records, live_.counts().lost_records);
@@ -41,7 +47,9 @@ CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions&
 
 // When the peak is, and when the end, is known after a pass only.
 void CaptureAnalysis::plan(const std::string& path, const AnalysisOptions& options) {
-  const CaptureAnalysis first(path);
+  AnalysisOptions first_options;
+  first_options.weight = options.weight;
+  const CaptureAnalysis first(path, first_options);
   const uint64_t duration_ns = first.totals_.duration_ns;
   if (options.tail_percent != 0)
     tail_ns_ = first.first_ns_ + duration_ns - duration_ns / 100 * options.tail_percent;
@@ -84,6 +92,7 @@ void CaptureAnalysis::onEvent(const Event& event) {
 
 void CaptureAnalysis::onMemory(const MemoryPayload& memory) {
   timeIs(memory.time_ns);
+  live_.onMemory(memory);
   growth_.add(memory, live_.blockRoom());
   series_.add({memory, static_cast<uint64_t>(std::max<int64_t>(live_.heap().totalBytes(), 0))});
   if (timeline_) timeline_->advance(memory.time_ns, live_.heap());
@@ -109,6 +118,7 @@ void CaptureAnalysis::onLosses(const LossPayload& losses) {
 }
 
 void CaptureAnalysis::onEnd(const EndPayload& end) {
+  live_.onEnd(end);
   totals_.dropped_records = end.dropped_records;
   totals_.lost_threads = end.lost_threads;
   timeIs(end.time_ns);

@@ -25,6 +25,9 @@ struct CaptureTotals {
   EventCounts counts;
   AllocationSizes sizes;
   uint64_t peak_bytes = 0;
+  // Between which the peak lies, with the mappings as looks found them.
+  uint64_t peak_low_bytes = 0;
+  uint64_t peak_high_bytes = 0;
   uint64_t peak_ns = 0;          // since the start; the last time that was told before it
   uint64_t leaked_bytes = 0;     // live at the end
   uint64_t dropped_records = 0;  // of the end frame, or of the last losses frame
@@ -47,6 +50,7 @@ struct AnalysisOptions {
   // Leaves out allocations from this last part of the time; 0: none. A second pass
   uint32_t tail_percent = 0;
   bool joins_threads = false;  // a row is of all threads; not of temporary blocks
+  MappingWeight weight = MappingWeight::resident;
 };
 
 // Everything that one pass over a capture tells. Not for hooks; seconds for 100 M events.
@@ -80,6 +84,7 @@ class CaptureAnalysis final : CaptureVisitor {
   void onStreamEnd(uint32_t stream) override { live_.onStreamEnd(stream); }
   void onBlocks(const BlockEvents& events) override { live_.onBlocks(events); }
   void onStackResidency(const StackResidency& stack) override { live_.onStackResidency(stack); }
+  void onMappingLook(std::span<const MappingResidency> look) override { live_.onMappingLook(look); }
   void onLosses(const LossPayload& losses) override;
   void onEnd(const EndPayload& end) override;
 

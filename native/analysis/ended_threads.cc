@@ -52,6 +52,9 @@ void LiveMemory::freeIdleSites() {
       if (stream.is_ended) ended.insert(number);
       needed.insert(stream.last_freed.site);
     }
+    // One that holds nothing now may be touched again.
+    ranges().forEach(
+        [&](uint64_t, uint64_t, const RangeState& state) { needed.insert(state.site); });
     std::vector<bool> is_freed(sites_.size());
     for (uint32_t site = 1; site < sites_.size(); site++) {
       if (!ended.contains(sites_[site].stream) || needed.contains(site) || !isIdle(site)) continue;

@@ -9,15 +9,6 @@ namespace memdrift {
 
 namespace {
 
-bool isUsable(uint32_t protection) {
-  return (protection & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0;
-}
-
-AllocationKind kindOfMapping(const Event& event) {
-  if ((event.flags & MAP_SHARED) != 0) return AllocationKind::shared;
-  return event.is_file ? AllocationKind::file : AllocationKind::mapping;
-}
-
 // That makes pages usable. A capture does not say whether mmap was called mmap64.
 HookId hookOfRange(EventType type) {
   if (type == EventType::protect) return HookId::k_mprotect;
@@ -26,11 +17,6 @@ HookId hookOfRange(EventType type) {
 
 constexpr uint64_t kPageMask = 4095;
 uint64_t pageUp(uint64_t bytes) { return (bytes + kPageMask) & ~kPageMask; }
-uint64_t endOf(uint64_t address, uint64_t bytes) {
-  const uint64_t end = address + pageUp(bytes);
-  return end < address ? UINT64_MAX & ~kPageMask : end;
-}
-
 // A block that glibc maps by itself begins behind the two words at the mapping's start. No smaller
 // one is mapped, unless the program has set M_MMAP_THRESHOLD.
 constexpr uint64_t kLeastMapped = 128 << 10;
@@ -75,22 +61,12 @@ void LiveMemory::onEvent(const Event& event) {
   switch (event.type) {
     case EventType::restore:
       return restoreBlock(event);
-    case EventType::map:
-      return addRange(event);
-    case EventType::unmap:
-      return removeRange(event.address, endOf(event.address, event.bytes));
-    case EventType::protect:
-      return protectRange(event);
-    case EventType::advise:
-      return adviseRange(event);
-    case EventType::remap:
-      return moveRange(event);
     case EventType::stack:
       return addStack(event);
     case EventType::stack_end:
       return removeStack(event.address);
     default:
-      return;
+      return mappings_.onEvent(event);
   }
 }
 
@@ -118,6 +94,7 @@ void LiveMemory::onEpoch(const EpochPayload& epoch) {
 }
 
 void LiveMemory::finish() {
+  mappings_.finish(heap_.takeRecentPeak(), rss_anon_bytes_);
   heap_.finish();
   beside_.followPeak(heap_.peakNumber());
   beside_.finish();
@@ -168,17 +145,40 @@ uint32_t LiveMemory::leftOutSite(AllocationKind kind) {
   return site;
 }
 
-void LiveMemory::change(uint32_t site, int64_t bytes, int64_t count) {
+void LiveMemory::weigh(uint32_t site, int64_t bytes, int64_t count) {
   if (isOfHeap(sites_[site].kind)) {
     if (timeline_) timeline_->beforeChange(heap_);
-    heap_.change(site, bytes, count);
+    heap_.weigh(site, bytes, count);
   } else {
     beside_.followPeak(heap_.peakNumber());
-    beside_.change(site, bytes, count);
+    beside_.weigh(site, bytes, count);
   }
-  if (bytes <= 0 || !isOfHeap(sites_[site].kind)) return;
-  counts_.total_bytes += static_cast<uint64_t>(bytes);
-  sizes_.add(range_hook_, static_cast<uint64_t>(bytes), static_cast<uint64_t>(bytes));
+}
+
+void LiveMemory::made(uint32_t site, uint64_t bytes) {
+  if (!isOfHeap(sites_[site].kind)) return beside_.made(site, bytes);
+  heap_.made(site, bytes);
+  counts_.total_bytes += bytes;
+  sizes_.add(range_hook_, bytes, bytes);
+}
+
+void LiveMemory::changeStack(uint32_t site, int64_t bytes, int64_t count) {
+  beside_.followPeak(heap_.peakNumber());
+  beside_.change(site, bytes, count);
+}
+
+void LiveMemory::onMappingLook(std::span<const MappingResidency> look) {
+  mappings_.onLook(look, heap_.takeRecentPeak());
+  rss_anon_bytes_ = 0;
+}
+
+// The writer looks a last time before it closes the capture.
+void LiveMemory::onEnd(const EndPayload& end) {
+  if (end.reason == static_cast<uint32_t>(EndReason::closed)) rss_anon_bytes_ = 0;
+}
+
+void LiveMemory::onMemory(const MemoryPayload& row) {
+  rss_anon_bytes_ = std::max(rss_anon_bytes_, row.rss_anon_bytes);
 }
 
 void LiveMemory::addToBlocks(const LiveBlock& block) {
@@ -281,60 +281,6 @@ void LiveMemory::restoreBlock(const Event& event) {
   total.count--;
 }
 
-void LiveMemory::removeRange(uint64_t begin, uint64_t end) {
-  ranges_.remove(begin, end, [this](const RangeState& state, uint64_t bytes) {
-    if (state.is_committed) change(state.site, -static_cast<int64_t>(bytes), -1);
-  });
-}
-
-void LiveMemory::addRange(const Event& event) {
-  const AllocationKind kind = kindOfMapping(event);
-  const RangeState state = {siteOf(event, kind), static_cast<uint32_t>(kind),
-                            isUsable(event.protection)};
-  const uint64_t end = endOf(event.address, event.bytes);
-  removeRange(event.address, end);
-  ranges_.add(event.address, end, state);
-  if (state.is_committed) change(state.site, static_cast<int64_t>(end - event.address), 1);
-}
-
-// What becomes usable is allocated by who makes it so; V8 reserves first.
-void LiveMemory::protectRange(const Event& event) {
-  const bool is_usable = isUsable(event.protection);
-  ranges_.change(event.address, endOf(event.address, event.bytes),
-                 [&](RangeState& state, uint64_t bytes) {
-                   if (state.is_committed == is_usable) return;
-                   const auto kind = static_cast<AllocationKind>(state.kind);
-                   if (is_usable) state.site = siteOf(event, kind);
-                   state.is_committed = is_usable;
-                   const auto size = static_cast<int64_t>(bytes);
-                   change(state.site, is_usable ? size : -size, is_usable ? 1 : -1);
-                 });
-}
-
-// Pages that were given back are not held until they are protected again, which is how V8 takes
-// them back; a program that just writes to them holds them unseen.
-void LiveMemory::adviseRange(const Event& event) {
-  ranges_.change(event.address, endOf(event.address, event.bytes),
-                 [&](RangeState& state, uint64_t bytes) {
-                   if (!state.is_committed) return;
-                   state.is_committed = false;
-                   change(state.site, -static_cast<int64_t>(bytes), -1);
-                 });
-}
-
-void LiveMemory::moveRange(const Event& event) {
-  RangeState state = {siteOf(event, AllocationKind::mapping),
-                      static_cast<uint32_t>(AllocationKind::mapping), true};
-  ranges_.change(event.old_address, endOf(event.old_address, event.old_bytes),
-                 [&](const RangeState& before, uint64_t) { state.kind = before.kind; });
-  removeRange(event.old_address, endOf(event.old_address, event.old_bytes));
-  state.site = siteOf(event, static_cast<AllocationKind>(state.kind));
-  const uint64_t end = endOf(event.address, event.bytes);
-  removeRange(event.address, end);
-  ranges_.add(event.address, end, state);
-  change(state.site, static_cast<int64_t>(end - event.address), 1);
-}
-
 // Of a thread's stack what counts are the pages that it has touched; the writer looks now and then.
 void LiveMemory::addStack(const Event& event) {
   removeStack(event.address);
@@ -343,7 +289,7 @@ void LiveMemory::addStack(const Event& event) {
   maker.node = event.maker_node;
   const uint32_t site = siteOf(maker, AllocationKind::stack);
   stacks_[event.address] = {site, 0};
-  change(site, 0, 1);
+  changeStack(site, 0, 1);
   const auto early = early_looks_.find(event.address);
   if (early == early_looks_.end()) return;
   const StackResidency stack = early->second.stack;
@@ -364,14 +310,14 @@ void LiveMemory::onStackResidency(const StackResidency& stack) {
     return;
   }
   const auto bytes = static_cast<int64_t>(stack.resident_bytes);
-  change(found->second.site, bytes - static_cast<int64_t>(found->second.resident_bytes), 0);
+  changeStack(found->second.site, bytes - static_cast<int64_t>(found->second.resident_bytes), 0);
   found->second.resident_bytes = stack.resident_bytes;
 }
 
 void LiveMemory::removeStack(uint64_t address) {
   const auto found = stacks_.find(address);
   if (found == stacks_.end()) return;
-  change(found->second.site, -static_cast<int64_t>(found->second.resident_bytes), -1);
+  changeStack(found->second.site, -static_cast<int64_t>(found->second.resident_bytes), -1);
   stacks_.erase(found);
 }
 

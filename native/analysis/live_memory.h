@@ -11,6 +11,7 @@
 
 #include "analysis/allocation_sizes.h"
 #include "analysis/block_map.h"
+#include "analysis/live_mappings.h"
 #include "analysis/range_map.h"
 #include "analysis/shared_stacks.h"
 #include "analysis/site_totals.h"
@@ -18,15 +19,6 @@
 #include "capture/capture_reader.h"
 
 namespace memdrift {
-
-// What an allocation is of. Only the heap's kinds are in totals: a page of a file or of shared
-// memory is not of one process alone.
-enum class AllocationKind : uint8_t { block, mapping, file, shared, stack };
-constexpr size_t kAllocationKinds = 5;
-
-constexpr bool isOfHeap(AllocationKind kind) {
-  return kind == AllocationKind::block || kind == AllocationKind::mapping;
-}
 
 // Who allocates: one stack of one thread, and what kind of memory.
 struct Site {
@@ -59,12 +51,13 @@ struct ReplayOptions {
   // Keeps sites of ended threads that hold nothing, for what they ever allocated.
   bool keeps_ended = false;
   size_t most_sites = 1 << 17;  // no idle ones are looked for below
+  MappingWeight weight = MappingWeight::resident;
 };
 
-class LiveMemory final : public CaptureVisitor {
+class LiveMemory final : public CaptureVisitor, MappingTotals {
  public:
   explicit LiveMemory(const ReplayOptions& options = {})
-      : options_(options), most_sites_(options.most_sites) {}
+      : options_(options), most_sites_(options.most_sites), mappings_(*this, options.weight) {}
   LiveMemory(const LiveMemory&) = delete;
   LiveMemory& operator=(const LiveMemory&) = delete;
 
@@ -73,6 +66,9 @@ class LiveMemory final : public CaptureVisitor {
   void onEpoch(const EpochPayload& epoch) override;
   void onStreamEnd(uint32_t stream) override;
   void onStackResidency(const StackResidency& stack) override;
+  void onMappingLook(std::span<const MappingResidency> look) override;
+  void onMemory(const MemoryPayload& row) override;
+  void onEnd(const EndPayload& end) override;
   // Puts later allocations into sites that isLeftOut(): the program had no time to free most of
   // them.
   void leaveOutFromHere() { leaves_out_ = true; }
@@ -94,7 +90,9 @@ class LiveMemory final : public CaptureVisitor {
   const SharedStacks& stacks() const { return shared_stacks_; }
   const BlockMap& blocks() const { return blocks_; }
   const BlockRoom& blockRoom() const { return block_room_; }  // of those
-  const RangeMap& ranges() const { return ranges_; }
+  const RangeMap& ranges() const { return mappings_.ranges(); }
+  // Of the peak of heap(), after finish(). They hold where mappings count by resident bytes.
+  const ResidencyBounds& bounds() const { return mappings_.bounds(); }
 
  private:
   struct Stream;
@@ -105,22 +103,19 @@ class LiveMemory final : public CaptureVisitor {
   void addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event);
   void freeBlock(Stream& stream, const BlockEvent& event);
   void restoreBlock(const Event& event);
-  void addRange(const Event& event);
-  void protectRange(const Event& event);
-  void adviseRange(const Event& event);
-  void moveRange(const Event& event);
-  void removeRange(uint64_t begin, uint64_t end);
   bool noteFree(const LiveBlock& block);  // true: it was temporary
   void addStack(const Event& event);
   void removeStack(uint64_t address);
-  uint32_t siteOf(const Event& event, AllocationKind kind);
+  uint32_t siteOf(const Event& event, AllocationKind kind) override;
+  void weigh(uint32_t site, int64_t bytes, int64_t count) override;
+  void made(uint32_t site, uint64_t bytes) override;
   uint32_t numberedSite(const Site& site);
   uint32_t newSite(const Site& site);
   void forgetEndedStacks();
   void freeIdleSites();
   bool isIdle(uint32_t site) const;
   uint32_t leftOutSite(AllocationKind kind);
-  void change(uint32_t site, int64_t bytes, int64_t count);
+  void changeStack(uint32_t site, int64_t bytes, int64_t count);
   void addToBlocks(const LiveBlock& block);
   void takeFromBlocks(const LiveBlock& block);
 
@@ -151,9 +146,8 @@ class LiveMemory final : public CaptureVisitor {
   std::unordered_map<uint64_t, uint32_t> site_numbers_;  // of sites that are not of one's blocks
   BlockMap blocks_;
   BlockRoom block_room_;
-  RangeMap ranges_{[this](const RangeState& state) {
-    if (state.is_committed) change(state.site, 0, 1);
-  }};
+  LiveMappings mappings_;
+  uint64_t rss_anon_bytes_ = 0;  // the highest since the last look; kUnknown: a row did not have it
   struct ThreadStack {
     uint32_t site;
     uint64_t resident_bytes;  // as the writer last saw it

@@ -10,9 +10,12 @@ namespace memdrift {
 
 // Which of a mapping's pages may be used and count for the process alone.
 struct RangeState {
-  uint32_t site = 0;  // who made it usable last
-  uint32_t kind = 0;  // AllocationKind
-  bool is_committed = false;
+  uint32_t site = 0;            // who made it usable last
+  uint32_t kind = 0;            // AllocationKind
+  bool is_committed = false;    // usable, and not given back since
+  bool is_usable = false;       // by its protection
+  uint8_t looks = 0;            // since it last changed; as kEnoughLooks has it
+  uint64_t resident_bytes = 0;  // bytes that count
 
   bool operator==(const RangeState&) const = default;
 };
@@ -20,10 +23,16 @@ struct RangeState {
 // Disjoint ranges of addresses. Whatever is put over others replaces their part of them.
 class RangeMap {
  public:
-  using Change = std::function<void(const RangeState& state, uint64_t bytes)>;
+  using Change = std::function<void(RangeState& state, uint64_t bytes)>;
 
-  // `on_cut` is told of each range that becomes two.
-  explicit RangeMap(std::function<void(const RangeState&)> on_cut) : on_cut_(std::move(on_cut)) {}
+  struct Part {
+    RangeState& state;
+    uint64_t bytes;
+  };
+  using Cut = std::function<void(Part first, Part second)>;
+
+  // `on_cut` divides the state of each range that becomes two; both begin with all of it.
+  explicit RangeMap(Cut on_cut) : on_cut_(std::move(on_cut)) {}
 
   // A range where there is none now.
   void add(uint64_t begin, uint64_t end, const RangeState& state) {
@@ -41,8 +50,7 @@ class RangeMap {
     }
   }
   // Calls back for each piece in [begin, end), which may change its state.
-  void change(uint64_t begin, uint64_t end,
-              const std::function<void(RangeState& state, uint64_t bytes)>& callback) {
+  void change(uint64_t begin, uint64_t end, const Change& callback) {
     if (begin >= end) return;
     cut(begin);
     cut(end);
@@ -50,6 +58,11 @@ class RangeMap {
       callback(at->second.state, at->second.end - at->first);
   }
 
+  // The same for all ranges.
+  template <typename Callback>
+  void changeAll(Callback&& callback) {
+    for (auto& [begin, range] : ranges_) callback(range.state, range.end - begin);
+  }
   template <typename Callback>
   void forEach(Callback&& callback) const {
     for (const auto& [begin, range] : ranges_) callback(begin, range.end, range.state);
@@ -68,13 +81,12 @@ class RangeMap {
     if (next == ranges_.begin()) return;
     auto before = std::prev(next);
     if (before->first == at || before->second.end <= at) return;
-    ranges_[at] = before->second;
+    Range& second = ranges_[at] = before->second;
     before->second.end = at;
-    on_cut_(before->second.state);
+    on_cut_({before->second.state, at - before->first}, {second.state, second.end - at});
   }
 
-  std::function<void(const RangeState&)> on_cut_;
-
+  Cut on_cut_;
   std::map<uint64_t, Range> ranges_;
 };
 

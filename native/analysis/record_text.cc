@@ -105,6 +105,15 @@ void RecordText::onStackResidency(const StackResidency& stack) {
   line("stack_residency %#" PRIx64 " resident_bytes=%" PRIu64, stack.address, stack.resident_bytes);
 }
 
+void RecordText::onMappingLook(std::span<const MappingResidency> look) {
+  line("look mappings=%zu", look.size());
+  for (const MappingResidency& one : look) {
+    if (one.resident_bytes == kUnknown) return line("  no more looks");
+    line("  %#" PRIx64 " bytes=%" PRIu64 " resident_bytes=%" PRIu64, one.address, one.bytes,
+         one.resident_bytes);
+  }
+}
+
 void RecordText::onMarker(uint64_t time_ns, std::string_view label) {
   line("marker at=%.3fms %s", ms(time_ns), printable(label).c_str());
 }

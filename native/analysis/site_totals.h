@@ -2,6 +2,7 @@
 // What each allocation site holds now, and what it held when all of them together held the most.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -26,17 +27,24 @@ constexpr int64_t wrappingDifference(int64_t a, int64_t b) {
 class SiteTotals {
  public:
   void change(uint32_t site, int64_t bytes, int64_t count) {
-    if (site >= sites_.size()) sites_.resize(site + 1);
-    // A peak is known to be one when something is freed.
-    if (bytes < 0 && total_ > peak_ && !follows_) setPeak();
-    changes_++;
-    Site& one = sites_[site];
-    keep(one);
-    one.now.bytes = wrappingSum(one.now.bytes, bytes);
-    one.now.count += count;
+    Site& one = weighed(site, bytes, count);
     if (bytes > 0) one.ever.bytes = wrappingSum(one.ever.bytes, bytes);
     if (count > 0) one.ever.count += count;
-    total_ = wrappingSum(total_, bytes);
+  }
+  // Changes what a site holds and not what it allocated.
+  void weigh(uint32_t site, int64_t bytes, int64_t count) { weighed(site, bytes, count); }
+  // Changes what a site allocated and not what it holds.
+  void made(uint32_t site, uint64_t bytes) {
+    if (site >= sites_.size()) sites_.resize(site + 1);
+    SiteTotal& ever = sites_[site].ever;
+    ever.bytes = wrappingSum(ever.bytes, static_cast<int64_t>(bytes));
+    ever.count++;
+  }
+  // The highest total since the last call.
+  int64_t takeRecentPeak() {
+    const int64_t most = std::max(recent_peak_, total_);
+    recent_peak_ = total_;
+    return most;
   }
   // What was given back is held after all: nothing was allocated.
   void restore(uint32_t site, int64_t bytes) {
@@ -90,6 +98,21 @@ class SiteTotals {
     uint64_t peak_number = 0;  // that at_peak is of
   };
 
+  Site& weighed(uint32_t site, int64_t bytes, int64_t count) {
+    if (site >= sites_.size()) sites_.resize(site + 1);
+    // A peak is known to be one when something is freed.
+    if (bytes < 0 && total_ > recent_peak_) {
+      recent_peak_ = total_;
+      if (total_ > peak_ && !follows_) setPeak();
+    }
+    changes_++;
+    Site& one = sites_[site];
+    keep(one);
+    one.now.bytes = wrappingSum(one.now.bytes, bytes);
+    one.now.count += count;
+    total_ = wrappingSum(total_, bytes);
+    return one;
+  }
   void setPeak() {
     peak_ = total_;
     peak_number_++;
@@ -104,6 +127,7 @@ class SiteTotals {
   std::vector<Site> sites_;
   int64_t total_ = 0;
   int64_t peak_ = 0;
+  int64_t recent_peak_ = 0;  // since takeRecentPeak()
   uint64_t peak_number_ = 0;
   uint64_t changes_ = 0;
   uint64_t peak_change_ = 0;

@@ -44,6 +44,14 @@ bool takeStacks(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return rest.empty();
 }
 
+bool takeResidency(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  std::vector<MappingResidency> look;
+  std::string_view rest = frame.payload;
+  for (MappingResidency one; takeFixed(rest, one, rest);) look.push_back(one);
+  if (rest.empty()) visitor.onMappingLook(look);
+  return rest.empty();
+}
+
 bool takeMarker(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   MarkerPayload fixed;
   std::string_view label;
@@ -131,6 +139,9 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
       break;
     case FrameType::stacks:
       is_right = takeStacks(frame, visitor);
+      break;
+    case FrameType::residency:
+      is_right = takeResidency(frame, visitor);
       break;
     case FrameType::marker:
       is_right = takeMarker(frame, visitor);

@@ -114,6 +114,7 @@ class CaptureVisitor {
   virtual void onJsHeap(const JsHeapProfile&, std::string_view /*payload*/) {}
   virtual void onMemory(const MemoryPayload&) {}
   virtual void onStackResidency(const StackResidency&) {}
+  virtual void onMappingLook(std::span<const MappingResidency>) {}
   virtual void onMarker(uint64_t /*time_ns*/, std::string_view) {}
   virtual void onEpoch(const EpochPayload&) {}
   virtual void onEvent(const Event&) {}

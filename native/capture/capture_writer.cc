@@ -127,21 +127,30 @@ void CaptureWriter::runThread() {
   file_.reset();
 }
 
+void CaptureWriter::push(FrameType type, const FramePayload& payload) {
+  queue_.push_back({type, std::string(payload.fixed).append(payload.rest)});
+}
+
+uint64_t CaptureWriter::pushEpoch() {
+  const EpochPayload epoch = {streams_.raiseEpoch(), monotonicNs()};
+  push(FrameType::epoch, payloadOf(epoch));
+  return epoch.time_ns;
+}
+
 void CaptureWriter::add(FrameType type, const FramePayload& payload) {
-  std::string bytes(payload.fixed);
-  bytes.append(payload.rest);
   const std::lock_guard hold(lock_);
-  queue_.push_back({type, std::move(bytes)});
+  push(type, payload);
+}
+
+void CaptureWriter::beginEpoch() {
+  const std::lock_guard hold(lock_);
+  pushEpoch();
 }
 
 void CaptureWriter::mark(std::string_view label) {
   const std::lock_guard hold(lock_);
-  const EpochPayload epoch = {streams_.raiseEpoch(), monotonicNs()};
-  const auto push = [this](FrameType type, const FramePayload& payload) {
-    queue_.push_back({type, std::string(payload.fixed).append(payload.rest)});
-  };
-  push(FrameType::epoch, payloadOf(epoch));
-  push(FrameType::marker, payloadOf(MarkerPayload{epoch.time_ns}, label));
+  const uint64_t time_ns = pushEpoch();
+  push(FrameType::marker, payloadOf(MarkerPayload{time_ns}, label));
 }
 
 void CaptureWriter::stop(EndReason reason) {

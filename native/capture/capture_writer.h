@@ -63,6 +63,9 @@ class CaptureWriter final : StreamSink {
   // The same of a mark, with an epoch of its own: what this thread recorded before it is before it
   // in the order of events, and what comes after is after, if its stream's turn is ended then.
   void mark(std::string_view label);
+  // Begins an epoch: what any thread recorded before is before the frames that are added next, as
+  // far as its stream's turn has ended. Any thread; not in hooks.
+  void beginEpoch();
 
   // Starts the callbacks; returns after the first tick. Call it once.
   void start();
@@ -88,6 +91,9 @@ class CaptureWriter final : StreamSink {
   void events(const StreamInfo& stream, const uint8_t* data, size_t bytes) override;
   void ended(const StreamInfo& stream) override;
   void thread(const StreamInfo& stream, ThreadState state);
+
+  uint64_t pushEpoch();
+  void push(FrameType type, const FramePayload& payload);
 
   struct Queued {
     FrameType type;

@@ -87,7 +87,8 @@ inline constexpr uint32_t kMaxPayloadBytes = 16 << 20;
   X(stacks, 10)            \
   X(lines, 11)             \
   X(js_heap, 12)           \
-  X(losses, 13)
+  X(losses, 13)            \
+  X(residency, 14)
 
 enum class FrameType : uint32_t {
 #define MEMDRIFT_DECLARE(name, number) name = number,
@@ -187,6 +188,19 @@ struct StackResidency {
   uint64_t is_older;  // 1: of a thread that no event tells, since it began before the capture
 };
 static_assert(sizeof(StackResidency) == 24);
+
+// A residency frame's payload: the mappings of which other bytes are resident than the last such
+// frame said, or that changed since. Every look has a frame, which an epoch precedes: mappings that
+// were made before the look are in earlier epochs.
+struct MappingResidency {
+  uint64_t address;
+  uint64_t bytes;
+  uint64_t resident_bytes;  // private pages of anonymous memory, all pages of files and shared
+};
+static_assert(sizeof(MappingResidency) == 24);
+// The only entry of a frame after which there are no looks.
+inline constexpr MappingResidency kNoMoreLooks = {0, 0, kUnknown};
+inline constexpr size_t kMostMappings = kMaxPayloadBytes / sizeof(MappingResidency);
 
 struct MarkerPayload {  // then the marker's text
   uint64_t time_ns;

@@ -86,6 +86,10 @@ Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   object.Set("frees", countOf(env, totals.counts.frees));
   object.Set("totalBytes", countOf(env, totals.counts.total_bytes));
   object.Set("peakBytes", countOf(env, totals.peak_bytes));
+  Napi::Array peak_range = Napi::Array::New(env, 2);
+  peak_range.Set(0U, countOf(env, totals.peak_low_bytes));
+  peak_range.Set(1U, countOf(env, totals.peak_high_bytes));
+  object.Set("peakRangeBytes", peak_range);
   object.Set("peakAtMs", static_cast<double>(totals.peak_ns) / 1e6);
   object.Set("leakedBytes", countOf(env, totals.leaked_bytes));
   object.Set("droppedRecords", countOf(env, totals.dropped_records));
@@ -230,12 +234,18 @@ Napi::Object tableToJs(Napi::Env env, const AllocationTable& table) {
   return object;
 }
 
-// captureStats(path): a promise.
+MappingWeight weightOf(const Napi::Value& committed) {
+  return committed.ToBoolean() ? MappingWeight::committed : MappingWeight::resident;
+}
+
+// captureStats(path, committed): a promise.
 Napi::Value captureStats(const Napi::CallbackInfo& info) {
   const std::string path = stringArgument(info[0], "path");
+  AnalysisOptions options;
+  options.weight = weightOf(info[1]);
   auto totals = std::make_shared<CaptureTotals>();
   return runOffThread(
-      info.Env(), [=] { *totals = CaptureAnalysis(path).totals(); },
+      info.Env(), [=] { *totals = CaptureAnalysis(path, options).totals(); },
       [=](Napi::Env env) { return totalsToJs(env, *totals); });
 }
 
@@ -246,8 +256,8 @@ Moment momentOf(const std::string& name) {
   throw Error(ErrorCode::ERR_INVALID, "moment is " + name + "; it is peak, end or temporary");
 }
 
-// captureTable(path, {moment, temporaryThreshold, all, intervals, tailPercent,
-// joinThreads}): a promise.
+// captureTable(path, {moment, temporaryThreshold, all, intervals, tailPercent, joinThreads,
+// committed}): a promise.
 Napi::Value captureTable(const Napi::CallbackInfo& info) {
   const std::string path = stringArgument(info[0], "path");
   const auto given = info[1].As<Napi::Object>();
@@ -255,9 +265,12 @@ Napi::Value captureTable(const Napi::CallbackInfo& info) {
   const auto numberOf = [&](const char* name) {
     return static_cast<uint32_t>(integerArgument(given.Get(name), name));
   };
-  const AnalysisOptions options = {numberOf("temporaryThreshold"), given.Get("all").ToBoolean(),
-                                   numberOf("intervals"), numberOf("tailPercent"),
-                                   given.Get("joinThreads").ToBoolean()};
+  const AnalysisOptions options = {numberOf("temporaryThreshold"),
+                                   given.Get("all").ToBoolean(),
+                                   numberOf("intervals"),
+                                   numberOf("tailPercent"),
+                                   given.Get("joinThreads").ToBoolean(),
+                                   weightOf(given.Get("committed"))};
   auto result = std::make_shared<Reported>();
   return runOffThread(
       info.Env(),

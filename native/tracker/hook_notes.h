@@ -127,6 +127,11 @@ inline void noteForWriter(const Recording& recording, EventType type, const Even
   recording.session().mappings.put(event);
 }
 
+// The same of a change that the writer can do without.
+inline void noteChangeForWriter(const Recording& recording, const Event& change) noexcept {
+  recording.session().mappings.putChange(change);
+}
+
 inline Event rangeOf(const void* at, size_t bytes, int protection = 0) noexcept {
   Event event;
   event.address = addressOf(at);

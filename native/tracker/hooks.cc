@@ -214,6 +214,9 @@ static int memdrift_mprotect(void* at, size_t bytes, int protection) {
   const uint32_t node = currentStack(recording, __builtin_frame_address(0));
   recording.thread().stream->protect(
       {node, addressOf(at), bytes, static_cast<uint32_t>(protection)});
+  Event change = rangeOf(at, bytes, protection);
+  change.type = EventType::protect;
+  noteChangeForWriter(recording, change);
   return status;
 }
 
@@ -221,8 +224,12 @@ static int memdrift_madvise(void* at, size_t bytes, int advice) {
   const int status = real.madvise(at, bytes, advice);
   if (status != 0 || !givesPagesBack(advice)) return status;
   Recording recording;
-  if (recording)
-    recording.thread().stream->advise({addressOf(at), bytes, static_cast<uint32_t>(advice)});
+  if (!recording) return status;
+  recording.thread().stream->advise({addressOf(at), bytes, static_cast<uint32_t>(advice)});
+  Event change = rangeOf(at, bytes);
+  change.type = EventType::advise;
+  change.advice = static_cast<uint32_t>(advice);
+  noteChangeForWriter(recording, change);
   return status;
 }
 

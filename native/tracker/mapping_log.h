@@ -20,22 +20,20 @@ class MappingLog {
 
   // In hooks. Of the event only what says which pages; a lost one is told by isWhole().
   void put(const Event& event) noexcept {
-    uint64_t at = next_.load(std::memory_order_relaxed);
-    for (;;) {
-      Entry& entry = entries_[at % kEntries];
-      const uint64_t turn = entry.turn.load(std::memory_order_acquire);
-      if (turn == at) {
-        if (!next_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed)) continue;
-        entry.event = event;
-        entry.turn.store(at + 1, std::memory_order_release);
-        return;
-      }
-      if (turn < at) {
-        is_whole_.store(false, std::memory_order_relaxed);
-        return;
-      }
-      at = next_.load(std::memory_order_relaxed);
-    }
+    if (!tryPut(event)) is_whole_.store(false, std::memory_order_relaxed);
+  }
+
+  // In hooks, for a change of known mappings: the writer can do without, at the cost of a look at
+  // all of them. It leaves half of the room to put().
+  void putChange(const Event& event) noexcept {
+    const uint64_t ahead = next_.load(std::memory_order_relaxed) + kEntries / 2;
+    const bool has_room = entries_[ahead % kEntries].turn.load(std::memory_order_acquire) >= ahead;
+    if (!has_room || !tryPut(event)) lost_changes_.store(true, std::memory_order_relaxed);
+  }
+
+  // The writer's: true if changes were lost since the last call.
+  bool takeLostChanges() noexcept {
+    return lost_changes_.exchange(false, std::memory_order_relaxed);
   }
 
   // The writer's: the oldest, or false.
@@ -59,6 +57,22 @@ class MappingLog {
   }
 
  private:
+  bool tryPut(const Event& event) noexcept {
+    uint64_t at = next_.load(std::memory_order_relaxed);
+    for (;;) {
+      Entry& entry = entries_[at % kEntries];
+      const uint64_t turn = entry.turn.load(std::memory_order_acquire);
+      if (turn == at) {
+        if (!next_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed)) continue;
+        entry.event = event;
+        entry.turn.store(at + 1, std::memory_order_release);
+        return true;
+      }
+      if (turn < at) return false;
+      at = next_.load(std::memory_order_relaxed);
+    }
+  }
+
   struct Entry {
     std::atomic<uint64_t> turn;
     Event event;
@@ -66,6 +80,7 @@ class MappingLog {
 
   std::atomic<uint64_t> next_{0};
   std::atomic<bool> is_whole_{true};
+  std::atomic<bool> lost_changes_{false};
   uint64_t taken_ = 0;
   OwnPages pages_{kEntries * sizeof(Entry)};
   Entry* entries_ = pages_.as<Entry>();

@@ -29,6 +29,11 @@ uint64_t ownCpuNs() {
   return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
 }
 
+template <typename Entry>
+std::string_view bytesOf(const std::vector<Entry>& entries) {
+  return {reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(Entry)};
+}
+
 }  // namespace
 
 void Tracker::addMemory() {
@@ -48,6 +53,12 @@ void Tracker::addMemory() {
   writer_->add(FrameType::memory, payloadOf(payload));
 }
 
+// Says once that mappings are not looked at any more.
+void Tracker::endLooks() {
+  if (std::exchange(has_ended_looks_, true)) return;
+  writer_->add(FrameType::residency, payloadOf(kNoMoreLooks));
+}
+
 void Tracker::lookAround(MemoryPayload& payload) {
   const HeapNumbers heap = Isolates::instance().heapNumbers();
   payload.heap_total_bytes = heap.total_bytes;
@@ -57,11 +68,14 @@ void Tracker::lookAround(MemoryPayload& payload) {
     next_numbers_ns_ = payload.time_ns + kLeastIntervalNs;
     Isolates::instance().askForNumbers();
   }
+  own_memory_->keepUp();
+  if (payload.time_ns < next_residency_ns_) return;
   // Residency is read from files that are opened each time.
-  if (payload.time_ns < next_residency_ns_ || own_status_->isConfined()) return;
+  if (own_status_->isConfined()) return endLooks();
   const uint64_t begin_ns = ownCpuNs();
-  std::vector<StackResidency> stacks;
-  ResidentParts parts = own_memory_->look(stacks);
+  writer_->beginEpoch();
+  const OwnMemory::Look look = own_memory_->look();
+  ResidentParts parts = look.parts;
   // Pages that came or went meanwhile are in one number and not in the other.
   const Counters after = own_status_->read();
   const double drift_bytes =
@@ -73,10 +87,11 @@ void Tracker::lookAround(MemoryPayload& payload) {
   payload.stack_resident_bytes = parts.stack_bytes;
   payload.store_resident_bytes = parts.store_bytes;
   payload.own_bytes = parts.own_bytes;
-  if (!stacks.empty()) {
-    const auto* bytes = reinterpret_cast<const char*>(stacks.data());
-    writer_->add(FrameType::stacks, {{}, {bytes, stacks.size() * sizeof stacks[0]}});
-  }
+  if (!look.stacks.empty()) writer_->add(FrameType::stacks, {{}, bytesOf(look.stacks)});
+  if (look.has_mappings)
+    writer_->add(FrameType::residency, {{}, bytesOf(look.mappings)});
+  else
+    endLooks();
   const uint64_t took_ns = ownCpuNs() - begin_ns;
   next_residency_ns_ = payload.time_ns + std::max(kLeastIntervalNs, took_ns * kLookCostFactor);
 }

@@ -47,6 +47,10 @@ uint64_t stackPointerOf(const char* tid) {
   return numbers.size() < 2 ? 0 : numbers[numbers.size() - 2];
 }
 
+bool isPrivate(const PageRange& range) {
+  return (range.kinds & (kPagePresent | kPageFile | kPageZero)) == kPagePresent;
+}
+
 }  // namespace
 
 OwnMemory::OwnMemory(MappingLog& log, const ChunkPool& events)
@@ -77,19 +81,25 @@ void OwnMemory::findOlderStacks() {
   closedir(threads);
 }
 
-ResidentParts OwnMemory::look(std::vector<StackResidency>& changed) {
-  ResidentParts parts;
+OwnMemory::Look OwnMemory::look() {
+  Look look;
+  ResidentParts& parts = look.parts;
   failed_ = pagemap_ < 0;
   keepUp();
-  parts.stack_bytes = stackBytes(changed);
+  parts.stack_bytes = stackBytes(look.stacks);
   parts.own_bytes = ownBytes();
-  if (log_.isWhole()) parts.mapped_bytes = mappedBytes();
+  if (log_.isWhole() && !failed_) {
+    parts.mapped_bytes = mappedBytes(look.mappings);
+    mapped_.onLook(look.mappings, 0);
+    look.has_mappings = true;
+  }
   try {
     addMappings(readMaps(getpid()), parts);
   } catch (const Error&) {
     failed_ = true;
   }
-  return failed_ ? ResidentParts{} : parts;
+  if (failed_) parts = {};
+  return look;
 }
 
 void OwnMemory::keepUp() {
@@ -111,8 +121,7 @@ uint64_t OwnMemory::residentOf(uint64_t begin, uint64_t end) {
   uint64_t bytes = 0;
   if (scanPages(pagemap_, {begin, end}, ranges) == ScanResult::kDone) {
     for (const PageRange& range : ranges)
-      if ((range.kinds & (kPagePresent | kPageFile | kPageZero)) == kPagePresent)
-        bytes += range.end - range.start;
+      if (isPrivate(range)) bytes += range.end - range.start;
     return bytes;
   }
   const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
@@ -122,20 +131,59 @@ uint64_t OwnMemory::residentOf(uint64_t begin, uint64_t end) {
   return bytes;
 }
 
-uint64_t OwnMemory::mappedBytes() {
+// Ranges that touch are looked at as one: V8 makes many small ones.
+uint64_t OwnMemory::mappedBytes(std::vector<MappingResidency>& changed) {
+  const bool is_all_told = !log_.takeLostChanges();
   uint64_t bytes = 0;
-  // Ranges that touch are looked at as one: V8 makes many small ones.
-  uint64_t from = 0;
-  uint64_t to = 0;
-  mapped_.ranges().forEach([&](uint64_t begin, uint64_t end, const RangeState& state) {
-    if (state.kind == static_cast<uint32_t>(AllocationKind::shared)) return;
-    if (begin != to) {
-      bytes += residentOf(from, to);
-      from = begin;
+  std::vector<Mapped> run;
+  const auto lookAtRun = [&] {
+    bytes += addResident(run);
+    for (const Mapped& one : run) {
+      const uint64_t found = one.isOfFile() ? one.present_bytes : one.private_bytes;
+      const bool is_news = found != one.state->resident_bytes || one.state->looks < kEnoughLooks;
+      if ((is_news || !is_all_told) && changed.size() < kMostMappings)
+        changed.push_back({one.begin, one.end - one.begin, found});
     }
-    to = end;
+    run.clear();
+  };
+  mapped_.ranges().forEach([&](uint64_t begin, uint64_t end, const RangeState& state) {
+    if (!run.empty() && run.back().end != begin) lookAtRun();
+    run.push_back({begin, end, &state, 0, 0});
   });
-  return bytes + residentOf(from, to);
+  lookAtRun();
+  return bytes;
+}
+
+bool OwnMemory::Mapped::isOfFile() const {
+  return state->kind != static_cast<uint32_t>(AllocationKind::mapping);
+}
+
+// Fills in what is resident of ranges that touch. Returns the bytes of private pages, without those
+// of shared mappings. Kernels before 6.7 do not tell which pages of a file this process has: all
+// count there.
+uint64_t OwnMemory::addResident(std::vector<Mapped>& run) {
+  uint64_t bytes = 0;
+  if (run.empty()) return 0;
+  pages_.clear();
+  const bool has_pages =
+      scanPages(pagemap_, {run.front().begin, run.back().end}, pages_) == ScanResult::kDone;
+  auto page = pages_.begin();
+  for (Mapped& one : run) {
+    if (!has_pages) {
+      one.private_bytes = residentOf(one.begin, one.end);
+      one.present_bytes = one.end - one.begin;
+    }
+    for (; page != pages_.end() && page->start < one.end; ++page) {
+      const uint64_t end = std::min(page->end, one.end);
+      const uint64_t length = end - std::max(page->start, one.begin);
+      if ((page->kinds & kPagePresent) != 0) one.present_bytes += length;
+      if (isPrivate(*page)) one.private_bytes += length;
+      if (page->end > one.end) break;  // the rest is the next range's
+    }
+    if (one.state->kind != static_cast<uint32_t>(AllocationKind::shared))
+      bytes += one.private_bytes;
+  }
+  return bytes;
 }
 
 uint64_t OwnMemory::ownBytes() {

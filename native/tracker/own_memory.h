@@ -8,10 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "analysis/live_memory.h"
+#include "analysis/live_mappings.h"
 #include "capture/chunk_pool.h"
 #include "capture/format.h"
 #include "proc/maps.h"
+#include "proc/pagemap.h"
 #include "tracker/mapping_log.h"
 
 namespace memdrift {
@@ -33,9 +34,18 @@ class OwnMemory {
   OwnMemory(const OwnMemory&) = delete;
   OwnMemory& operator=(const OwnMemory&) = delete;
 
-  // Looks; a few ms where much is mapped. `changed` gets the stacks of which another part is
-  // resident than at the last look.
-  ResidentParts look(std::vector<StackResidency>& changed);
+  struct Look {
+    ResidentParts parts;
+    // Those of which another part is resident than at the last look.
+    std::vector<StackResidency> stacks;
+    // Also those that changed since; valid if `has_mappings`.
+    std::vector<MappingResidency> mappings;
+    bool has_mappings = false;
+  };
+  // Looks; a few ms where much is mapped.
+  Look look();
+  // Takes what hooks logged: the log has little room.
+  void keepUp();
 
  private:
   struct Stack {
@@ -44,10 +54,20 @@ class OwnMemory {
     bool is_older;
   };
 
-  void keepUp();
+  // A range of `mapped_`, and what is resident of it.
+  struct Mapped {
+    uint64_t begin;
+    uint64_t end;
+    const RangeState* state;
+    uint64_t present_bytes;
+    uint64_t private_bytes;
+    bool isOfFile() const;
+  };
+
   void findOlderStacks();
   uint64_t residentOf(uint64_t begin, uint64_t end);
-  uint64_t mappedBytes();
+  uint64_t mappedBytes(std::vector<MappingResidency>& changed);
+  uint64_t addResident(std::vector<Mapped>& run);
   uint64_t ownBytes();
   uint64_t stackBytes(std::vector<StackResidency>& changed);
   void addMappings(const MappingTable& mappings, ResidentParts& parts);
@@ -56,7 +76,15 @@ class OwnMemory {
   MappingLog& log_;
   const ChunkPool& events_;
   int pagemap_;
-  LiveMemory mapped_;
+  // Nobody asks what sites hold here.
+  struct NoTotals final : MappingTotals {
+    uint32_t siteOf(const Event&, AllocationKind) override { return 0; }
+    void weigh(uint32_t, int64_t, int64_t) override {}
+    void made(uint32_t, uint64_t) override {}
+  } totals_;
+  // As a reader of the capture has them, so that a look says only what differs.
+  LiveMappings mapped_{totals_, MappingWeight::resident};
+  std::vector<PageRange> pages_;      // of the last scan
   std::map<uint64_t, Stack> stacks_;  // by lowest address
   bool failed_ = false;
 };

@@ -70,6 +70,7 @@ class Tracker {
   void addMemory();
   // Also says what is resident by whom, when it is time for it.
   void lookAround(MemoryPayload& payload);
+  void endLooks();
   void sumUp();
   void takeLines();
   void onEnd(EndReason reason);
@@ -92,6 +93,7 @@ class Tracker {
   std::unique_ptr<OwnStatus> own_status_;  // the writer's, like the next
   std::unique_ptr<OwnMemory> own_memory_;
   uint64_t next_residency_ns_ = 0;
+  bool has_ended_looks_ = false;
   uint64_t next_numbers_ns_ = 0;  // of V8
   TrackerReport report_;
   std::string ended_;  // once it is stopped

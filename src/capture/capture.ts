@@ -23,22 +23,27 @@ import { SourceMaps } from './source_maps.ts';
  * @throws MemdriftError ERR_GONE, ERR_DENIED, ERR_MALFORMED (not a capture), ERR_UNSUPPORTED (of a
  * version that this reader does not know).
  */
-export async function readCaptureStats(path: string): Promise<CaptureStats> {
-  return statsOf(await binding().captureStats(checkedPath(path)));
+export async function readCaptureStats(
+  path: string,
+  options: Pick<ReportOptions, 'committed'> = {},
+): Promise<CaptureStats> {
+  const { committed = false } = options;
+  return statsOf(await binding().captureStats(checkedPath(path), committed));
 }
 
 /**
- * What stacks held at the peak or, with `leaks`, at the end of the capture. Places in scripts that
- * have a source map are places in the source. Cost: each row has its whole stack; for captures with
- * very many, `readCaptureReport` has columns instead.
+ * What stacks held at the peak or, with `leaks`, at the end of the capture; with `committed`
+ * mappings count by the bytes that the program may use, instead of by resident ones. Places in
+ * scripts that have a source map are places in the source. Cost: each row has its whole stack; for
+ * captures with very many, `readCaptureReport` has columns instead.
  * @throws as readCaptureStats.
  */
 export async function readCaptureTable(
   path: string,
-  options: { readonly leaks?: boolean } = {},
+  options: { readonly leaks?: boolean; readonly committed?: boolean } = {},
 ): Promise<CaptureTable> {
-  const moment = options.leaks === true ? 'end' : 'peak';
-  return tableOf(await readCaptureReport(path, { moment }));
+  const { leaks = false, committed = false } = options;
+  return tableOf(await readCaptureReport(path, { moment: leaks ? 'end' : 'peak', committed }));
 }
 
 /** A report with its rows one by one. */
@@ -57,7 +62,7 @@ export async function readCaptureReport(
   options: ReportOptions = {},
 ): Promise<CaptureReport> {
   const { moment = 'peak', temporaryThreshold = 1, all = false, joinThreads = false } = options;
-  const { intervals = 0, tailPercent = 0 } = options;
+  const { intervals = 0, tailPercent = 0, committed = false } = options;
   checkNumber('intervals', intervals, 0);
   checkNumber('temporaryThreshold', temporaryThreshold, 1);
   checkTail(tailPercent, moment);
@@ -68,6 +73,7 @@ export async function readCaptureReport(
     intervals,
     tailPercent,
     joinThreads,
+    committed,
   });
   const maps = new SourceMaps();
   return {

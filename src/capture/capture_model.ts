@@ -179,4 +179,9 @@ export interface ReportOptions {
    * memory that reading takes then does not grow with the number of threads. Not for `temporary`.
    */
   readonly joinThreads?: boolean;
+  /**
+   * Counts mappings by the bytes that the program may use, touched or not; default false: by their
+   * resident bytes, as the tracker found them some times a second.
+   */
+  readonly committed?: boolean;
 }

@@ -7,11 +7,12 @@ import { heapKinds } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { allocatedText } from '../report/allocated_text.ts';
 import { statsText } from '../report/stats_text.ts';
-import { numberFrom1, tellEnd } from './choice.ts';
+import { committedOption, numberFrom1, tellEnd } from './choice.ts';
 import { writeJson, writePieces } from './program.ts';
 
 interface StatsFlags {
   readonly numLargest: number;
+  readonly committed?: true;
   readonly json?: true;
 }
 
@@ -22,6 +23,7 @@ export function registerCaptures(program: Command): void {
     .description('totals of a capture, and what was allocated: by size, allocator and function')
     .argument('<file>', 'a capture')
     .option('-n, --num-largest <n>', 'this many of the largest functions', numberFrom1, 5)
+    .addOption(committedOption())
     .option('--json', 'one JSON object on stdout; sizes in bytes')
     .action(stats);
   program
@@ -40,14 +42,20 @@ export function registerCaptures(program: Command): void {
     });
 }
 
-async function stats(file: string, { numLargest, json }: StatsFlags): Promise<void> {
-  const report = await readCaptureReport(file, { moment: 'end', all: true, joinThreads: true });
+async function stats(file: string, flags: StatsFlags): Promise<void> {
+  const { numLargest, committed = false, json } = flags;
+  const report = await readCaptureReport(file, {
+    moment: 'end',
+    all: true,
+    joinThreads: true,
+    committed,
+  });
   const functions = functionAllocations(onlyKinds(report, heapKinds));
   const largest = {
     byBytes: functions.slice(0, numLargest),
     byCount: functions.toSorted((a, b) => b.count - a.count).slice(0, numLargest),
   };
-  if (json) await writeJson({ options: { file, numLargest }, ...report.stats, largest });
+  if (json) await writeJson({ options: { file, numLargest, committed }, ...report.stats, largest });
   else process.stdout.write(statsText(report.stats) + allocatedText(report.stats, largest));
   tellEnd(file, report.stats);
 }

@@ -13,7 +13,7 @@ import {
 } from '../capture/capture_model.ts';
 import { MemdriftError } from '../errors.ts';
 import { endingTexts, momentTexts } from '../report/page_model.ts';
-import { leftOutText, lostText } from '../report/units.ts';
+import { boundsText, leftOutText, lostText } from '../report/units.ts';
 import { exists } from './output.ts';
 import { exitCodes, writeError } from './program.ts';
 
@@ -24,6 +24,7 @@ export interface ChoiceFlags {
   readonly temporaryAllocations?: true;
   readonly temporaryAllocationThreshold?: number;
   readonly kind?: readonly AllocationKind[];
+  readonly committed?: true;
 }
 
 /** Adds to `command` what chooses what of a capture is shown. */
@@ -47,7 +48,13 @@ export function withChoice(command: Command): Command {
       new Option('--kind <kind...>', `these kinds only: ${allocationKinds.join(', ')}`).argParser(
         kindsOf,
       ),
-    );
+    )
+    .addOption(committedOption());
+}
+
+/** The option that counts mappings by their size. */
+export function committedOption(): Option {
+  return new Option('--committed', 'count mappings by their usable bytes, not by resident ones');
 }
 
 /** `--kind` takes all words up to the next option: a file that comes right after it is no kind. */
@@ -81,11 +88,25 @@ export function titleText(
   flags: ChoiceFlags,
   ...reports: readonly Pick<CaptureReport, 'stats' | 'leftOutBytes'>[]
 ): string {
+  const moment = momentOf(flags);
   const leftOut = leftOutText(
     reports.map(({ leftOutBytes }) => leftOutBytes),
     flags.tail,
   );
-  return momentTexts[momentOf(flags)] + leftOut + doubtText(...reports.map(({ stats }) => stats));
+  const [report, ...others] = reports;
+  const isWholePeak = moment === 'peak' && flags.kind === undefined && others.length === 0;
+  return (
+    momentTexts[moment] +
+    weightText(flags) +
+    leftOut +
+    (isWholePeak && report ? boundsText(report.stats.peakRangeBytes) : '') +
+    doubtText(...reports.map(({ stats }) => stats))
+  );
+}
+
+/** Returns the part of a title that says how mappings count; empty for the usual way. */
+export function weightText({ committed }: ChoiceFlags): string {
+  return committed ? ', mappings by usable bytes' : '';
 }
 
 /** Returns the end of a title: what makes its figures uncertain; empty when all was recorded. */
@@ -125,6 +146,7 @@ export async function readChosen(
     moment: momentOf(flags),
     temporaryThreshold: flags.temporaryAllocationThreshold ?? 1,
     tailPercent: flags.tail ?? 0,
+    committed: flags.committed ?? false,
   });
   tellEnd(file, report.stats);
   return flags.kind === undefined ? report : onlyKinds(report, flags.kind);

@@ -20,6 +20,7 @@ import {
   readChosen,
   tellDamage,
   tellNotice,
+  weightText,
   withChoice,
 } from './choice.ts';
 import { writeOutput } from './output.ts';
@@ -72,7 +73,7 @@ async function writeCapturePage(
   const data = pageData(report, {
     title: basename(file).replace(/\.mdc$/, ''),
     moment: momentOf(flags),
-    leftOut: leftOutText([report.leftOutBytes], flags.tail),
+    leftOut: weightText(flags) + leftOutText([report.leftOutBytes], flags.tail),
     splitThreads: flags.splitThreads === true,
     isInverted: flags.inverted === true,
   });

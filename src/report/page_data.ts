@@ -13,7 +13,7 @@ import {
   type SeriesName,
   seriesNames,
 } from './page_model.ts';
-import { lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
+import { boundsText, lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
 
 export interface PageOptions {
   readonly title: string;
@@ -206,7 +206,7 @@ function factsOf({ stats, totalBytes }: CaptureReport): PageData['facts'] {
     ['command', command],
     ['tracked for', seconds(stats.durationMs)],
     ['on this page', sure(totalBytes)],
-    ['peak', sure(stats.peakBytes)],
+    ['peak', sure(stats.peakBytes) + boundsText(stats.peakRangeBytes)],
     ['live at the end', sure(stats.leakedBytes)],
     ['events', stats.events.toLocaleString('en-US')],
     ['lost records', stats.droppedRecords.toLocaleString('en-US')],

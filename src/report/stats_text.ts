@@ -1,7 +1,7 @@
 /** `memdrift stats`: the totals of a capture as text. */
 import type { CaptureStats } from '../capture/capture_model.ts';
 import { printable } from './printable.ts';
-import { lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
+import { boundsText, lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function statsText(stats: CaptureStats): string {
@@ -22,7 +22,9 @@ export function statsText(stats: CaptureStats): string {
     line('recorded', recorded(stats.sampleBytes)),
     line(
       'peak',
-      `${megabytesWithUnit(stats.peakBytes)} live at once, at ${seconds(stats.peakAtMs)}${doubt}`,
+      `${megabytesWithUnit(stats.peakBytes)} live at once, at ${seconds(stats.peakAtMs)}` +
+        boundsText(stats.peakRangeBytes) +
+        doubt,
     ),
     line('live at the end', megabytesWithUnit(stats.leakedBytes) + doubt),
     line('lost records', `${count(stats.droppedRecords)}${lostThreads(stats.lostThreads)}`),

@@ -39,6 +39,15 @@ export function leftOutText(bytes: readonly number[], tailPercent: number | unde
   return `, without ${sums} of all kinds allocated in the last ${tailPercent} %`;
 }
 
+/**
+ * Returns the part of a title that gives a peak's bounds; empty where both show as the same number.
+ * The peak lies between them because mappings are looked at only some times a second.
+ */
+export function boundsText([low, high]: readonly [number, number]): string {
+  if (megabytes(low) === megabytes(high)) return '';
+  return `, between ${megabytes(low)} and ${megabytesWithUnit(high)}`;
+}
+
 /** `21.50 s`. */
 export function seconds(ms: number | null): string {
   return ms === null ? unknown : `${(ms / 1000).toFixed(2)} s`;

@@ -100,6 +100,11 @@ FUNCTION(callReserve) {
   TAKE;
   return address(env, mmap(NULL, (size_t)v[0], PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
+FUNCTION(touch) {
+  TAKE;
+  memset(pointer(v[0]), 1, (size_t)v[1]);
+  return NULL;
+}
 FUNCTION(callMunmap) {
   TAKE;
   return number(env, munmap(pointer(v[0]), (size_t)v[1]));
@@ -383,6 +388,7 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
       {"free", callFree},
       {"mmap", callMmap},
       {"reserve", callReserve},
+      {"touch", touch},
       {"munmap", callMunmap},
       {"mremap", callMremap},
       {"mprotect", callMprotect},

@@ -1,0 +1,47 @@
+/** Mappings count by their resident bytes, as the kernel said them within the program. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { readCaptureStats, readCaptureTable } from '../../src/capture/capture.ts';
+import { fixture, GroundTruth, heldUnder, type Run } from '../ground_truth.ts';
+
+const truth = new GroundTruth();
+afterAll(() => truth.remove());
+
+const mb = 1 << 20;
+const names = ['by_reserving', 'by_cutting', 'by_giving_back', 'by_growing'] as const;
+
+const captureOf = ({ captures }: Run): string => captures[0] as string;
+
+describe.each([
+  ['ends', {}],
+  ['is killed', { KILL: '1' }],
+])('a program that maps much, touches little and %s', async (_, env) => {
+  const run = await truth.run(fixture('reserved.cjs'), { env });
+  const resident = JSON.parse(run.stdout) as Record<string, number>;
+  const table = await readCaptureTable(captureOf(run), { leaks: true });
+  const stats = await readCaptureStats(captureOf(run));
+
+  test.each(names)('holds %s what is resident', (name) => {
+    expect(resident[name]).toBeGreaterThan(mb);
+    expect(heldUnder(table, name).mmap).toBe(resident[name]);
+  });
+
+  test('bounds a peak that no look saw', () => {
+    const [low, high] = stats.peakRangeBytes;
+    const held = Object.values(resident).reduce((sum, bytes) => sum + bytes, 0);
+    expect(low).toBeLessThanOrEqual(stats.peakBytes);
+    expect(stats.peakBytes).toBeGreaterThanOrEqual(held);
+    expect(high).toBeGreaterThanOrEqual(held + 150 * mb);
+    // It does not take the whole reservation for touched.
+    expect(high).toBeLessThan(600 * mb);
+  });
+
+  test('holds all that it may use where that is asked for', async () => {
+    const committed = await readCaptureTable(captureOf(run), { leaks: true, committed: true });
+    expect(heldUnder(committed, 'by_reserving').mmap).toBe(1024 * mb);
+    const { peakBytes, peakRangeBytes } = await readCaptureStats(captureOf(run), {
+      committed: true,
+    });
+    expect(peakBytes).toBeGreaterThan(1024 * mb);
+    expect(peakRangeBytes).toEqual([peakBytes, peakBytes]);
+  });
+});
