@@ -1,6 +1,6 @@
 /** explain() of programs whose memory once had a wrong cause; each knows how much it has. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +19,7 @@ import { adviceOf } from '../../src/report/explain_advice.ts';
 import { explainText } from '../../src/report/explain_text.ts';
 import { type Child, Children } from '../children.ts';
 import { root } from '../tidy/files.ts';
+import { jemallocPath } from './known_programs.ts';
 
 const children = new Children();
 afterEach(() => children.endAll());
@@ -120,6 +121,34 @@ test('--deep says what native code holds of Buffers, and does not blame slices',
   expect(text).not.toContain('kept by slices');
   expect(text).not.toMatch(/-\d/);
 });
+
+test('unread bodies of responses are Buffers that are referenced', async () => {
+  const child = await start('unread_responses.mjs');
+  const counted = Number(child.first);
+  expect(counted).toBeGreaterThan(8 * mb);
+  const explanation = await explained(child, { deep: true });
+  expectNear(bytesOf(explanation, 'array-buffers'), counted);
+  expectNear(explanation.deep?.retained.kinds.own.referencedBytes ?? Number.NaN, counted);
+  expectNear(explanation.deep?.unreferencedBytes ?? Number.NaN, 0);
+});
+
+// Where it is installed, and in CI.
+if (existsSync(jemallocPath()) || process.env.CI) {
+  test('what jemalloc keeps of freed Buffers is freed, and not held', async () => {
+    const script = join(root, 'test/fixtures/drift/cases/freed_buffers.cjs');
+    const flags = ['--inspect-port=0', '--expose-gc', script];
+    const preload = `LD_PRELOAD=${jemallocPath()}`;
+    const explanation = await explained(
+      await children.run('env', [preload, process.execPath, ...flags]),
+    );
+    expectNear(bytesOf(explanation, 'array-buffers'), 5000 * 5000);
+    const inUse = bytesOf(explanation, 'malloc-in-use') + bytesOf(explanation, 'array-buffers');
+    expect(inUse).toBe(explanation.malloc?.own?.allocatedBytes);
+    expect(bytesOf(explanation, 'malloc-freed')).toBeGreaterThan(50 * mb);
+    expect(bytesOf(explanation, 'malloc-in-use')).toBeLessThan(12 * mb);
+    expect(adviceOf(explanation)[0]).toContain('freed or reserved by jemalloc');
+  });
+}
 
 describe('a program with Workers', () => {
   interface Said {

@@ -66,7 +66,7 @@ export class KnownPrograms {
 }
 
 /** Where Debian and its kin have it. */
-function jemallocPath(): string {
+export function jemallocPath(): string {
   const machine = process.arch === 'x64' ? 'x86_64' : 'aarch64';
   return `/usr/lib/${machine}-linux-gnu/libjemalloc.so.2`;
 }
