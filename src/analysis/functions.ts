@@ -1,6 +1,6 @@
 /** What functions hold: by themselves, and with all that they called. */
 import type { CaptureReport, Frame, RowColumns } from '../capture/capture_model.ts';
-import { withoutInternals } from './internals.ts';
+import { isOwnFrame, withoutInternals } from './internals.ts';
 
 /** One function, wherever it was called; `frame.line` is null: it may have been at several. */
 export interface FunctionTotal {
@@ -39,8 +39,9 @@ function numberFunctions(frames: readonly Frame[]): FunctionNumbers {
 }
 
 /**
- * Every function that holds something, the largest total first. Stacks without a frame are of no
- * function. Cost: one walk over rows and nodes, a second for a million stacks.
+ * Every function that holds something, the largest total first. Stacks without a frame, and those
+ * of the tracker, are of no function. Cost: one walk over rows and nodes, a second for a million
+ * stacks.
  */
 export function functionTotals(report: CaptureReport): FunctionTotal[] {
   const { ofFrame, frames } = numberFunctions(report.frames);
@@ -72,6 +73,7 @@ export function functionTotals(report: CaptureReport): FunctionTotal[] {
       totalCount: total.count[i] as number,
     }))
     .filter((one) => one.totalBytes > 0 || one.totalCount > 0)
+    .filter(({ frame }) => !isOwnFrame(frame))
     .sort((a, b) => b.totalBytes - a.totalBytes);
 }
 

@@ -15,8 +15,26 @@ const trackerScripts = [
   // A source map names the source.
 ].flatMap((name) => [`/dist/${name}.cjs`, `/src/${name}.cts`]);
 
-function isOfTracker(file: string): boolean {
+/** True for a script that the tracker runs within the program. */
+export function isOfTracker(file: string): boolean {
   return trackerScripts.some((end) => file.endsWith(end));
+}
+
+/** Stands for all stacks of the tracker. It is not a function: no list of functions has it. */
+export const ownFrame: Frame = {
+  function: '(memdrift itself)',
+  file: '',
+  functionLine: null,
+  line: null,
+  column: null,
+  native: true,
+  object: null,
+  inlined: false,
+};
+
+/** True for the frame that stands for the tracker's stacks. */
+export function isOwnFrame(frame: Frame): boolean {
+  return frame.function === ownFrame.function && frame.native && frame.object === null;
 }
 
 /**
@@ -25,6 +43,7 @@ function isOfTracker(file: string): boolean {
  */
 export function isInternal(frame: Frame, executable: string | undefined): boolean {
   if (frame.file.startsWith('node:')) return true;
+  if (isOwnFrame(frame)) return false;
   if (!frame.native) return frame.file === '' || isOfTracker(frame.file);
   const path = frame.object ?? '';
   const object = path.slice(path.lastIndexOf('/') + 1);

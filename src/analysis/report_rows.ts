@@ -98,7 +98,7 @@ export function largestFirst(report: CaptureReport): CaptureReport {
     const column = rows[name];
     Object.assign(rows, { [name]: column.map((_, place) => column[order[place] as number] ?? 0) });
   }
-  return { ...report, rows, changes: changesAt(report, places) };
+  return { ...report, rows, changes: movedChanges(report, places) };
 }
 
 /** The same report with the rows of these kinds only, and a total of theirs. */
@@ -117,7 +117,12 @@ export function onlyKinds(report: CaptureReport, kinds: readonly AllocationKind[
       totalBytes += rows.bytes[row] as number;
     }
   });
-  return { ...report, totalBytes, rows: rowsAt(rows, places), changes: changesAt(report, places) };
+  return {
+    ...report,
+    totalBytes,
+    rows: rowsAt(rows, places),
+    changes: movedChanges(report, places),
+  };
 }
 
 /** The rows that have a place, which are in order. */
@@ -134,7 +139,8 @@ function rowsAt(rows: RowColumns, places: Int32Array): RowColumns {
   };
 }
 
-function changesAt({ changes }: CaptureReport, places: Int32Array): Float64Array {
+/** Returns the changes of rows that moved to these places; -1: the row is gone. */
+export function movedChanges({ changes }: CaptureReport, places: Int32Array): Float64Array {
   const kept: number[] = [];
   for (let i = 0; i < changes.length; i += numbersPerChange) {
     const place = places[changes[i + 1] as number] as number;

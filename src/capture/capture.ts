@@ -1,5 +1,6 @@
 /** Captures as files: what is in one, read on the pool in bounded memory. */
 
+import { withOwnRow } from '../analysis/own_rows.ts';
 import { tableRows } from '../analysis/report_rows.ts';
 import { sizeBins } from '../analysis/size_bins.ts';
 import { binding } from '../binding.ts';
@@ -76,7 +77,7 @@ export async function readCaptureReport(
     committed,
   });
   const maps = new SourceMaps();
-  return {
+  return withOwnRow({
     totalBytes: table.totalBytes,
     leftOutBytes: table.leftOutBytes,
     frames: table.frames.map((frame) => maps.apply(frame)),
@@ -91,7 +92,7 @@ export async function readCaptureReport(
       label: label === '' ? null : label,
     })),
     changes: table.timeline?.changes ?? new Float64Array(),
-  };
+  });
 }
 
 function statsOf({ info, sizeClasses, ...stats }: NativeCaptureStats): CaptureStats {

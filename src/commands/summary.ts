@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { type FunctionTotal, functionTotals } from '../analysis/functions.ts';
 import { withoutInternals } from '../analysis/internals.ts';
+import { ownBytesOf } from '../analysis/own_rows.ts';
 import { summaryText } from '../report/summary_text.ts';
 import { type ChoiceFlags, numberFrom1, readCounted, titleText, withChoice } from './choice.ts';
 import { writeJson } from './program.ts';
@@ -45,16 +46,17 @@ async function summary(file: string, flags: SummaryFlags): Promise<void> {
   const { totalBytes, leftOutBytes, stats } = report;
   if (flags.json) {
     const { json: _, maxRows: __, ...options } = flags;
-    const sums = { totalBytes, leftOutBytes };
+    const sums = { totalBytes, leftOutBytes, memdriftBytes: ownBytesOf(report) };
     await writeJson({ options: { file, ...options }, ...sums, functions, stats });
     return;
   }
   const rows = functions.slice(0, flags.maxRows);
-  const ownBytes = sumOfOwn(functions);
+  const inFunctions = sumOfOwn(functions);
+  const ownBytes = ownBytesOf(report);
   const what = titleText(flags, report);
-  const head = { totalBytes, what, noFunctionBytes: totalBytes - ownBytes };
+  const head = { totalBytes, what, ownBytes, noFunctionBytes: totalBytes - inFunctions - ownBytes };
   const left = functions.length - rows.length;
-  const leftBytes = ownBytes - sumOfOwn(rows);
+  const leftBytes = inFunctions - sumOfOwn(rows);
   process.stdout.write(summaryText(rows, { ...head, left, leftBytes }));
 }
 

@@ -1,5 +1,6 @@
 /** `memdrift summary`: functions and what they hold, as text. */
 import type { FunctionTotal } from '../analysis/functions.ts';
+import { ownFrame } from '../analysis/internals.ts';
 import { frameText } from './frame_text.ts';
 import { printable } from './printable.ts';
 import { megabytes, megabytesWithUnit, percent } from './units.ts';
@@ -8,8 +9,10 @@ export interface SummaryHead {
   readonly totalBytes: number;
   /** What the numbers are of: `live at the peak`. */
   readonly what: string;
-  /** Of the total: what is under none of the functions. */
+  /** Of the total: the part under none of the functions. */
   readonly noFunctionBytes: number;
+  /** Of the total: the tracker's own. */
+  readonly ownBytes: number;
   /** Functions that are not shown. */
   readonly left: number;
   /** Bytes that those functions hold themselves. */
@@ -18,7 +21,7 @@ export interface SummaryHead {
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function summaryText(functions: readonly FunctionTotal[], head: SummaryHead): string {
-  const { totalBytes, what, noFunctionBytes, left, leftBytes } = head;
+  const { totalBytes, what, noFunctionBytes, ownBytes, left, leftBytes } = head;
   const names = ['own MB', 'own %', 'total MB', 'total %', 'count'];
   const lines = functions.map((one) => {
     const numbers = [
@@ -30,10 +33,13 @@ export function summaryText(functions: readonly FunctionTotal[], head: SummaryHe
     ];
     return `${columns(numbers)}  ${printable(frameText(one.frame))}`;
   });
-  if (noFunctionBytes > 0) {
-    const none = [megabytes(noFunctionBytes), percent(noFunctionBytes, totalBytes)];
-    lines.push(`${columns([...none, ...none, ''])}  (no function)`);
-  }
+  const addPart = (bytes: number, name: string): void => {
+    if (bytes === 0) return;
+    const part = [megabytes(bytes), percent(bytes, totalBytes)];
+    lines.push(`${columns([...part, ...part, ''])}  ${name}`);
+  };
+  addPart(noFunctionBytes, '(no function)');
+  addPart(ownBytes, ownFrame.function);
   if (left > 0) {
     const rest = [megabytes(leftBytes), percent(leftBytes, totalBytes), '', '', ''];
     const count = left.toLocaleString('en-US');
