@@ -159,15 +159,25 @@ export interface CaptureTextHandle {
   readonly [captureTextBrand]: never;
 }
 
+/** Objects of the calling thread's isolate, by the functions that made them. */
+export interface NativeJsHeap {
+  texts: readonly string[];
+  /**
+   * Six numbers per function, callers before callees: the caller's number from 1 or 0, the places
+   * of its name and its file in `texts`, line and column of its definition, bytes of the objects
+   * that it made itself.
+   */
+  numbers: Float64Array;
+  /** V8's own counts at the same moment: of the heap, and of the objects in it. */
+  totalBytes: number;
+  usedBytes: number;
+}
+
 /** native/door/tracker_door.cc. One tracker per process. */
 export interface TrackerBinding {
   trackerStart(options: NativeTrackerOptions): TrackerHandle;
-  /**
-   * What V8's sampling heap profiler says now: six numbers per function, callers before callees:
-   * the caller's number from 1 or 0, the places of its name and its file in `texts`, line and
-   * column of its definition, bytes of the objects that it made itself.
-   */
-  trackerJsHeap(tracker: TrackerHandle, texts: readonly string[], numbers: Float64Array): void;
+  /** Records what V8's sampling heap profiler reports now. */
+  trackerJsHeap(tracker: TrackerHandle, heap: NativeJsHeap): void;
   trackerMark(tracker: TrackerHandle, label: string): void;
   /** Why the capture ended before stop, or null: full disk, the limit of its size. */
   trackerEnded(tracker: TrackerHandle): string | null;

@@ -33,9 +33,21 @@ class Frames {
   std::set<std::string> files_;
 };
 
-StackFrame frameOf(const JsHeapProfile& profile, const JsHeapNode& node) {
+// A part of the heap that is under no function; the reports keep these names apart.
+StackFrame partFrame(std::string name) {
   StackFrame frame;
-  frame.function = profile.texts[node.function];
+  frame.function = std::move(name);
+  frame.is_native = true;
+  return frame;
+}
+
+StackFrame frameOf(const JsHeapProfile& profile, const JsHeapNode& node) {
+  const std::string_view name = profile.texts[node.function];
+  // V8 says what it did, as "(GC)" or "(V8 API)", where no function was running.
+  if (node.parent == 0 && profile.texts[node.file].empty() && name.starts_with('('))
+    return partFrame("(no JavaScript on the stack: " + std::string(name.substr(1)));
+  StackFrame frame;
+  frame.function = name;
   frame.file = profile.texts[node.file];
   frame.function_line = node.line;
   frame.column = node.column;
@@ -80,6 +92,44 @@ const std::string& JsHeapMoments::at(Moment moment, int64_t peak_bytes) const {
   return moment == Moment::end || peak_bytes > peak_bytes_ ? last_ : after_peak_;
 }
 
+namespace {
+
+// What the heap has beyond the objects that were sampled.
+struct HeapParts {
+  uint64_t older_bytes = 0;   // objects
+  uint64_t free_bytes = 0;    // room
+  uint64_t others_bytes = 0;  // of other isolates
+  uint64_t untold_bytes = 0;  // any of these: the capture does not say
+};
+
+HeapParts partsOf(const JsHeapTotals& totals, uint64_t sampled_bytes, uint64_t mapped_bytes) {
+  HeapParts parts;
+  const auto beyond = [mapped_bytes](uint64_t known) {
+    return mapped_bytes - std::min(mapped_bytes, known);
+  };
+  if (totals.total_bytes == kUnknown || totals.used_bytes == kUnknown) {
+    parts.untold_bytes = beyond(sampled_bytes);
+    return parts;
+  }
+  parts.older_bytes = totals.used_bytes - std::min(totals.used_bytes, sampled_bytes);
+  parts.free_bytes = totals.total_bytes - std::min(totals.total_bytes, totals.used_bytes);
+  const bool is_told = totals.others_bytes != kUnknown;
+  parts.others_bytes = is_told ? totals.others_bytes : beyond(totals.total_bytes);
+  return parts;
+}
+
+// Samples are estimates: together they are at most what V8 counts.
+void fitToUsed(std::map<uint32_t, uint64_t>& bytes_of_stacks, uint64_t& sampled_bytes,
+               uint64_t used_bytes) {
+  if (sampled_bytes <= used_bytes) return;
+  const double factor = static_cast<double>(used_bytes) / static_cast<double>(sampled_bytes);
+  sampled_bytes = 0;
+  for (auto& [stack, bytes] : bytes_of_stacks)
+    sampled_bytes += bytes = static_cast<uint64_t>(static_cast<double>(bytes) * factor);
+}
+
+}  // namespace
+
 void addJsHeap(AllocationTable& table, CallTree& tree, const JsHeapSource& source) {
   JsHeapProfile profile;
   if (source.payload.empty() || takeJsHeap(source.payload, profile)) return;
@@ -91,19 +141,22 @@ void addJsHeap(AllocationTable& table, CallTree& tree, const JsHeapSource& sourc
     sampled_bytes += profile.nodes[i].bytes;
     if (profile.nodes[i].bytes != 0) bytes_of_stacks[stacks[i]] += profile.nodes[i].bytes;
   }
+  fitToUsed(bytes_of_stacks, sampled_bytes, profile.totals.used_bytes);
+  uint64_t heap_bytes = 0;
   const auto add = [&](uint32_t stack, uint64_t bytes) {
+    heap_bytes += bytes;
     table.rows.push_back({bytes, 0, RowKind::k_jsheap, source.thread, stack});
   };
   for (const auto& [stack, bytes] : bytes_of_stacks) add(stack, bytes);
-  uint64_t rest_bytes = 0;
-  if (mapped_bytes > sampled_bytes) {
-    rest_bytes = mapped_bytes - sampled_bytes;
-    StackFrame rest;
-    rest.function = "(V8's heap: free, of workers, or older than the capture)";
-    rest.is_native = true;
-    add(tree.child(0, tree.frameNumber(rest)), rest_bytes);
-  }
-  table.total_bytes += sampled_bytes + rest_bytes - mapped_bytes;
+  const auto addPart = [&](const char* name, uint64_t bytes) {
+    if (bytes != 0) add(tree.child(0, tree.frameNumber(partFrame(name))), bytes);
+  };
+  const HeapParts parts = partsOf(profile.totals, sampled_bytes, mapped_bytes);
+  addPart("(V8's heap: free room)", parts.free_bytes);
+  addPart("(V8's heap: other isolates)", parts.others_bytes);
+  addPart("(V8's heap: objects older than the capture, or between samples)", parts.older_bytes);
+  addPart("(V8's heap: free, of workers, or older than the capture)", parts.untold_bytes);
+  table.total_bytes += heap_bytes - mapped_bytes;
   std::stable_sort(table.rows.begin(), table.rows.end(),
                    [](const TableRow& a, const TableRow& b) { return a.bytes > b.bytes; });
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "capture/format.h"
 #include "capture/varint.h"
 
 namespace memdrift {
@@ -21,8 +22,16 @@ struct JsHeapNode {
   uint64_t bytes = 0;  // of objects that it made itself: what samples stand for
 };
 
+// V8's own counts at the same moment. Payloads of earlier writers lack them.
+struct JsHeapTotals {
+  uint64_t total_bytes = kUnknown;   // of the sampled isolate, free room included
+  uint64_t used_bytes = kUnknown;    // of that, by objects
+  uint64_t others_bytes = kUnknown;  // total of all other isolates
+};
+
 struct JsHeapProfile {
   uint64_t time_ns = 0;
+  JsHeapTotals totals;
   std::vector<std::string_view> texts;
   std::vector<JsHeapNode> nodes;
 };
@@ -45,6 +54,9 @@ inline void putJsHeap(const JsHeapProfile& profile, std::string& to) {
       putNumber(number);
     putNumber(node.bytes);
   }
+  for (const uint64_t number :
+       {profile.totals.total_bytes, profile.totals.used_bytes, profile.totals.others_bytes})
+    putNumber(number);
 }
 
 // Null, or what is wrong with it. The texts are the payload's.
@@ -73,6 +85,10 @@ inline const char* takeJsHeap(std::string_view payload, JsHeapProfile& profile) 
       return "a node of the JavaScript heap names what is not there";
     profile.nodes.push_back(node);
   }
+  JsHeapTotals& totals = profile.totals;
+  if (!from.failed() && from.at() != end)
+    for (uint64_t* to : {&totals.total_bytes, &totals.used_bytes, &totals.others_bytes})
+      *to = from.varint();
   return from.failed() || from.at() != end ? "the JavaScript heap is cut off" : nullptr;
 }
 

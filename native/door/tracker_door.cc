@@ -111,20 +111,25 @@ Napi::Value trackerFilters(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(OwnStatus::filtersNow()));
 }
 
-// trackerJsHeap(tracker, texts, numbers): six numbers per node, as JsHeapNode has them.
+// trackerJsHeap(tracker, {texts, numbers, totalBytes, usedBytes}): six numbers per node, as
+// JsHeapNode has them.
 Napi::Value trackerJsHeap(const Napi::CallbackInfo& info) {
   const NoReentry guard;
   Tracker& tracker = trackerOf(info);
-  if (!info[1].IsArray() || !info[2].IsTypedArray() ||
-      info[2].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array)
+  const auto heap = info[1].As<Napi::Object>();
+  const Napi::Value rows = heap.Get("numbers");
+  if (!heap.Get("texts").IsArray() || !rows.IsTypedArray() ||
+      rows.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array)
     throw Error(ErrorCode::ERR_INVALID, "expected an array of texts and a Float64Array");
-  const auto given = info[1].As<Napi::Array>();
+  const auto given = heap.Get("texts").As<Napi::Array>();
   std::vector<std::string> texts;
   for (uint32_t i = 0; i < given.Length(); i++)
     texts.push_back(stringArgument(given.Get(i), "text"));
   JsHeapProfile profile;
   profile.texts.assign(texts.begin(), texts.end());
-  const auto numbers = info[2].As<Napi::Float64Array>();
+  profile.totals.total_bytes = integerArgument(heap.Get("totalBytes"), "totalBytes");
+  profile.totals.used_bytes = integerArgument(heap.Get("usedBytes"), "usedBytes");
+  const auto numbers = rows.As<Napi::Float64Array>();
   constexpr size_t kNumbers = 6;
   for (size_t i = 0; i + kNumbers <= numbers.ElementLength(); i += kNumbers) {
     const double* at = numbers.Data() + i;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "capture/js_heap_stream.h"
 
 namespace memdrift {
@@ -14,8 +16,9 @@ JsHeapNode node(uint32_t parent, uint32_t function, uint64_t bytes) {
 }
 
 // `inner`, called by `outer`, both with objects.
-std::string payloadOf(uint64_t outer_bytes, uint64_t inner_bytes) {
+std::string payloadOf(uint64_t outer_bytes, uint64_t inner_bytes, const JsHeapTotals& totals = {}) {
   JsHeapProfile profile;
+  profile.totals = totals;
   profile.time_ns = 5;
   profile.texts = {"outer", "inner", "/a.js"};
   profile.nodes = {node(0, 0, outer_bytes), node(1, 1, inner_bytes)};
@@ -49,6 +52,13 @@ struct TableWithV8 {
     for (const TableRow& row : table.rows) bytes += row.kind == kind ? row.bytes : 0;
     return bytes;
   }
+  // Of rows of the heap: bytes by innermost function.
+  std::map<std::string, uint64_t> heapParts() const {
+    std::map<std::string, uint64_t> parts;
+    for (const TableRow& row : table.rows)
+      if (row.kind == RowKind::k_jsheap) parts[functionsOf(row)[0]] += row.bytes;
+    return parts;
+  }
   // Innermost first.
   std::vector<std::string> functionsOf(const TableRow& row) const {
     std::vector<std::string> functions;
@@ -68,6 +78,7 @@ TEST(JsHeapStream, WhatWasPutIsTaken) {
   JsHeapProfile taken;
   ASSERT_EQ(takeJsHeap(payload, taken), nullptr);
   EXPECT_EQ(taken.time_ns, 5U);
+  EXPECT_EQ(taken.totals.total_bytes, kUnknown);
   EXPECT_EQ(taken.texts, (std::vector<std::string_view>{"outer", "inner", "/a.js"}));
   ASSERT_EQ(taken.nodes.size(), 2U);
   EXPECT_EQ(taken.nodes[1].parent, 1U);
@@ -78,8 +89,10 @@ TEST(JsHeapStream, WhatWasPutIsTaken) {
 
 TEST(JsHeapStream, CutOffAnywhereIsSaid) {
   const std::string payload = payloadOf(1000, 2000);
+  const size_t without_totals = payload.size() - 3 * kMaxVarintBytes;
   for (size_t bytes = 0; bytes < payload.size(); bytes++) {
     JsHeapProfile taken;
+    if (bytes == without_totals) continue;  // what an earlier writer wrote
     EXPECT_NE(takeJsHeap(std::string_view(payload).substr(0, bytes), taken), nullptr) << bytes;
   }
 }
@@ -112,6 +125,50 @@ TEST(JsHeap, ObjectsOlderThanTheCaptureMakeTheTotalLarger) {
   addJsHeap(of.table, of.tree, {payloadOf(0, 160'000), 0});
   EXPECT_EQ(of.bytesOf(RowKind::k_jsheap), 160'000U);
   EXPECT_EQ(of.table.total_bytes, 210'000U);
+}
+
+using Parts = std::map<std::string, uint64_t>;
+constexpr const char* kFree = "(V8's heap: free room)";
+constexpr const char* kOthers = "(V8's heap: other isolates)";
+constexpr const char* kOlder = "(V8's heap: objects older than the capture, or between samples)";
+
+TEST(JsHeap, PartsAddUpToTheTotalsOfV8) {
+  TableWithV8 of;
+  addJsHeap(of.table, of.tree, {payloadOf(10'000, 50'000, {110'000, 75'000, 40'000}), 0});
+  EXPECT_EQ(of.heapParts(), (Parts{{"outer", 10'000},
+                                   {"inner", 50'000},
+                                   {kFree, 35'000},
+                                   {kOlder, 15'000},
+                                   {kOthers, 40'000}}));
+  EXPECT_EQ(of.bytesOf(RowKind::k_jsheap), 110'000U + 40'000U);
+  EXPECT_EQ(of.table.total_bytes, 110'000U + 40'000U + 30'000U + 20'000U);
+}
+
+TEST(JsHeap, SamplesAreAtMostTheObjectsThatV8Counts) {
+  TableWithV8 of;
+  addJsHeap(of.table, of.tree, {payloadOf(20'000, 60'000, {90'000, 40'000, 0}), 0});
+  EXPECT_EQ(of.heapParts(), (Parts{{"outer", 10'000}, {"inner", 30'000}, {kFree, 50'000}}));
+}
+
+TEST(JsHeap, OtherIsolatesThatDoNotReportHaveTheRestOfTheMappings) {
+  TableWithV8 of;
+  addJsHeap(of.table, of.tree, {payloadOf(10'000, 20'000, {60'000, 30'000, kUnknown}), 0});
+  EXPECT_EQ(of.heapParts()[kOthers], 40'000U);
+  EXPECT_EQ(of.table.total_bytes, 150'000U);
+}
+
+TEST(JsHeap, TellsObjectsWithoutAFunctionFromFunctions) {
+  JsHeapProfile profile;
+  profile.texts = {"(GC)", "", "(mine)"};
+  // The second is a function of that name, since something called it.
+  profile.nodes = {{0, 0, 1, 0, 0, 700}, {1, 2, 1, 0, 0, 300}};
+  std::string payload;
+  putJsHeap(profile, payload);
+  TableWithV8 of;
+  addJsHeap(of.table, of.tree, {payload, 0});
+  Parts parts = of.heapParts();
+  EXPECT_EQ(parts["(no JavaScript on the stack: GC)"], 700U);
+  EXPECT_EQ(parts["(mine)"], 300U);
 }
 
 TEST(JsHeap, WithoutItTheTableStays) {

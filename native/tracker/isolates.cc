@@ -162,6 +162,19 @@ HeapNumbers Isolates::heapNumbers() const {
   return attached_.empty() ? HeapNumbers{} : sum;
 }
 
+uint64_t Isolates::otherHeapBytes() const {
+  const std::lock_guard hold(lock_);
+  if (attached_.empty()) return kUnknown;
+  const v8_api::Isolate* own = v8_api::api()->tryGetCurrent();
+  uint64_t sum = 0;
+  for (const TrackedIsolate* one : attached_) {
+    if (one->isolate == own) continue;
+    if (!one->has_numbers.load(std::memory_order_acquire)) return kUnknown;
+    sum += one->heap_total_bytes.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
 void Isolates::onLines(std::function<void(const std::string&)> callback) {
   const std::lock_guard hold(lines_lock_);
   on_lines_ = std::move(callback);

@@ -69,6 +69,9 @@ class Isolates {
   // that does not run does not change them either.
   void askForNumbers();
   HeapNumbers heapNumbers() const;
+  // Returns the total heap of all isolates except the calling thread's, as each reported it last;
+  // kUnknown until all of them have.
+  uint64_t otherHeapBytes() const;
 
   // Where records of a lines frame go; null: nowhere, and none is on its way when it returns.
   void onLines(std::function<void(const std::string& records)> callback);

@@ -252,6 +252,7 @@ void Tracker::addJsHeap(JsHeapProfile profile) {
   if (!writer_) return;
   const NoReentry guard;
   profile.time_ns = monotonicNs();
+  profile.totals.others_bytes = Isolates::instance().otherHeapBytes();
   std::string payload;
   putJsHeap(profile, payload);
   // Of a heap that is too much for one frame nothing is said.

@@ -37,6 +37,9 @@ export function isOwnFrame(frame: Frame): boolean {
   return frame.function === ownFrame.function && frame.native && frame.object === null;
 }
 
+/** Parts of V8's heap that are under no function, as native/analysis/js_heap.cc names them. */
+const heapPart = /^\((V8's heap|no JavaScript on the stack): /;
+
 /**
  * True for the tracker's own code, Node's JavaScript, V8's built-in code, and native code of Node
  * and the C library. Addons and the libraries that they bring are of the program.
@@ -45,6 +48,7 @@ export function isInternal(frame: Frame, executable: string | undefined): boolea
   if (frame.file.startsWith('node:')) return true;
   if (isOwnFrame(frame)) return false;
   if (!frame.native) return frame.file === '' || isOfTracker(frame.file);
+  if (heapPart.test(frame.function)) return false;
   const path = frame.object ?? '';
   const object = path.slice(path.lastIndexOf('/') + 1);
   return (
@@ -57,7 +61,9 @@ export function isInternal(frame: Frame, executable: string | undefined): boolea
 
 /**
  * The same rows, each under the innermost function that is the program's. What no function of the
- * program asked for is under the empty stack; no byte is lost. Nodes keep their numbers.
+ * program asked for is under the empty stack, and objects (kind jsheap) under Node's innermost
+ * function: which of Node's parts holds them is all that is known. No byte is lost. Nodes keep
+ * their numbers.
  */
 export function withoutInternals(report: CaptureReport): CaptureReport {
   const executable = report.stats.argv?.[0];
@@ -70,8 +76,27 @@ export function withoutInternals(report: CaptureReport): CaptureReport {
     shownAt[node] = isHidden[frame[node] as number] ? (shownParent[node] as number) : node;
   }
   const { rows } = report;
-  const node = rows.node.map((at) => shownAt[at] as number);
+  const ofNode = nodeFunctions(report);
+  const jsheap = report.kinds.indexOf('jsheap');
+  const node = rows.node.map((at, row) => {
+    const shown = shownAt[at] as number;
+    return shown === 0 && rows.kind[row] === jsheap ? ofNode(at) : shown;
+  });
   return { ...report, stacks: { parent: shownParent, frame }, rows: { ...rows, node } };
+}
+
+/** Finds Node's innermost function of a stack, as one node per function; 0: the stack has none. */
+function nodeFunctions({ frames, stacks }: CaptureReport): (node: number) => number {
+  const nodeOf = new Map<number, number>();
+  return (node) => {
+    let at = node;
+    const frame = (): number => stacks.frame[at] as number;
+    while (at !== 0 && !frames[frame()]?.file.startsWith('node:')) at = stacks.parent[at] as number;
+    if (at === 0) return 0;
+    const known = nodeOf.get(frame()) ?? at;
+    nodeOf.set(frame(), known);
+    return known;
+  };
 }
 
 /**

@@ -8,6 +8,7 @@ import type { TrackerBinding, TrackerHandle } from '../door_tracker.ts' with {
 };
 
 const { Session } = require('node:inspector') as typeof import('node:inspector');
+const { getHeapStatistics } = require('node:v8') as typeof import('node:v8');
 const { fileURLToPath } = require('node:url') as typeof import('node:url');
 
 type Sampled = import('node:inspector').HeapProfiler.SamplingHeapProfileNode;
@@ -42,8 +43,10 @@ function sampleJsHeap(
     if (native.trackerEnded(tracker) !== null) return;
     session.post('HeapProfiler.getSamplingProfile', (error, answer) => {
       if (error !== null) return;
-      const { texts, numbers } = flattened(answer.profile.head as Sampled & Node, named);
-      native.trackerJsHeap(tracker, texts, numbers);
+      // At once: garbage was just collected, and flattening makes more.
+      const { total_heap_size: totalBytes, used_heap_size: usedBytes } = getHeapStatistics();
+      const sampled = flattened(answer.profile.head as Sampled & Node, named);
+      native.trackerJsHeap(tracker, { ...sampled, totalBytes, usedBytes });
     });
   };
   let timer: NodeJS.Timeout;

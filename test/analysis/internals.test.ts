@@ -16,6 +16,8 @@ describe('isInternal', () => {
     [true, native('/lib/x86_64-linux-gnu/libstdc++.so.6')],
     [true, native('/lib64/ld-linux-x86-64.so.2')],
     [true, native('')],
+    [false, frameOf("(V8's heap: free room)", { native: true, file: '' })],
+    [false, frameOf('(no JavaScript on the stack: GC)', { native: true, file: '' })],
     [true, native('/app/node_modules/memdrift/build/Release/memdrift.node')],
     [true, frameOf('f', { file: '/app/node_modules/memdrift/dist/tracker/preload.cjs' })],
     [true, frameOf('f', { file: '/app/node_modules/memdrift/dist/drift/inside_facts.cjs' })],
@@ -50,6 +52,29 @@ describe('withoutInternals', () => {
     expect(sorted(functionTotals(shown))).toEqual(sorted(functionTotals(reportOf(bare))));
     expect(sumOfRows(shown)).toBe(sumOfRows(reportOf(rows)));
   });
+});
+
+test("keeps objects under Node's innermost function when no other function made them", () => {
+  const at = (name: string, file: string) => frameOf(name, { file });
+  const [read, push] = [at('onStreamRead', 'node:internal/streams'), at('push', 'node:streams')];
+  const builtin = at('Array.map', '');
+  const free = frameOf("(V8's heap: free room)", { native: true, file: '' });
+  const rows: GivenRow[] = [
+    { stack: [free], bytes: 8, kind: 'jsheap' },
+    { stack: [read, push, builtin], bytes: 4, kind: 'jsheap' },
+    { stack: [read, read, push], bytes: 3, kind: 'jsheap' },
+    { stack: [builtin], bytes: 2, kind: 'jsheap' },
+    { stack: [read, push], bytes: 1, kind: 'malloc' },
+  ].map((row) => ({ ...row, count: 1 }) as GivenRow);
+  const shown = tableRows(joinedRows(withoutInternals(reportOf(rows))));
+  expect(
+    shown.map(({ bytes, kind, stack }) => [bytes, kind, stack.map((one) => one.function).join()]),
+  ).toEqual([
+    [8, 'jsheap', "(V8's heap: free room)"],
+    [7, 'jsheap', 'push'],
+    [2, 'jsheap', ''],
+    [1, 'malloc', ''],
+  ]);
 });
 
 test('joinedRows: stacks that came to be the same are one, with what all of them held', () => {

@@ -1,7 +1,9 @@
 /** Captures with `jsHeap`: objects of JavaScript under the functions that made them. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { readCaptureTable } from '../../src/capture/capture.ts';
-import type { CaptureTable } from '../../src/capture/capture_model.ts';
+import { joinedRows, withoutInternals } from '../../src/analysis/internals.ts';
+import { tableRows } from '../../src/analysis/report_rows.ts';
+import { readCaptureReport, readCaptureTable } from '../../src/capture/capture.ts';
+import type { CaptureTable, Frame } from '../../src/capture/capture_model.ts';
 import { checkedTrackerOptions } from '../../src/tracker/options.ts';
 import { fixture, GroundTruth, heldUnder, leaksOf, rowsOf } from '../ground_truth.ts';
 
@@ -59,6 +61,62 @@ describe('a program whose objects are known', async () => {
     const kinds = ['malloc', 'buffer', 'mmap', 'jsheap'];
     const rows = table.rows.filter((row) => kinds.includes(row.kind));
     expect(rows.reduce((sum, row) => sum + row.bytes, 0)).toBe(table.totalBytes);
+  });
+});
+
+/** What a case prints before it exits. */
+interface Counted {
+  readonly heapTotal: number;
+  readonly heapUsed: number;
+  readonly workerHeapTotal?: number;
+}
+
+async function partsOf(name: string, args: readonly string[] = []) {
+  const options = { node: ['--expose-gc'], flags: ['--js-heap'], args };
+  const run = await truth.run(fixture(`../drift/cases/${name}`), options);
+  const counted = JSON.parse(run.stdout.split('\n')[0] ?? '') as Counted;
+  const [capture = ''] = run.captures;
+  const report = joinedRows(withoutInternals(await readCaptureReport(capture, { moment: 'end' })));
+  const rows = tableRows(report).filter(({ kind }) => kind === 'jsheap');
+  const sum = (test: (frame: Frame | undefined) => boolean) =>
+    rows.reduce((bytes, { stack, ...row }) => bytes + (test(stack[0]) ? row.bytes : 0), 0);
+  return {
+    counted,
+    all: sum(() => true),
+    noFunction: sum((frame) => frame === undefined),
+    others: sum((frame) => frame?.function === "(V8's heap: other isolates)"),
+    free: sum((frame) => frame?.function === "(V8's heap: free room)"),
+    under: (file: string) => sum((frame) => frame?.file.startsWith(file) === true),
+  };
+}
+
+describe("with Node's own functions hidden", () => {
+  test('keeps free room apart from objects', async () => {
+    const parts = await partsOf('kept_stores.cjs');
+    const { heapTotal, heapUsed } = parts.counted;
+    expect(Math.abs(parts.all - heapTotal)).toBeLessThan(0.05 * heapTotal);
+    expect(Math.abs(parts.free - (heapTotal - heapUsed))).toBeLessThan(6 * mb);
+    expect(parts.free).toBeGreaterThan(20 * mb);
+    expect(parts.under(fixture('../drift/cases/'))).toBeGreaterThan(0.7 * heapUsed);
+    expect(parts.noFunction).toBeLessThan(mb);
+  });
+
+  test('keeps heaps of other isolates apart', async () => {
+    const parts = await partsOf('kept_stores.cjs', ['worker']);
+    const { workerHeapTotal = 0 } = parts.counted;
+    expect(workerHeapTotal).toBeGreaterThan(16 * mb);
+    expect(Math.abs(parts.others - workerHeapTotal)).toBeLessThan(2 * mb);
+    expect(Math.abs(parts.all - parts.others - parts.counted.heapTotal)).toBeLessThan(2 * mb);
+  });
+
+  test('says which of Node’s functions holds strings that no other function made', async () => {
+    const parts = await partsOf('exec_output.cjs');
+    expect(Math.abs(parts.all - parts.counted.heapTotal)).toBeLessThan(
+      0.15 * parts.counted.heapTotal,
+    );
+    // 90 MB of output, one byte a character; twice while it is joined.
+    expect(parts.under('node:')).toBeGreaterThan(80 * mb);
+    expect(parts.noFunction).toBeLessThan(mb);
   });
 });
 
