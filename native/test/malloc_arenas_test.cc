@@ -99,6 +99,9 @@ TEST(MallocArenas, FreedBehindPinsIsFreeAndWouldBeReturned) {
   const Values values = stateOf("pinned");
   expectFreed(values);
   EXPECT_GT(numberOf(values, "trim"), 100e6);
+  // One hole may be behind the last pin.
+  EXPECT_LT(numberOf(values, "loose_end"), 2e6);
+  EXPECT_GT(numberOf(values, "large_hole"), 100e6);
 }
 
 TEST(MallocArenas, WithAPinPerPageNearlyAllIsFreeAndNothingWouldBeReturned) {
@@ -149,6 +152,8 @@ TEST(MallocArenas, TheMainArenasTopWouldBeReturned) {
   const Values values = stateOf("top");
   expectFreed(values);
   EXPECT_GT(numberOf(values, "top_resident"), 79e6);
+  EXPECT_GT(numberOf(values, "loose_end"), 79e6);
+  EXPECT_LT(numberOf(values, "large_hole"), 2e6);
   EXPECT_GT(numberOf(values, "trim"), 79e6);
 }
 

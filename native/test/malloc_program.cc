@@ -228,7 +228,15 @@ void print(const MallocReport& report) {
            parts[i].resident_bytes);
   }
   uint64_t in_arenas = 0;
-  for (const ArenaReport& arena : report.arenas) in_arenas += arena.figures.buffers.bytes;
+  uint64_t loose_end_bytes = 0;
+  uint64_t large_hole_bytes = 0;
+  for (const ArenaReport& arena : report.arenas) {
+    in_arenas += arena.figures.buffers.bytes;
+    loose_end_bytes += arena.figures.loose_end_bytes;
+    large_hole_bytes += arena.figures.large_hole_bytes;
+  }
+  print("loose_end", loose_end_bytes);
+  print("large_hole", large_hole_bytes);
   print("buffers", report.buffers.count);
   print("buffers_in_arenas", in_arenas);
   print("buffers_in_blocks", report.buffers.in_blocks.bytes);
