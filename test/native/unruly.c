@@ -60,9 +60,16 @@ static void* freshPages(size_t bytes) {
 
 static void mapOnce(void) { munmap(freshPages(8192), 8192); }
 
+// A block that the compiler cannot do without: it leaves out a malloc whose result is only freed.
+static void* blockOf(size_t bytes) {
+  void* block = malloc(bytes);
+  __asm__ volatile("" : "+r"(block) : : "memory");
+  return block;
+}
+
 static void* allocateALittle(void* unused) {
   (void)unused;
-  for (size_t i = 0; i < 100; i++) free(malloc(100 + i));
+  for (size_t i = 0; i < 100; i++) free(blockOf(100 + i));
   mapOnce();
   return NULL;
 }
@@ -179,11 +186,37 @@ FUNCTION(threads) {
 static pthread_barrier_t g_all_are_there;
 static void* allocateAndWait(void* unused) {
   (void)unused;
-  g_handled += malloc(100) != NULL;
+  g_handled += blockOf(100) != NULL;
   pthread_barrier_wait(&g_all_are_there);
   pthread_barrier_wait(&g_all_are_there);
   return NULL;
 }
+// Threads that hold blocks until the process ends.
+struct held_blocks {
+  int blocks;
+  size_t bytes;
+};
+static void* holdBlocks(void* given) {
+  const struct held_blocks* wanted = given;
+  for (int i = 0; i < wanted->blocks; i++) g_handled += blockOf(wanted->bytes) != NULL;
+  pthread_barrier_wait(&g_all_are_there);
+  for (;;) pause();
+}
+
+// threadsThatHold(count, blocks, bytes of a block).
+FUNCTION(threadsThatHold) {
+  TAKE;
+  static struct held_blocks wanted;
+  wanted = (struct held_blocks){(int)v[1], (size_t)v[2]};
+  pthread_barrier_init(&g_all_are_there, NULL, (unsigned)v[0] + 1);
+  for (int i = 0; i < (int)v[0]; i++) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, holdBlocks, &wanted)) return number(env, -i);
+  }
+  pthread_barrier_wait(&g_all_are_there);
+  return number(env, v[0]);
+}
+
 FUNCTION(threadsAtOnce) {
   TAKE;
   const int count = (int)v[0];
@@ -415,23 +448,12 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      ENTRY(jumps),
-      ENTRY(staysInHandlers),
-      ENTRY(startTimer),
-      ENTRY(stopTimer),
-      ENTRY(threads),
-      ENTRY(threadsAtOnce),
-      ENTRY(contexts),
-      ENTRY(bareFork),
-      ENTRY(forkAndExit),
-      ENTRY(forkAndAllocate),
-      ENTRY(shareMemoryWithChild),
-      ENTRY(vforkAndRun),
-      ENTRY(closeFrom),
-      ENTRY(lockMemory),
-      ENTRY(longJumps),
-      ENTRY(forbid),
-      ENTRY(wrongCalls),
+      ENTRY(jumps),           ENTRY(staysInHandlers), ENTRY(startTimer),
+      ENTRY(stopTimer),       ENTRY(threads),         ENTRY(threadsAtOnce),
+      ENTRY(threadsThatHold), ENTRY(contexts),        ENTRY(bareFork),
+      ENTRY(forkAndExit),     ENTRY(forkAndAllocate), ENTRY(shareMemoryWithChild),
+      ENTRY(vforkAndRun),     ENTRY(closeFrom),       ENTRY(lockMemory),
+      ENTRY(longJumps),       ENTRY(forbid),          ENTRY(wrongCalls),
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;
