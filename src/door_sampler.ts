@@ -14,6 +14,8 @@ export interface SamplerBinding {
       readonly mark: string;
       readonly startCreditMs: number;
       readonly ownPasses: boolean;
+      readonly isClosed: boolean;
+      readonly limitBytes: number | null;
     },
     onSample: (sample: NativeSample) => void,
   ): SamplerHandle;
@@ -43,7 +45,7 @@ export interface NativeSample {
     readonly rssShmemBytes: number | null;
     readonly swapBytes: number | null;
     readonly sharedBytes: number | null;
-    /** Field 24 of stat, approximate since Linux 6.2; null, like cpuMs, without `tree`. */
+    /** Field 24 of stat, approximate since Linux 6.2. */
     readonly statRssBytes: number | null;
     /** VmHWM: the kernel's high-water mark of RSS so far. */
     readonly peakRssBytes: number | null;
@@ -53,16 +55,10 @@ export interface NativeSample {
     /** As of the last pass. */
     readonly ussBytes: number | null;
     readonly passedAtMs: number | null;
-    /** So much can the estimate be off, by what the counters have moved since the last pass. */
-    readonly pssErrorBytes: number | null;
-    /** At most this much can copy-on-write have added to it since the last pass. */
-    readonly copiedBytesMost: number | null;
-    /** A page for each fault of its life, minor and major; null without `tree`. */
+    /** A page for each fault of its life, minor and major. */
     readonly faultBytes: number | null;
-    /** What of pssBytes is shared memory, the same at the last pass, and RssShmem then. */
-    readonly pssShmemBytes: number | null;
-    readonly passedPssShmemBytes: number | null;
-    readonly passedRssShmemBytes: number | null;
+    /** Its PSS is between these, read or not. */
+    readonly pssRangeBytes: NativeRange;
     /** The kernel does not show its smaps to us: PSS and USS stay null. */
     readonly denied: boolean;
   }[];
@@ -70,14 +66,32 @@ export interface NativeSample {
   readonly sumRssBytes: number;
   readonly footprintBytes: number | null;
   readonly footprintExactness: NativeExactness;
-  /** Pages of segments that none of the processes maps; estimated between passes. */
-  readonly unmappedSegmentBytes: number;
+  readonly group: NativeGroup;
   readonly lostProcesses: number;
   readonly endedEarly: NativeEarlyEnds;
   /** Huge pages that the system has faulted in, mapped or collapsed since it started. */
   readonly hugeBytes: number | null;
-  /** What one fault can add to a process, huge pages excepted; both null without `tree`. */
-  readonly pagesPerFault: number | null;
+  /** What one fault can add to a process, huge pages excepted. */
+  readonly pagesPerFault: number;
+}
+
+type NativeRange = readonly [low: number, high: number];
+
+/** One figure of a group of processes, with bounds that have the truth. */
+export interface NativeBounds {
+  readonly valueBytes: number;
+  readonly rangeBytes: NativeRange;
+  /** At most this much was there between the sample before and this one. */
+  readonly mostBetweenBytes: number;
+}
+
+/** The processes together, those excepted that the sampler leaves out of its passes. */
+export interface NativeGroup {
+  readonly pss: NativeBounds;
+  readonly uss: NativeBounds;
+  readonly footprint: NativeBounds;
+  /** When the pass began that the bounds start from; null: there was none. */
+  readonly readAtMs: number | null;
 }
 
 /** Processes of the tree that ended before a sample saw them. */
@@ -144,6 +158,8 @@ export interface NativeSamplerReport {
     readonly peakBytes: number | null;
     readonly atMs: number | null;
     readonly exactness: NativeExactness;
+    /** The highest of the lower and of the upper bounds of all samples. */
+    readonly rangeBytes: NativeRange | null;
     readonly sumRssBytesThen: number | null;
   };
   readonly lostProcesses: number;

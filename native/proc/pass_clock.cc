@@ -64,12 +64,15 @@ int64_t PassClock::loanNs() const {
   return static_cast<int64_t>(budget_fraction_ * static_cast<double>(kCreditWindowNs));
 }
 
-PassPlan::Price PassPlan::price(double moved_bytes, double sum_rss_bytes) {
-  const double unrest = std::abs(moved_bytes - moved_before_);
-  moved_before_ = moved_bytes;
-  const bool is_at_rest = unrest <= kUnrest * sum_rss_bytes;
-  if (!is_at_rest || moved_bytes <= kChange * sum_rss_bytes) return {3, false};
-  return {1, moved_bytes > kGreatChange * sum_rss_bytes};
+PassPlan::Price PassPlan::price(const Need& need) {
+  const double unrest = std::abs(need.width_bytes - width_before_);
+  width_before_ = need.width_bytes;
+  const double sum = need.sum_rss_bytes;
+  const bool is_at_rest = unrest <= kUnrest * sum;
+  const bool is_much = need.width_bytes > kChange * sum;
+  const bool may_borrow = need.width_bytes > kGreatChange * sum;
+  if (need.hangs_on_it && is_much) return {1, may_borrow};
+  return is_at_rest && is_much ? Price{1, may_borrow} : Price{3, false};
 }
 
 }  // namespace memdrift

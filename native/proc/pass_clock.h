@@ -55,21 +55,25 @@ class PassClock {
   uint64_t skipped_ = 0;
 };
 
-// How much credit is worth a pass now: what it costs, when it would tell of much that is new and
-// that stays; three times that while memory moves, or while nothing has moved (what is shared may
-// change all the same), so that there is credit left for the time when it comes to rest. After a
-// great change it may borrow.
+// How much credit is worth a pass now: what it costs, when it would tell much and memory is at
+// rest, or when a verdict hangs on it; three times that while memory moves, or when there is little
+// to tell, so that there is credit left for the time when it comes to rest. After a great change it
+// may borrow.
 class PassPlan {
  public:
-  // `moved`: how far the group's counters have moved since their last passes; `sum`: its RSS.
+  struct Need {
+    double width_bytes;  // of the group's bounds
+    double sum_rss_bytes;
+    bool hangs_on_it = false;
+  };
   struct Price {
     double times;  // what the pass costs
     bool may_borrow;
   };
-  Price price(double moved_bytes, double sum_rss_bytes);
+  Price price(const Need& need);
 
  private:
-  double moved_before_ = 0;
+  double width_before_ = 0;
 };
 
 }  // namespace memdrift

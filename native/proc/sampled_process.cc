@@ -158,14 +158,16 @@ double Shares::pssOf(const SampledSegment& segment) const noexcept {
 }
 
 SampledProcess::SampledProcess(pid_t pid, Detail detail)
-    : pid_(pid), status_(pid, "status"), stat_file_(std::make_unique<ProcFile>(pid, "stat")) {
+    : pid_(pid),
+      status_(pid, "status"),
+      stat_file_(pid, "stat"),
+      finds_files_(detail == Detail::kWithFiles) {
   rss.exactness = Exactness::kKernel;
   // stat first: as long as status, which was opened before it, answers, both are of one process.
   const bool has_stat = readStat();
   if (!has_stat || !readStatus() || counters_.state == 'Z' || counters_.state == 'X')
     throw Error(ErrorCode::ERR_GONE, "process " + std::to_string(pid) + " has ended");
   has_waited_ = false;
-  if (detail == Detail::kStatus) stat_file_.reset();
 }
 
 bool SampledProcess::readStatus() {
@@ -182,7 +184,7 @@ bool SampledProcess::readStatus() {
 
 bool SampledProcess::readStat() {
   char buffer[kStatBytes];
-  const size_t length = readFromStart(*stat_file_, buffer, sizeof buffer);
+  const size_t length = readFromStart(stat_file_, buffer, sizeof buffer);
   if (length == 0) return false;
   StatLine line = parseStatLine({buffer, length});
   has_waited_ |= line.ended_children_work > stat_.ended_children_work;
@@ -199,7 +201,7 @@ bool SampledProcess::tick(double at_ms) {
   if (ended()) return false;
   try {
     if (!readStatus() || counters_.state == 'Z' || counters_.state == 'X') return end(at_ms);
-    if (stat_file_ && !readStat()) return end(at_ms);
+    if (!readStat()) return end(at_ms);
   } catch (const Error&) {
     return end(at_ms);  // it cannot be followed any more, which for a peak is the same
   }
@@ -218,11 +220,11 @@ bool SampledProcess::tick(double at_ms) {
 
 Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) const {
   Shares shares;
-  Rollup rollup;
-  const bool looks_for_segments = stat_file_ && counters_.rss_shmem_bytes > 0;
-  if (segments.empty() && !looks_for_segments) {
-    rollup = readRollup(pid_);
-  } else {
+  const bool needs_files = !segments.empty() || (finds_files_ && counters_.rss_shmem_bytes > 0);
+  Rollup rollup{};
+  if (!needs_files) rollup = readRollup(pid_);
+  // The rollup says what makes up Pss since 5.9.
+  if (needs_files || std::isnan(rollup[SmapsField::pss_anon_bytes])) {
     const SmapsTable table = readSmaps(pid_);
     rollup = rollupOf(table);
     shares.segments = segmentsOf(table, segments);
@@ -231,6 +233,7 @@ Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) c
   shares.rss_bytes = rollup[SmapsField::rss_bytes];
   shares.pss_bytes = rollup[SmapsField::pss_bytes];
   shares.uss_bytes = rollup.ussBytes();
+  shares.anon_bytes = rollup[SmapsField::anonymous_bytes];
   shares.swap_bytes = rollup[SmapsField::swap_bytes];
   shares.pss_anon_bytes = rollup[SmapsField::pss_anon_bytes];
   shares.pss_file_bytes = rollup[SmapsField::pss_file_bytes];
@@ -242,8 +245,6 @@ SampledProcess::PassOutcome SampledProcess::pass(double at_ms,
                                                  const std::vector<SampledSegment>& segments) {
   if (ended()) return PassOutcome::kEnded;
   const int64_t before_ns = threadCpuNs();
-  // As of the tick before: what is copied while smaps is read may be in it or not.
-  const uint64_t faults_before = stat_.faults;
   Shares shares;
   try {
     shares = readShares(segments);
@@ -260,7 +261,6 @@ SampledProcess::PassOutcome SampledProcess::pass(double at_ms,
   uss.offer(shares.uss_bytes, at_ms);
   shares_ = std::move(shares);
   at_pass_ = counters_;
-  faults_before_pass_ = faults_before;
   passed_at_ms_ = at_ms;
   pass_cost_ns_ = threadCpuNs() - before_ns;
   return PassOutcome::kRead;
@@ -272,16 +272,6 @@ int64_t SampledProcess::predictedPassNs() const {
   if (passes_ == 0) return static_cast<int64_t>(kPassNsAtLeast + kPassNsPerByte * rss_now);
   const double growth = shares_.rss_bytes > 0 ? rss_now / shares_.rss_bytes : 1;
   return static_cast<int64_t>(static_cast<double>(pass_cost_ns_) * std::max(1.0, growth));
-}
-
-double SampledProcess::ownBytes(const std::vector<SampledSegment>& segments) const {
-  if (denied_) return NAN;
-  const double anon_now = knownOrZero(counters_.rss_anon_bytes);
-  if (passes_ == 0) return anon_now;
-  double own = shares_.pss_bytes;
-  for (const SampledSegment& segment : segments)
-    if (!std::isnan(segment.residentBytes())) own -= shares_.pssOf(segment);
-  return std::max(0.0, own + anon_now - knownOrZero(at_pass_.rss_anon_bytes));
 }
 
 double SampledProcess::pssNowBytes() const {
@@ -302,38 +292,6 @@ double SampledProcess::pssNowBytes() const {
           movedShare(shares_.pss_shmem_bytes, at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes);
   }
   return std::clamp(now, 0.0, std::max(0.0, knownOrZero(counters_.rss_bytes)));
-}
-
-double SampledProcess::pssErrorBytes() const {
-  if (std::isnan(shares_.pss_anon_bytes)) return movedSincePassBytes();
-  const auto moved = [](double then, double now) { return knownOrZero(now) - knownOrZero(then); };
-  const double anon = moved(at_pass_.rss_anon_bytes, counters_.rss_anon_bytes);
-  const double anon_then = knownOrZero(at_pass_.rss_anon_bytes);
-  const double shared = std::max(0.0, anon_then - shares_.pss_anon_bytes);
-  return (anon < 0 ? std::min(-anon, shared) : 0) +
-         std::abs(moved(at_pass_.rss_file_bytes, counters_.rss_file_bytes)) +
-         std::abs(moved(at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes));
-}
-
-double SampledProcess::copiedBytesMost() const {
-  if (denied_ || passes_ == 0) return NAN;
-  const double anon_then = knownOrZero(at_pass_.rss_anon_bytes);
-  const double shared =
-      std::isnan(shares_.pss_anon_bytes) ? anon_then : anon_then - shares_.pss_anon_bytes;
-  if (!stat_file_) return std::max(0.0, shared);
-  const double faults = static_cast<double>(stat_.faults - faults_before_pass_);
-  return std::clamp(shared, 0.0, faults * static_cast<double>(sysconf(_SC_PAGESIZE)));
-}
-
-SampledProcess::ShmemShare SampledProcess::shmemShare() const {
-  if (denied_ || passes_ == 0) return {};
-  const double passed = shares_.pss_shmem_bytes;
-  return {movedShare(passed, at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes), passed,
-          at_pass_.rss_shmem_bytes};
-}
-
-double SampledProcess::segmentPssNowBytes(const SampledSegment& segment) const {
-  return movedShare(shares_.pssOf(segment), at_pass_.rss_shmem_bytes, counters_.rss_shmem_bytes);
 }
 
 double SampledProcess::movedSincePassBytes() const {

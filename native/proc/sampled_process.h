@@ -58,7 +58,8 @@ class SampledSegment {
 // What one read of smaps (or smaps_rollup) says of a process; bytes.
 struct Shares {
   double rss_bytes = NAN, pss_bytes = NAN, uss_bytes = NAN, swap_bytes = NAN;
-  // What makes up Pss; since 5.9.
+  double anon_bytes = NAN;  // resident
+  // What makes up Pss.
   double pss_anon_bytes = NAN, pss_file_bytes = NAN, pss_shmem_bytes = NAN;
   // Pss of the own pages of each file of shared memory that smaps was read for. Copies that a
   // private mapping made are not the file's.
@@ -75,13 +76,13 @@ struct Shares {
 
 class SampledProcess {
  public:
-  // kWithStat: /proc/PID/stat too at every tick, for what schedulers read there, and smaps instead
-  // of its rollup in a pass where there is shared memory, to know the files.
-  enum class Detail { kStatus, kWithStat };
+  // kWithFiles: a pass reads smaps instead of its rollup where there is shared memory, to know the
+  // files.
+  enum class Detail { kSums, kWithFiles };
 
   // Throws ERR_GONE, ERR_DENIED (/proc hides it). From here on the process is meant, not its pid:
   // the open file answers ESRCH once it ended, whoever gets the number next.
-  explicit SampledProcess(pid_t pid, Detail detail = Detail::kStatus);
+  explicit SampledProcess(pid_t pid, Detail detail = Detail::kSums);
 
   // Reads the counters; false when the process has ended, and from then on.
   bool tick(double at_ms);
@@ -91,31 +92,14 @@ class SampledProcess {
 
   // CPU time that a pass over this process is expected to cost.
   int64_t predictedPassNs() const;
-  // Bytes that this process adds to its group's footprint, pages of `segments` not included: the
-  // shares of the last pass, moved by what RssAnon has changed since. Before the first pass only
-  // RssAnon is known, so it is too low; NaN when the process is denied.
-  double ownBytes(const std::vector<SampledSegment>& segments) const;
   // Pss now: that of the last pass, its parts moved as RssAnon, RssFile and RssShmem have moved
   // since. NaN before the first pass and while the process is denied.
   double pssNowBytes() const;
-  // How wrong that can be. New anonymous pages are its own, and those that went were too if all
-  // were; of file and shared memory nobody knows with how many others what came or went is shared.
-  double pssErrorBytes() const;
-  // What copy-on-write can have added to Pss since the last pass: at most the anonymous memory that
-  // was shared then, and at most a page for each fault since. NaN before the first pass.
-  double copiedBytesMost() const;
-  // The part of it that is shared memory: now, at the last pass, and what RssShmem was then.
-  struct ShmemShare {
-    double pss_bytes = NAN, passed_pss_bytes = NAN, passed_rss_bytes = NAN;
-  };
-  ShmemShare shmemShare() const;
   // How far the counters have moved since the last pass: all of RSS before the first.
   double movedSincePassBytes() const;
-  // Pss of the segment's pages now, moved from the last pass as RssShmem has moved.
-  double segmentPssNowBytes(const SampledSegment& segment) const;
 
   pid_t pid() const { return pid_; }
-  // As of the last tick; without kWithStat only what was read when it began.
+  // As of the last tick.
   const StatLine& stat() const { return stat_; }
   // Whether ticks since the last call found more work of children that were waited for.
   bool takeHasWaited() { return std::exchange(has_waited_, false); }
@@ -130,6 +114,9 @@ class SampledProcess {
   uint64_t passes() const { return passes_; }
 
   Peak rss, rss_anon, shared, pss, uss;
+  // The sampler's own: which one it is of all that it ever followed, and whether it was named.
+  uint64_t id = 0;
+  bool is_root = false;
 
  private:
   bool readStatus();
@@ -139,13 +126,13 @@ class SampledProcess {
 
   pid_t pid_;
   ProcFile status_;
-  std::unique_ptr<ProcFile> stat_file_;
+  ProcFile stat_file_;
+  bool finds_files_;
   Counters counters_;
   StatLine stat_;
   bool has_waited_ = false;
   Shares shares_;
   Counters at_pass_;
-  uint64_t faults_before_pass_ = 0;
   double passed_at_ms_ = NAN;
   int64_t pass_cost_ns_ = 0;
   double began_at_ms_ = NAN;

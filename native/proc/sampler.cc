@@ -15,6 +15,8 @@ namespace {
 
 // Of those that ended so many at least are remembered, the largest; twice as many at most.
 constexpr size_t kRemembered = 10'000;
+// Part of a limit within which a bound decides nothing.
+constexpr double kCloseness = 0.02;
 
 SamplerReport::Process reportOf(const SampledProcess& p) {
   const Counters& c = p.counters();
@@ -27,11 +29,12 @@ SamplerReport::Process reportOf(const SampledProcess& p) {
 }  // namespace
 
 Sampler::Sampler(SamplerOptions options, std::function<void(SamplerEvent)> deliver)
-    : options_(std::move(options)), deliver_(std::move(deliver)) {
+    : options_(std::move(options)),
+      deliver_(std::move(deliver)),
+      group_({system_.anonPagesPerFault(), system_.filePagesPerFault(), counterNoiseBytes(),
+              options_.is_closed}) {
   for (const std::string& path : options_.segments) segments_.emplace_back(path);
-  if (!options_.tree) return;
-  tree_ = std::make_unique<TreeScan>(options_.mark);
-  huge_faults_ = std::make_unique<HugeFaults>();
+  if (options_.tree) tree_ = std::make_unique<TreeScan>(options_.mark);
 }
 
 Sampler::~Sampler() {
@@ -41,6 +44,7 @@ Sampler::~Sampler() {
 
 void Sampler::add(pid_t pid) {
   auto process = std::make_unique<SampledProcess>(pid, detail());
+  process->is_root = true;
   const std::lock_guard lock(mutex_);
   inbox_.added.push_back(std::move(process));
 }
@@ -108,6 +112,7 @@ void Sampler::take(Inbox& inbox) {
     });
     if (known) continue;
     if (tree_) tree_->addRoot(process->pid());
+    process->id = next_id_++;
     live_.push_back(std::move(process));
   }
 }
@@ -166,6 +171,7 @@ bool Sampler::tickAll(double at_ms) {
   std::erase(live_, nullptr);
   lost_ += before - live_.size();
   if (tree_) discover(at_ms);
+  group_.look(groupLook(at_ms));
   return before == live_.size();
 }
 
@@ -178,11 +184,12 @@ void Sampler::discover(double at_ms) {
 
 void Sampler::follow(const StatLine& line, double at_ms) {
   try {
-    auto process = std::make_unique<SampledProcess>(line.pid, SampledProcess::Detail::kWithStat);
+    auto process = std::make_unique<SampledProcess>(line.pid, detail());
     const bool same = process->stat().start_time_ticks == line.start_time_ticks;
     if (same && process->tick(at_ms)) {
       // Its whole life was in the tree, so any child that it has waited for was too.
       if (process->stat().ended_children_work > 0 && at_ms > 0) early_ends_++;
+      process->id = next_id_++;
       return live_.push_back(std::move(process));
     }
   } catch (const Error& error) {
@@ -220,34 +227,25 @@ EarlyEnds Sampler::earlyEnds() const {
 Sample::Process Sampler::rowOf(const SampledProcess& process) const {
   const Counters& c = process.counters();
   const StatLine& stat = process.stat();
-  Sample::Process row{process.pid(),
-                      c.parent_pid,
-                      c.name,
-                      static_cast<double>(stat.start_time_ticks),
-                      c.rss_bytes,
-                      c.rss_anon_bytes,
-                      c.rss_file_bytes,
-                      c.rss_shmem_bytes,
-                      c.swap_bytes,
-                      c.shared_bytes,
-                      c.peak_rss_bytes,
-                      NAN,
-                      NAN,
-                      process.pssNowBytes(),
-                      process.shares().uss_bytes,
-                      process.passedAtMs(),
-                      process.denied(),
-                      NAN,
-                      process.copiedBytesMost(),
-                      NAN,
-                      {}};
-  if (process.passes() > 0) row.pss_error_bytes = process.pssErrorBytes();
-  row.shmem = process.shmemShare();
-  if (!tree_) return row;
-  row.fault_bytes = static_cast<double>(stat.faults) * page_bytes_;
-  row.stat_rss_bytes = static_cast<double>(stat.rss_pages) * page_bytes_;
-  row.cpu_ms = static_cast<double>(stat.user_ticks + stat.system_ticks) * ms_per_tick_;
-  return row;
+  return {process.pid(),
+          c.parent_pid,
+          c.name,
+          static_cast<double>(stat.start_time_ticks),
+          c.rss_bytes,
+          c.rss_anon_bytes,
+          c.rss_file_bytes,
+          c.rss_shmem_bytes,
+          c.swap_bytes,
+          c.shared_bytes,
+          c.peak_rss_bytes,
+          static_cast<double>(stat.rss_pages) * page_bytes_,
+          static_cast<double>(stat.user_ticks + stat.system_ticks) * ms_per_tick_,
+          process.pssNowBytes(),
+          process.shares().uss_bytes,
+          process.passedAtMs(),
+          process.denied(),
+          static_cast<double>(stat.faults) * page_bytes_,
+          group_.boundsOf(process.id)};
 }
 
 void Sampler::tick() {
@@ -256,37 +254,38 @@ void Sampler::tick() {
   Sample sample;
   sample.at_ms = static_cast<double>(now_ns - start_ns_) / 1e6;
   tickAll(sample.at_ms);
-  if (huge_faults_) {
-    // After the processes' own counters: what they have faulted in by then is in it.
-    sample.huge_bytes = huge_faults_->readBytes();
-    sample.pages_per_fault = huge_faults_->faultPages();
-  }
-  lookAtSegments();
   samples_++;
   for (const auto& process : live_) {
     sample.processes.push_back(rowOf(*process));
     sample.sum_rss_bytes += knownOrZero(process->counters().rss_bytes);
   }
   sample.segments = segmentSizes();
-  sample.footprint_bytes = footprintBytes();
-  sample.unmapped_segment_bytes = unmappedSegmentBytes();
+  sample.group = group_.bounds();
+  sample.footprint_bytes = sample.group.footprint.value;
+  sample.huge_bytes = group_.lastLook().system.huge_bytes;
+  sample.pages_per_fault = system_.filePagesPerFault();
   sample.lost_processes = lost_;
   sample.early_ends = earlyEnds();
-  offerFootprint(
-      {sample.at_ms, sample.footprint_bytes, sample.sum_rss_bytes, sample.footprint_exactness});
+  offerFootprint({sample.at_ms, sample.footprint_bytes, sample.sum_rss_bytes,
+                  sample.group.footprint.low, sample.group.footprint_between,
+                  sample.footprint_exactness});
   deliver_(std::move(sample));
 }
 
 // Without a tree passes are made as often as the budget allows.
 int64_t Sampler::creditForPassNs() {
   if (!tree_) return predictedPassNs();
-  double moved = 0, sum = 0;
-  for (const auto& process : live_) {
-    if (!isPassedOver(*process)) continue;
-    moved += process->movedSincePassBytes();
-    sum += knownOrZero(process->counters().rss_bytes);
-  }
-  const auto [times, may_borrow] = plan_.price(moved, sum);
+  double sum = 0;
+  for (const auto& process : live_)
+    if (isMember(*process)) sum += knownOrZero(process->counters().rss_bytes);
+  const GroupBounds bounds = group_.bounds();
+  const auto isOpen = [this](const Bounds& one) {
+    return one.low < (1 + kCloseness) * options_.limit_bytes &&
+           one.high > (1 - kCloseness) * options_.limit_bytes;
+  };
+  const double width = bounds.footprint.high - bounds.footprint.low;
+  const bool hangs_on_it = isOpen(bounds.footprint) || isOpen(bounds.pss);
+  const auto [times, may_borrow] = plan_.price({width, sum, hangs_on_it});
   return static_cast<int64_t>(times * static_cast<double>(predictedPassNs())) -
          (may_borrow ? budget_.loanNs() : 0);
 }
@@ -294,7 +293,7 @@ int64_t Sampler::creditForPassNs() {
 int64_t Sampler::predictedPassNs() const {
   int64_t sum = 0;
   for (const auto& process : live_)
-    if (isPassedOver(*process)) sum += process->predictedPassNs();
+    if (isMember(*process)) sum += process->predictedPassNs();
   return sum;
 }
 
@@ -308,6 +307,8 @@ SamplerReport Sampler::report() const {
   for (const auto& segment : segments_)
     report.segments.push_back({segment.path(), segment.peakBytes()});
   report.footprint = footprint_;
+  report.footprint_low = footprint_low_;
+  report.footprint_high = footprint_high_;
   report.sum_rss_bytes_then = sum_rss_then_;
   report.cpu_ms = static_cast<double>(threadCpuNs()) / 1e6;
   report.wall_ms = nowMs();

@@ -17,9 +17,10 @@
 #include <variant>
 #include <vector>
 
-#include "proc/huge_faults.h"
+#include "proc/group_estimate.h"
 #include "proc/pass_clock.h"
 #include "proc/sampled_process.h"
+#include "proc/system_counters.h"
 #include "proc/tree_scan.h"
 
 namespace memdrift {
@@ -33,7 +34,11 @@ struct SamplerOptions {
   std::string mark;  // see TreeScan
   // CPU time for passes that the thread has at its beginning, as if it had waited for it.
   double start_credit_ms = 0;
-  bool own_passes = true;  // passes look at this process too
+  // Passes look at this process too; otherwise it is no member of the group, nor is what it
+  // started that was not added.
+  bool own_passes = true;
+  bool is_closed = false;    // see GroupRules
+  double limit_bytes = NAN;  // passes are made above all while bounds leave open if it is passed
 };
 
 struct SegmentSize {
@@ -58,15 +63,13 @@ struct Sample {
     double rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, swap_bytes;
     double shared_bytes;    // RssFile + RssShmem, as statm has it
     double peak_rss_bytes;  // VmHWM
-    double stat_rss_bytes;  // field 24 of stat; NaN, like cpu_ms, unless a tree is followed
+    double stat_rss_bytes;  // field 24 of stat
     double cpu_ms;
     double pss_bytes;  // moved from the last pass to now; NaN before there was one
     double uss_bytes, passed_at_ms;
-    bool denied;  // the kernel does not show its smaps
-    double pss_error_bytes;
-    double copied_bytes_most;  // see SampledProcess::copiedBytesMost()
-    double fault_bytes;        // a page for each fault of its life; NaN unless a tree is followed
-    SampledProcess::ShmemShare shmem;
+    bool denied;         // the kernel does not show its smaps
+    double fault_bytes;  // a page for each fault of its life
+    Bounds pss;          // pss_bytes is its value once it was read
   };
   double at_ms = 0;
   std::vector<Process> processes;
@@ -74,11 +77,10 @@ struct Sample {
   double sum_rss_bytes = 0;
   double footprint_bytes = NAN;
   Exactness footprint_exactness = Exactness::kEstimated;
-  double unmapped_segment_bytes = 0;  // estimated: pages of segments that nobody here maps
+  GroupBounds group;
   uint64_t lost_processes = 0;
   EarlyEnds early_ends;
-  // Of the whole system since it started, see HugeFaults; NaN unless a tree is followed.
-  double huge_bytes = NAN;
+  double huge_bytes = NAN;  // see SystemLook
   double pages_per_fault = NAN;
 };
 
@@ -122,6 +124,8 @@ struct SamplerReport {
   uint64_t unfollowed_processes = 0;  // could not be opened: too many files, mostly
   EarlyEnds early_ends;
   Peak footprint;
+  // The highest of the lower bounds of all looks, and of the upper ones.
+  double footprint_low = NAN, footprint_high = NAN;
   double sum_rss_bytes_then = NAN;
   double cpu_ms = 0, wall_ms = 0;
   uint64_t samples = 0, samples_missed = 0, passes = 0, passes_skipped = 0, lost_processes = 0;
@@ -175,23 +179,21 @@ class Sampler {
   EarlyEnds earlyEnds() const;
   void bury(const SampledProcess& process);
   SampledProcess::Detail detail() const {
-    return tree_ ? SampledProcess::Detail::kWithStat : SampledProcess::Detail::kStatus;
+    return tree_ ? SampledProcess::Detail::kWithFiles : SampledProcess::Detail::kSums;
   }
   Sample::Process rowOf(const SampledProcess& process) const;
   int64_t creditForPassNs();
   std::shared_ptr<const PassResult> pass();
-  bool isPassedOver(const SampledProcess& process) const {
-    return options_.own_passes || process.pid() != own_pid_;
-  }
+  bool isMember(const SampledProcess& process) const;
   bool passOver(SampledProcess& process, PassResult& result);
   void finishPass(PassResult& result);
   void lookAtSegments();
   std::vector<SegmentSize> segmentSizes() const;
-  double footprintBytes() const;
-  double unmappedSegmentBytes() const;
+  GroupLook groupLook(double at_ms);
+  MemberRead readOf(const SampledProcess& process) const;
   void addSegmentsOf(const Shares& shares);
   struct FootprintLook {
-    double at_ms, bytes, sum_rss_bytes;
+    double at_ms, bytes, sum_rss_bytes, low, high;
     Exactness exactness;
   };
   void offerFootprint(const FootprintLook& look);
@@ -222,7 +224,11 @@ class Sampler {
   std::vector<SamplerReport::Process> past_;  // ended or removed: they keep their peaks
   uint64_t forgotten_ = 0, unfollowed_ = 0;
   std::unique_ptr<TreeScan> tree_;
-  std::unique_ptr<HugeFaults> huge_faults_;
+  SystemCounters system_;
+  GroupEstimate group_;
+  uint64_t next_id_ = 1;
+  size_t base_segments_ = 0;  // those of segments_ that the group's bounds know of
+  double footprint_low_ = NAN, footprint_high_ = NAN;
   std::unordered_map<pid_t, uint64_t> unwaited_;  // children that ended, by parent
   uint64_t early_ends_ = 0;
   PassPlan plan_;

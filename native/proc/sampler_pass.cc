@@ -13,24 +13,63 @@ constexpr size_t kMostSegments = 256;
 
 }  // namespace
 
-double Sampler::unmappedSegmentBytes() const {
-  double sum = 0;
-  for (const SampledSegment& segment : segments_) {
-    double unmapped = knownOrZero(segment.residentBytes());
-    for (const auto& process : live_) unmapped -= process->segmentPssNowBytes(segment);
-    sum += std::max(0.0, unmapped);
-  }
-  return sum;
+// The watch that is outside of what it watches is no member, nor is a helper that it has started.
+bool Sampler::isMember(const SampledProcess& process) const {
+  if (options_.own_passes || process.is_root)
+    return options_.own_passes || process.pid() != own_pid_;
+  return process.pid() != own_pid_ && process.counters().parent_pid != own_pid_;
 }
 
-double Sampler::footprintBytes() const {
-  double sum = 0;
-  for (const auto& process : live_) sum += process->ownBytes(segments_);
-  for (const auto& segment : segments_) sum += knownOrZero(segment.residentBytes());
-  return sum;
+GroupLook Sampler::groupLook(double at_ms) {
+  GroupLook look;
+  look.at_ms = at_ms;
+  for (const auto& process : live_) {
+    if (!isMember(*process)) continue;
+    const Counters& c = process->counters();
+    MemberLook member;
+    member.id = process->id;
+    member.pid = process->pid();
+    member.parent_pid = c.parent_pid;
+    // Kernels before 4.5 have no parts.
+    member.rss[kAnonPart] =
+        knownOrZero(std::isnan(c.rss_anon_bytes) ? c.rss_bytes : c.rss_anon_bytes);
+    member.rss[kFilePart] = knownOrZero(c.rss_file_bytes);
+    member.rss[kShmemPart] = knownOrZero(c.rss_shmem_bytes);
+    member.swap = knownOrZero(c.swap_bytes);
+    member.fault_bytes = static_cast<double>(process->stat().faults) * page_bytes_;
+    member.peak_rss = knownOrZero(c.peak_rss_bytes);
+    look.members.push_back(member);
+  }
+  // After the members: what they have faulted in by then is in it.
+  look.system = system_.look();
+  lookAtSegments();
+  for (size_t i = 0; i < base_segments_; i++) {
+    const double resident = segments_[i].residentBytes();
+    look.segment_bytes += knownOrZero(resident);
+    // Without a name it lives on in mappings.
+    if (std::isnan(resident)) look.nameless_bytes += knownOrZero(segments_[i].peakBytes());
+  }
+  look.early_ends = early_ends_;
+  if (tree_) look.unseen_pids = tree_->unseenPids();
+  return look;
+}
+
+MemberRead Sampler::readOf(const SampledProcess& process) const {
+  const Shares& shares = process.shares();
+  MemberRead read;
+  read.rss = shares.rss_bytes;
+  read.anon = knownOrZero(shares.anon_bytes);
+  read.uss = shares.uss_bytes;
+  read.pss = {knownOrZero(shares.pss_anon_bytes), knownOrZero(shares.pss_file_bytes),
+              knownOrZero(shares.pss_shmem_bytes)};
+  for (const SampledSegment& segment : segments_)
+    if (!std::isnan(segment.residentBytes())) read.segment_pss += shares.pssOf(segment);
+  return read;
 }
 
 void Sampler::offerFootprint(const FootprintLook& look) {
+  footprint_low_ = std::fmax(footprint_low_, look.low);
+  footprint_high_ = std::fmax(footprint_high_, look.high);
   const double before = footprint_.bytes;
   footprint_.offer(look.bytes, look.at_ms);
   if (footprint_.bytes == before || std::isnan(footprint_.bytes)) return;
@@ -74,16 +113,23 @@ std::shared_ptr<const PassResult> Sampler::pass() {
   const uint64_t lost_before = lost_;
   // Segments first: their identity is what mappings are compared with.
   lookAtSegments();
+  // Bounds start from a look at all who will be read.
+  if (std::any_of(live_.begin(), live_.end(), [](const auto& one) { return one->samples() == 0; }))
+    tickAll(nowMs());
+  group_.beginPass();
   std::vector<SampledProcess*> todo;
   for (const auto& process : live_)
-    if (isPassedOver(*process)) todo.push_back(process.get());
+    if (isMember(*process)) todo.push_back(process.get());
   for (SampledProcess* process : todo) {
     if (stopRequested()) return nullptr;
     passOver(*process, *result);
     if (ticks_.due(steadyNs())) tick();
   }
+  for (SampledProcess* process : todo)
+    if (!process->ended() && !process->denied()) group_.read(process->id, readOf(*process));
+  base_segments_ = segments_.size();
   tickAll(nowMs());
-  lookAtSegments();
+  group_.endPass();
   result->at_ms = nowMs();
   result->lost_processes = lost_;
   if (lost_ != lost_before) result->footprint_exactness = Exactness::kEstimated;
@@ -111,8 +157,9 @@ void Sampler::finishPass(PassResult& result) {
   }
   for (const auto& segment : segments_) footprint += knownOrZero(segment.residentBytes());
   result.footprint_bytes = footprint;
-  offerFootprint(
-      {result.at_ms, result.footprint_bytes, result.sum_rss_bytes, result.footprint_exactness});
+  const GroupBounds bounds = group_.bounds();
+  offerFootprint({result.at_ms, result.footprint_bytes, result.sum_rss_bytes, bounds.footprint.low,
+                  bounds.footprint_between, result.footprint_exactness});
 }
 
 }  // namespace memdrift

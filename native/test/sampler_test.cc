@@ -110,7 +110,7 @@ TEST(PassClock, HasTheCreditThatItWasGiven) {
 
 TEST(PassPlan, KeepsCreditForTheTimeWhenMemoryComesToRest) {
   PassPlan plan;
-  const auto times = [&plan](double moved, double sum) { return plan.price(moved, sum).times; };
+  const auto times = [&plan](double moved, double sum) { return plan.price({moved, sum}).times; };
   EXPECT_EQ(times(100, 100), 3);  // the group grows
   EXPECT_EQ(times(200, 200), 3);
   EXPECT_EQ(times(200, 200), 1);  // and rests: a pass would tell all of it
@@ -119,13 +119,20 @@ TEST(PassPlan, KeepsCreditForTheTimeWhenMemoryComesToRest) {
   EXPECT_EQ(times(0.1, 200), 3);  // too little to be worth one
 }
 
+TEST(PassPlan, PaysAtOnceForWhatAVerdictHangsOn) {
+  PassPlan plan;
+  EXPECT_EQ(plan.price({100, 200}).times, 3);
+  EXPECT_EQ(plan.price({150, 200, true}).times, 1);
+  EXPECT_EQ(plan.price({0, 200, true}).times, 3);
+}
+
 TEST(PassPlan, BorrowsAfterAGreatChangeThatRests) {
   PassPlan plan;
-  EXPECT_FALSE(plan.price(100, 200).may_borrow);
-  EXPECT_TRUE(plan.price(100, 200).may_borrow);
-  EXPECT_FALSE(plan.price(0, 200).may_borrow);
-  plan.price(1, 200);
-  EXPECT_FALSE(plan.price(1, 200).may_borrow);
+  EXPECT_FALSE(plan.price({100, 200}).may_borrow);
+  EXPECT_TRUE(plan.price({100, 200}).may_borrow);
+  EXPECT_FALSE(plan.price({0, 200}).may_borrow);
+  plan.price({1, 200});
+  EXPECT_FALSE(plan.price({1, 200}).may_borrow);
 }
 
 TEST(PassClock, LendsAsMuchAsItsWindowHolds) {

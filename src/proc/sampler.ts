@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { binding } from '../binding.ts';
 import type {
+  NativeBounds,
   NativePass,
   NativePeak,
   NativeSample,
@@ -36,14 +37,23 @@ export interface SamplerOptions {
   readonly startCreditMs?: number;
   /** Whether passes look at this process too, if it is followed. Default true. */
   readonly ownPasses?: boolean;
+  /**
+   * Whether no process outside shares memory with these by fork: true of a program and all that it
+   * starts. Otherwise what they share may be shared further, or be left to them. Default false.
+   */
+  readonly isClosed?: boolean;
+  /** Passes are made above all while the bounds leave open whether this is passed. Default none. */
+  readonly limitBytes?: number | null;
 }
 
 /**
  * One look at the counters; times are milliseconds since the sampler began, null is not known.
- * `footprintBytes` is estimated: the shares of each process's last pass, moved by the change of
- * its RssAnon, plus the segments' pages. A process that no pass has seen adds its RssAnon only.
+ * `group` has PSS, USS and footprint with bounds (docs/bounds.md); `footprintBytes` is its value.
  */
 export type Sample = NativeSample;
+
+/** Low, value and high of one figure of a group. */
+export type GroupBounds = NativeBounds;
 
 /**
  * One look at smaps of every process; sums are null when the kernel shows one of them not
@@ -90,6 +100,8 @@ export class Sampler {
       tree: options.tree ?? false,
       mark: checkedMark(options.mark ?? ''),
       ownPasses: options.ownPasses ?? true,
+      isClosed: options.isClosed ?? false,
+      limitBytes: options.limitBytes ?? null,
       startCreditMs: inRange('startCreditMs', options.startCreditMs ?? 0, [0, 60_000]),
     };
     this.#handle = binding().samplerStart(native, (sample) => this.#deliver(sample));

@@ -1,5 +1,5 @@
 /** One look at a group, as those who account for memory would sum it up. */
-import { type Estimate, known } from './meters.ts';
+import { known } from './meters.ts';
 import type { Part } from './swings.ts';
 import type { ProcessRow, Proctrack } from './watch_model.ts';
 
@@ -48,23 +48,6 @@ export function treeOf(rows: readonly ProcessRow[], rules: TreeRules): TreeView 
   return { group, seen, hiddenByName, orphans };
 }
 
-type PssByPid = ReadonlyMap<number, Estimate>;
-
-function sum(parts: readonly Estimate[]): Estimate {
-  let [value, low, high] = [0, 0, 0];
-  for (const part of parts) {
-    value += part.value;
-    low += part.low;
-    high += part.high;
-  }
-  return { value, low, high };
-}
-
-/** The sum of PSS over the group. */
-export function sumPss({ group }: TreeView, pss: PssByPid): Estimate {
-  return sum(group.map((row) => pss.get(row.pid) ?? known(0)));
-}
-
 /** JobAcctGatherParams unset: field 24 of stat, which is what the kernel has not yet summed up. */
 export function slurmDefault({ seen }: TreeView): Part[] {
   return seen.map((row) => ({ row, estimate: known(row.statRssBytes ?? row.rssBytes ?? 0) }));
@@ -76,16 +59,4 @@ export function slurmNoShared({ seen }: TreeView): Part[] {
     row,
     estimate: known(Math.max(0, (row.rssBytes ?? 0) - (row.sharedBytes ?? 0))),
   }));
-}
-
-/** UsePss: PSS, or RSS of stat where that is less, or where there is no PSS. */
-export function slurmUsePss({ seen }: TreeView, estimates: PssByPid): Part[] {
-  return seen.map((row) => {
-    const rss = row.statRssBytes ?? row.rssBytes ?? 0;
-    const pss = estimates.get(row.pid) ?? known(rss);
-    const capped = (bytes: number): number => Math.min(rss, bytes);
-    const isRss = row.pssBytes === 0 && row.pssErrorBytes === 0;
-    const counted = { value: capped(pss.value), low: capped(pss.low), high: capped(pss.high) };
-    return { row, estimate: isRss ? known(rss) : counted };
-  });
 }

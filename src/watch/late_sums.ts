@@ -1,6 +1,7 @@
 /**
- * Sums that a later read of smaps can correct: what was estimated while nothing moved was wrong by
- * as much as the estimate that the read replaced.
+ * Values that a later read of smaps corrects: what was estimated while nothing moved was wrong by
+ * as much as the estimate that the read replaced. Bounds stay as they were: copy-on-write moves no
+ * counter of RSS.
  */
 import type { Estimate } from './meters.ts';
 import type { ProcessRow } from './watch_model.ts';
@@ -89,12 +90,11 @@ export class LateSums<Name extends string> {
       const sums = {} as Record<Name, Estimate>;
       for (const name of Object.keys(now) as Name[]) {
         const wrongBy = now[name].value - last.sums[name].value;
-        const value = Math.max(0, one.sums[name].value + wrongBy * nearness);
-        const far = 1 - nearness;
+        const { value, low, high } = one.sums[name];
         sums[name] = {
-          value,
-          low: value - far * Math.max(0, one.sums[name].value - one.sums[name].low),
-          high: value + far * Math.max(0, one.sums[name].high - one.sums[name].value),
+          value: Math.min(high, Math.max(low, value + wrongBy * nearness)),
+          low,
+          high,
         };
       }
       return { ...one, sums };

@@ -1,22 +1,20 @@
 /** What each accountant will say of a group, out of the samples of its life: no I/O. */
 import type { Exactness } from '../proc/exactness.ts';
-import type { Sample } from '../proc/sampler.ts';
+import type { GroupBounds, Sample } from '../proc/sampler.ts';
 import { BlindSpots } from './blind_spots.ts';
 import { type CgroupLook, CgroupMeter } from './cgroup_meter.ts';
 import {
   slurmDefault,
   slurmNoShared,
-  slurmUsePss,
-  sumPss,
   type TreeRules,
   type TreeView,
   treeOf,
 } from './group_sums.ts';
 import { LateSums, type Sums } from './late_sums.ts';
 import { type Estimate, known, type MeterPeak, PeakMeter, PhaseMeter } from './meters.ts';
-import { PssEstimates } from './pss_estimates.ts';
 import { RssBetween } from './rss_between.ts';
 import { Swings } from './swings.ts';
+import { UsePss } from './use_pss.ts';
 import {
   type BlindSpot,
   type Proctrack,
@@ -81,9 +79,9 @@ export class Views {
   readonly #proctrack: Proctrack;
   readonly #meters: Meters;
   readonly #blindSpots = new BlindSpots();
-  readonly #pss = new PssEstimates();
+  readonly #usePss = new UsePss();
   readonly #rss = new RssBetween();
-  readonly #swings = { default: new Swings(), noShared: new Swings(), usePss: new Swings() };
+  readonly #swings = { default: new Swings(), noShared: new Swings() };
   readonly #late = new LateSums<LateView>((atMs, sums) => this.#takeLate(atMs, sums));
   readonly #cgroup: CgroupMeter;
   #hasSeenGroup = false;
@@ -145,17 +143,15 @@ export class Views {
   #groupSums(sample: Sample, tree: TreeView): Sums<GroupView> | null {
     this.#hasSeenGroup ||= tree.group.length > 0;
     if (!this.#hasSeenGroup) return null;
-    const { atMs, processes, segments } = sample;
-    const resident = segments.reduce((bytes, one) => bytes + (one.residentBytes ?? 0), 0);
-    const estimatesOfPss = this.#pss.of(processes, resident);
-    const pss = sumPss(tree, estimatesOfPss);
+    const { atMs, group } = sample;
+    const sumRss = this.#rss.sum(tree.group, sample);
     return {
-      sumRss: this.#rss.sum(tree.group, sample),
-      sumPss: pss,
-      footprint: shifted(pss, sample.unmappedSegmentBytes),
+      sumRss,
+      sumPss: estimateOf(group.pss),
+      footprint: estimateOf(group.footprint),
       slurmDefault: this.#swings.default.sum(atMs, slurmDefault(tree)),
       slurmNoShared: this.#swings.noShared.sum(atMs, slurmNoShared(tree)),
-      slurmUsePss: this.#swings.usePss.sum(atMs, slurmUsePss(tree, estimatesOfPss)),
+      slurmUsePss: this.#usePss.sum(sample, tree, sumRss.high),
     };
   }
 
@@ -212,8 +208,10 @@ function orNull(bytes: number | null): Estimate | null {
   return bytes === null ? null : known(bytes);
 }
 
-function shifted({ value, low, high }: Estimate, by: number): Estimate {
-  return { value: value + by, low: low + by, high: high + by };
+/** At a look, and the most since the look before. */
+function estimateOf({ valueBytes, rangeBytes, mostBetweenBytes }: GroupBounds): Estimate {
+  const [low, high] = rangeBytes;
+  return { value: valueBytes, low, high: Math.max(high, mostBetweenBytes) };
 }
 
 /** Certain only where all that the accountant may say is 2 % of the limit apart from it. */

@@ -100,8 +100,10 @@ export class Watch {
 
   /** With all roots from the first sample on: one without them would say that nothing is left. */
   #begin(): Sampler {
-    const { roots, mark, intervalMs, budgetPercent } = this.#options;
-    const own = { tree: true, startCreditMs, ownPasses: !this.#isOutside };
+    const { roots, command, mark, intervalMs, budgetPercent, limitBytes } = this.#options;
+    // A command has run another program since the fork, and is followed with all that it starts.
+    const isClosed = command !== null;
+    const own = { tree: true, startCreditMs, ownPasses: !this.#isOutside, isClosed, limitBytes };
     while (true) {
       const pids = ['self' as const, ...roots.filter(isThere)];
       try {

@@ -35,3 +35,21 @@ test('the sum of RSS has what its only process had between two looks', async () 
   expect(low).toBeGreaterThan(600 * 2 ** 20);
   expect(verdictOf(report, 'sumRss')).toBe('yes');
 }, 30_000);
+
+test('PSS and footprint have what copy-on-write has copied', async () => {
+  const loader = fixture('cow_loader.py');
+  const { report } = await watch('--limit', '900M', '--', 'python3', loader, '4');
+  // The processes themselves: all of their memory is their own in the end.
+  const anonBytes = report.processes
+    .filter(({ inGroup }) => inGroup)
+    .map(({ peak }) => peak.rssAnonBytes ?? 0)
+    .filter((bytes) => bytes > 100e6);
+  expect(anonBytes).toHaveLength(5);
+  const copiedBytes = 0.9 * anonBytes.reduce((sum, bytes) => sum + bytes, 0);
+  for (const view of ['sumPss', 'footprint', 'slurmUsePss'] as const) {
+    const [low, high] = report.views[view].rangeBytes as [number, number];
+    expect(low, view).toBeLessThanOrEqual(high);
+    expect(high, view).toBeGreaterThan(copiedBytes);
+    expect(verdictOf(report, view), view).not.toBe('no');
+  }
+}, 60_000);

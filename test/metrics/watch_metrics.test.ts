@@ -44,7 +44,7 @@ async function seriesOf(
 const two = [
   row(10, 1, { name: 'server', rssBytes: 300 * megabyte, sharedBytes: 0 }),
   row(11, 10, { name: 'client', rssBytes: 50 * megabyte, rssShmemBytes: 20 * megabyte }),
-  row(12, 10, { name: 'client', rssBytes: 30 * megabyte, pssBytes: null, pssErrorBytes: null }),
+  row(12, 10, { name: 'client', rssBytes: 30 * megabyte, pssBytes: null }),
   row(99, 1, { name: 'outside', rssBytes: 900 * megabyte }),
 ];
 

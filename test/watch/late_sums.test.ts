@@ -21,28 +21,28 @@ const rows = (mb: number, passedAtMs: number | null) => [
 ];
 
 describe('LateSums', () => {
-  test('what did not move until the next read was what that read says', () => {
+  test('corrects to the next read what did not move until then, within its bounds', () => {
     const { got, late } = collector();
     late.add(0, rows(10, 0), { sum: estimate(10) });
     late.add(100, rows(110, 0), { sum: estimate(110, 50) });
-    late.add(200, rows(110, 0), { sum: estimate(110, 50) });
+    late.add(200, rows(110, 0), { sum: estimate(110, 30) });
     expect(got).toHaveLength(1);
     late.add(300, rows(110, 300), { sum: estimate(60) });
     expect(got).toEqual([
       [0, estimate(10)],
-      [100, estimate(60)],
-      [200, estimate(60)],
+      [100, { value: 60, low: 60, high: 160 }],
+      [200, { value: 80, low: 80, high: 140 }],
       [300, estimate(60)],
     ]);
   });
 
-  test('half of the way back it was wrong by half', () => {
+  test('corrects by half what has moved half of the way', () => {
     const { got, late } = collector();
     late.add(0, rows(10, 0), { sum: estimate(10) });
     late.add(100, rows(60, 0), { sum: estimate(60, 20) });
     late.add(200, rows(110, 0), { sum: estimate(110, 50) });
     late.add(300, rows(110, 300), { sum: estimate(100) });
-    expect(got[1]).toEqual([100, estimate(55, 10)]);
+    expect(got[1]).toEqual([100, { value: 55, low: 40, high: 80 }]);
   });
 
   test('without another read all is as it was estimated', () => {

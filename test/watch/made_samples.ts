@@ -1,5 +1,5 @@
 /** Samples made by hand. */
-import type { Sample } from '../../src/proc/sampler.ts';
+import type { GroupBounds, Sample } from '../../src/proc/sampler.ts';
 import type { ProcessRow } from '../../src/watch/watch_model.ts';
 
 export const megabyte = 1_000_000;
@@ -25,12 +25,8 @@ export function row(pid: number, parentPid: number, fields: Partial<ProcessRow> 
     ussBytes: rssBytes,
     passedAtMs: 0,
     denied: false,
-    pssErrorBytes: 0,
-    copiedBytesMost: 0,
     faultBytes: 0,
-    pssShmemBytes: 0,
-    passedPssShmemBytes: 0,
-    passedRssShmemBytes: 0,
+    pssRangeBytes: [0, rssBytes],
     ...fields,
   };
 }
@@ -47,11 +43,27 @@ export function sample(
     sumRssBytes: 0,
     footprintBytes: 0,
     footprintExactness: 'estimated',
-    unmappedSegmentBytes: 0,
+    group: groupOf(processes),
     lostProcesses: 0,
     endedEarly: { atLeast: 0, atMost: 0 },
     hugeBytes: 0,
     pagesPerFault: 16,
     ...fields,
   };
+}
+
+/** Bounds of what is exact at that moment; where PSS is unknown it is anything up to RSS. */
+export function groupOf(processes: readonly ProcessRow[]): Sample['group'] {
+  const sum = (bytesOf: (row: ProcessRow) => number): number =>
+    processes.reduce((bytes, row) => bytes + bytesOf(row), 0);
+  const pss = boundsOf(
+    sum(({ pssBytes }) => pssBytes ?? 0),
+    sum(({ pssBytes, rssBytes }) => pssBytes ?? rssBytes ?? 0),
+  );
+  const uss = boundsOf(0, pss.rangeBytes[1]);
+  return { pss, uss, footprint: pss, readAtMs: 0 };
+}
+
+export function boundsOf(low: number, high = low, between = high): GroupBounds {
+  return { valueBytes: low, rangeBytes: [low, high], mostBetweenBytes: between };
 }

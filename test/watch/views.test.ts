@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { counterNoiseBytes } from '../../src/watch/swings.ts';
 import { Views, type ViewsOptions } from '../../src/watch/views.ts';
 import type { ProcessRow, ViewName } from '../../src/watch/watch_model.ts';
-import { megabyte, row, sample } from './made_samples.ts';
+import { boundsOf, groupOf, megabyte, row, sample } from './made_samples.ts';
 
 const root = 10;
 
@@ -93,19 +93,27 @@ describe('Views', () => {
 
   test('pages of a segment that nobody maps are in the footprint alone', () => {
     const views = viewsOf();
-    views.add(sample(0, sharers, { unmappedSegmentBytes: 7 * megabyte }));
+    const group = { ...groupOf(sharers), footprint: boundsOf(712 * megabyte) };
+    views.add(sample(0, sharers, { group }));
     expect(views.peaks().footprint.peakBytes).toBe(712 * megabyte);
     expect(views.peaks().sumPss.peakBytes).toBe(705 * megabyte);
   });
 
-  test('PSS that was never read is anything up to RSS, and cut at the RSS of stat', () => {
+  test('have what there can have been between two looks in their ranges', () => {
+    const views = viewsOf({ limitBytes: 800 * megabyte });
+    const pss = boundsOf(705 * megabyte, 706 * megabyte, 900 * megabyte);
+    views.add(sample(0, sharers, { group: { ...groupOf(sharers), pss } }));
+    expect(views.peaks().sumPss.rangeBytes).toEqual([705 * megabyte, 900 * megabyte]);
+    expect(views.verdicts().find(({ view }) => view === 'sumPss')?.kills).toBe('too-close');
+    expect(views.peaks().slurmUsePss.rangeBytes?.[1]).toBe(noisy(5, 0, 900)[1]);
+  });
+
+  test('PSS that was never read is anything up to RSS', () => {
     const views = viewsOf();
-    const unread = { pssBytes: null, pssErrorBytes: null, passedAtMs: null };
-    const fields = { rssBytes: 9 * megabyte, statRssBytes: 8 * megabyte, rssAnonBytes: megabyte };
-    views.add(sample(0, [row(root, 1, { ...fields, ...unread })]));
-    views.add(sample(100, [row(root, 1, { ...fields, ...unread })]));
+    const unread = { rssBytes: 9 * megabyte, pssBytes: null, passedAtMs: null };
+    for (const atMs of [0, 100]) views.add(sample(atMs, [row(root, 1, unread)]));
     expect(views.peaks().sumPss.rangeBytes).toEqual([0, 9 * megabyte]);
-    expect(views.peaks().slurmUsePss.rangeBytes?.[1]).toBe(8 * megabyte + counterNoiseBytes);
+    expect(views.peaks().slurmUsePss.rangeBytes?.[1]).toBe(noisy(1, 0, 9)[1]);
   });
 
   test('SLURM takes RSS where PSS is 0, and PSS else', () => {
@@ -121,13 +129,11 @@ describe('Views', () => {
     for (const { peakBytes, rangeBytes } of Object.values(views.peaks()))
       expect([peakBytes, rangeBytes]).toEqual([null, null]);
     expect(views.verdicts()).toEqual([]);
-    expect(views.add(sample(100, [watch, row(root, 1, { rssBytes: 5 * megabyte })]))).toMatchObject(
-      {
-        sumRss: 5 * megabyte,
-      },
-    );
+    const one = row(root, 1, { rssBytes: 5 * megabyte });
+    const now = views.add(sample(100, [watch, one], { group: groupOf([one]) }));
+    expect(now.sumRss).toBe(5 * megabyte);
     expect(views.verdicts()).toHaveLength(6);
-    expect(views.add(sample(200, [watch])).sumRss).toBe(0);
+    expect(views.add(sample(200, [watch], { group: groupOf([]) })).sumRss).toBe(0);
     expect(views.peaks().footprint).toMatchObject({ peakBytes: 5 * megabyte, atMs: 100 });
   });
 

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+#include "proc/group_estimate.h"
+
+#include <algorithm>
+
+#include "proc/group_sums.h"
+
+namespace memdrift {
+
+GroupEstimate::Trace GroupEstimate::traceOf(const MemberLook& look) const {
+  const double rss = look.total(), peak = std::max(rss, look.peak_rss);
+  const auto found = traces_.find(look.id);
+  // A member that ended since the look before may have made it, and another adopted it.
+  if (found == traces_.end())
+    return {have_ended_ ? 0 : look.parent_pid, rss,          peak, look.fault_bytes, peak,
+            has_looked_ ? peak - rss : 0,      look.swap > 0};
+  const Trace& before = found->second;
+  Trace now{before.first_parent,
+            rss,
+            peak,
+            look.fault_bytes,
+            std::max(before.most_rss, peak),
+            0,
+            before.has_swapped || look.swap > 0};
+  // A mark that rose was reached since; an older one can have been reached again, but for that it
+  // takes faults. A mark that fell is that of another program.
+  const double pages = std::max(rules_.anon_pages_per_fault, rules_.file_pages_per_fault);
+  const double grown =
+      before.rss + pages * knownOr(positive(look.fault_bytes - before.fault_bytes), kInfinite);
+  const double most = peak > before.peak_rss   ? peak
+                      : peak < before.peak_rss ? std::max(peak, std::min(grown, now.most_rss))
+                                               : std::min(peak, grown);
+  now.unseen = positive(most - rss);
+  return now;
+}
+
+void GroupEstimate::look(GroupLook look) {
+  huge_between_ = knownOr(positive(look.system.huge_bytes - now_.system.huge_bytes), kInfinite);
+  if (has_looked_) {
+    const GroupBounds before = bounds();
+    high_before_ = before.pss.high;
+    footprint_before_ = before.footprint.high;
+  }
+  system_before_ = now_.system;
+  now_ = std::move(look);
+  size_t remaining = 0;
+  for (const MemberLook& one : now_.members) remaining += traces_.contains(one.id);
+  have_ended_ = remaining < traces_.size();
+  by_pid_.clear();
+  by_id_.clear();
+  forked_.clear();
+  std::unordered_map<uint64_t, Trace> traces;
+  for (const MemberLook& one : now_.members) {
+    by_pid_[one.pid] = &one;
+    by_id_[one.id] = &one;
+    traces.emplace(one.id, traceOf(one));
+    if (!base_.members.contains(one.id)) forked_.insert(one.parent_pid);
+  }
+  traces_ = std::move(traces);
+  has_looked_ = true;
+  if (pass_) followPass();
+}
+
+// What a new process can have had of its parent at the most, before it ran another program too.
+double GroupEstimate::mostShared(const MemberLook& look) const {
+  const auto parent = by_pid_.find(traces_.at(look.id).first_parent);
+  return parent == by_pid_.end() ? kInfinite : traces_.at(parent->second->id).most_rss;
+}
+
+void GroupEstimate::followPass() {
+  for (const MemberLook& one : now_.members) {
+    const auto found = pass_->members.find(one.id);
+    if (found == pass_->members.end()) {
+      if (pass_->born.insert(one.id).second) pass_->passing_bytes += mostShared(one);
+    } else if (found->second.is_read && !found->second.is_settled) {
+      found->second.after = one;
+      found->second.is_settled = true;
+    }
+  }
+  for (auto& [id, member] : pass_->members) {
+    if (member.has_ended || traces_.contains(id)) continue;
+    member.has_ended = true;
+    if (!member.is_read) pass_->passing_bytes += member.start.rss[kAnonPart];
+  }
+}
+
+void GroupEstimate::beginPass() {
+  pass_.emplace();
+  pass_->at_ms = now_.at_ms;
+  pass_->system = now_.system;
+  pass_->early_ends = now_.early_ends;
+  pass_->unseen_pids = now_.unseen_pids;
+  for (const MemberLook& one : now_.members) pass_->members[one.id].start = one;
+}
+
+void GroupEstimate::read(uint64_t id, const MemberRead& read) {
+  if (!pass_) return;
+  const auto found = pass_->members.find(id);
+  if (found == pass_->members.end()) return;
+  found->second.read = read;
+  found->second.is_read = true;
+}
+
+void GroupEstimate::endPass() {
+  if (!pass_) return;
+  const bool saw_all = pass_->unseen_pids && pass_->unseen_pids == now_.unseen_pids;
+  pass_->is_doubtful = !saw_all && pass_->early_ends != now_.early_ends;
+  // One that ended after its read, before a look, was last known when the pass began.
+  for (auto& [id, member] : pass_->members) {
+    if (!member.is_read) continue;
+    if (!member.is_settled) {
+      member.after = member.start;
+      pass_->passing_bytes += member.start.rss[kAnonPart];
+    }
+    const double faulted = rules_.anon_pages_per_fault *
+                           knownOr(member.after.fault_bytes - member.start.fault_bytes, kInfinite);
+    pass_->passing_bytes +=
+        positive(positive(faulted) - (member.read.anon - member.start.rss[kAnonPart]));
+  }
+  base_ = std::move(*pass_);
+  pass_.reset();
+  forked_.clear();
+  for (const MemberLook& one : now_.members)
+    if (!base_.members.contains(one.id)) forked_.insert(one.parent_pid);
+}
+
+const GroupEstimate::Member* GroupEstimate::baseOf(uint64_t id) const {
+  const auto found = base_.members.find(id);
+  return found == base_.members.end() || !found->second.is_read ? nullptr : &found->second;
+}
+
+// Shares of members that have ended since the pass: what they had alone is gone, what others had
+// too is theirs now.
+double GroupEstimate::departedBytes() const {
+  double sum = 0;
+  for (const auto& [id, member] : base_.members)
+    if (member.is_read && !traces_.contains(id))
+      sum += std::min(member.read.pss[kAnonPart], missingAnon(member.read));
+  return sum;
+}
+
+// What processes outside can have mapped of files since the pass.
+double GroupEstimate::outsideFaults(double group_fault_bytes) const {
+  const double all = now_.system.fault_bytes - base_.system.fault_bytes;
+  const double huge = now_.system.huge_bytes - base_.system.huge_bytes;
+  const double outside = positive(all - group_fault_bytes) * rules_.file_pages_per_fault + huge;
+  return knownOr(outside, kInfinite);
+}
+
+double GroupEstimate::hugeBytes() const {
+  return knownOr(positive(now_.system.huge_bytes - base_.system.huge_bytes), kInfinite);
+}
+
+double GroupEstimate::anonHigh(const Sums& sums) const {
+  const double missing = sums.missing[kAnonPart];
+  const double unknown = base_.is_doubtful || !rules_.is_closed ? missing : 0;
+  const double regained = departedBytes() + base_.passing_bytes + hugeBytes() + unknown;
+  return std::min(positive(sums.high[kAnonPart]) + std::min(missing, regained) +
+                      std::min(hugeBytes(), sums.spare),
+                  sums.rss[kAnonPart]);
+}
+
+Bounds GroupEstimate::anonBounds(const Sums& sums) const {
+  const double open = rules_.is_closed ? 0 : std::min(sums.missing[kAnonPart], sums.pss[kAnonPart]);
+  return {positive(sums.low[kAnonPart] - open), sums.value[kAnonPart], anonHigh(sums)};
+}
+
+// Of files, or of shared memory.
+Bounds GroupEstimate::mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const {
+  // Of a page that one more process maps the group loses half at the most.
+  const double lost = outsideFaults(sums.fault_bytes) / 2 + sums.joined;
+  const double grown = sums.high[part] + sums.missing[part] + std::min(hugeBytes(), sums.spare);
+  const double most = part == kShmemPart ? std::min(caps.mapped, caps.shmem) : caps.mapped;
+  return {positive(sums.low[part] - std::min(sums.low[part], lost)), sums.value[part],
+          std::min({grown, sums.rss[part], most})};
+}
+
+// Shared memory of no known file: its mapped pages count.
+Bounds GroupEstimate::otherShmemBounds(const Sums& sums, const Caps& caps) const {
+  const double lost = outsideFaults(sums.fault_bytes) / 2 + sums.joined;
+  const double grown = sums.other_high + std::min(hugeBytes(), sums.spare);
+  const double high = std::min({grown, sums.rss[kShmemPart], caps.other_shmem});
+  return {positive(sums.other_low - std::min(sums.other_low, lost)), sums.other_value,
+          high + std::min(now_.nameless_bytes, sums.rss[kShmemPart])};
+}
+
+GroupEstimate::Caps GroupEstimate::capsNow() const {
+  const SystemLook& system = now_.system;
+  const double shmem = knownOr(system.shmem_bytes, kInfinite);
+  // The files' sizes have what is swapped in them, the system's counter has not.
+  const double known = system.swapped_bytes == 0 ? now_.segment_bytes : 0;
+  return {knownOr(system.mapped_bytes, kInfinite), shmem, positive(shmem - known)};
+}
+
+// What shared memory there was between two looks no counter tells.
+GroupEstimate::Caps GroupEstimate::capsBetween() const {
+  const double mapped =
+      system_before_.mapped_bytes + huge_between_ +
+      rules_.file_pages_per_fault * (now_.system.fault_bytes - system_before_.fault_bytes);
+  return {knownOr(mapped, kInfinite), kInfinite, kInfinite};
+}
+
+GroupEstimate::Whole GroupEstimate::wholeOf(const Sums& sums, const Caps& caps) const {
+  Whole whole{anonBounds(sums), mappedBounds(sums, kFilePart, caps),
+              mappedBounds(sums, kShmemPart, caps), otherShmemBounds(sums, caps)};
+  // The system's counter of mapped pages has both, each page once.
+  whole.file.high = std::min(whole.file.high, positive(caps.mapped - whole.shmem.low));
+  for (double* bound : {&whole.known.low, &whole.known.value, &whole.known.high})
+    *bound += now_.segment_bytes;
+  return whole;
+}
+
+GroupBounds GroupEstimate::bounds() const {
+  const Sums sums = sum();
+  const double noise = rules_.counter_noise_bytes * static_cast<double>(sums.members);
+  const auto total = [noise](const Bounds& a, const Bounds& b, const Bounds& c) {
+    const double low = positive(a.low + b.low + c.low - noise);
+    const double high = a.high + b.high + c.high + noise;
+    return Bounds{low, std::clamp(a.value + b.value + c.value, low, std::max(low, high)),
+                  std::max(low, high)};
+  };
+  const Whole now = wholeOf(sums, capsNow());
+  GroupBounds result;
+  result.read_at_ms = base_.at_ms;
+  result.pss_parts = {now.anon, now.file, now.shmem};
+  result.pss = total(now.anon, now.file, now.shmem);
+  result.footprint = total(now.anon, now.file, now.known);
+  const double lost = sums.gone + sums.joined + sums.joined_rest + outsideFaults(sums.fault_bytes);
+  const double own = positive(sums.own - sums.joined_anon - std::min(sums.own_rest, lost));
+  result.uss = total({own, sums.uss, result.pss.high}, {}, {});
+
+  const Whole between = wholeOf(sums, capsBetween());
+  const double unseen = sums.unseen + std::min(huge_between_, sums.peaks);
+  result.pss_between =
+      std::max(high_before_, total(between.anon, between.file, between.shmem).high + unseen);
+  result.footprint_between =
+      std::max(footprint_before_, total(between.anon, between.file, between.known).high + unseen);
+  return result;
+}
+
+}  // namespace memdrift

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// Bounds PSS, USS and footprint of a group of processes between two reads of smaps. Pure
+// arithmetic on what it is given, so that a test can be the kernel. docs/bounds.md has the reasons
+// for each bound.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "proc/system_counters.h"
+
+namespace memdrift {
+
+// What resident memory consists of; indexes the arrays below.
+enum MemoryPart : size_t { kAnonPart, kFilePart, kShmemPart, kMemoryParts };
+using MemoryParts = std::array<double, kMemoryParts>;
+
+struct Bounds {
+  double low = 0, value = 0, high = 0;
+};
+
+// One process at one look; bytes.
+struct MemberLook {
+  uint64_t id = 0;  // of the process, never used again
+  pid_t pid = 0, parent_pid = 0;
+  MemoryParts rss{};
+  double swap = 0;
+  double fault_bytes = NAN;  // a page for each fault of its life
+  double peak_rss = 0;       // VmHWM: of its life since it last ran another program
+  double total() const { return rss[kAnonPart] + rss[kFilePart] + rss[kShmemPart]; }
+};
+
+// The group at one look. A process whose smaps the kernel hides is a member that is never read.
+struct GroupLook {
+  double at_ms = 0;
+  std::vector<MemberLook> members;
+  SystemLook system;
+  double segment_bytes = 0;   // resident pages of the known files of shared memory, mapped or not
+  double nameless_bytes = 0;  // most of those that have lost their name: they may be mapped still
+  uint64_t early_ends = 0;    // processes of the group that ended before a look saw them, at least
+  std::optional<uint64_t> unseen_pids;  // pids of the system that no look saw
+};
+
+// One read of smaps.
+struct MemberRead {
+  double rss = 0, anon = 0, uss = 0;
+  MemoryParts pss{};
+  double segment_pss = 0;  // of the known files of shared memory
+};
+
+struct GroupBounds {
+  Bounds pss, uss, footprint;
+  std::array<Bounds, kMemoryParts> pss_parts;
+  // The most that there can have been since the look before.
+  double pss_between = 0, footprint_between = 0;
+  // When the pass that the bounds start from began; NaN: there was none.
+  double read_at_ms = NAN;
+};
+
+struct GroupRules {
+  double anon_pages_per_fault = 1, file_pages_per_fault = 16;
+  double counter_noise_bytes = 0;  // by which a counter of a process may be off
+  // No process outside the group has forked from it, or it from one outside.
+  bool is_closed = false;
+};
+
+class GroupEstimate {
+ public:
+  explicit GroupEstimate(const GroupRules& rules) : rules_(rules) {}
+
+  // Each look has all members that are alive.
+  void look(GroupLook look);
+  // A pass reads members one after another, with looks between them; a look has to follow the last
+  // read before the pass ends. The bounds start from the last pass that ended.
+  void beginPass();
+  void read(uint64_t id, const MemberRead& read);
+  void endPass();
+
+  const GroupLook& lastLook() const { return now_; }
+  GroupBounds bounds() const;
+  // Of one member; nothing when it is not in the last look.
+  Bounds boundsOf(uint64_t id) const;
+
+ private:
+  struct Member {
+    MemberLook start;  // the look before the pass
+    MemberRead read;
+    MemberLook after;  // the first look after its read
+    bool is_read = false, is_settled = false, has_ended = false;
+  };
+  struct Pass {
+    double at_ms = NAN;
+    SystemLook system;
+    uint64_t early_ends = 0;
+    std::optional<uint64_t> unseen_pids;
+    std::unordered_map<uint64_t, Member> members;
+    std::unordered_set<uint64_t> born;  // while it lasted
+    // By how much shares were read too low, since others left or came while it lasted.
+    double passing_bytes = 0;
+    bool is_doubtful = false;  // a process may have shared memory meanwhile that no look saw
+  };
+  struct Trace {
+    pid_t first_parent;
+    double rss, peak_rss, fault_bytes;
+    double most_rss;  // of all its life
+    double unseen;    // the most RSS that it can have had since the look before, less that of now
+    bool has_swapped;
+  };
+  // What of the members' growth since the pass is known; see sum().
+  struct Sums;
+
+  // What the system's own counters bound.
+  struct Caps {
+    double mapped, shmem, other_shmem;
+  };
+  struct Whole {
+    Bounds anon, file, shmem, known;  // `known`: files of shared memory, mapped or not
+  };
+
+  Trace traceOf(const MemberLook& look) const;
+  void followPass();
+  double mostShared(const MemberLook& look) const;
+  bool canHaveSwapped(const MemberLook& look) const;
+  const Member* baseOf(uint64_t id) const;
+  bool isCovered(const MemberLook& look) const;
+  double inheritable(const MemberLook& look) const;
+  double mostMade(const MemberLook& look, double rss) const;
+  double takenOf(const MemberLook& look, const Member* base, double rss) const;
+  double faultsSince(const MemberLook& look, const Member* base) const;
+  void addAnon(const MemberLook& look, const Member* base, Sums& sums) const;
+  void addFile(const MemberLook& look, const Member* base, Sums& sums) const;
+  void addShmem(const MemberLook& look, const Member* base, Sums& sums) const;
+  void addUss(const MemberLook& look, const Member* base, Sums& sums) const;
+  Sums sum() const;
+  double hugeBytes() const;
+  double anonHigh(const Sums& sums) const;
+  Bounds anonBounds(const Sums& sums) const;
+  Bounds mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const;
+  Bounds otherShmemBounds(const Sums& sums, const Caps& caps) const;
+  Caps capsNow() const;
+  Caps capsBetween() const;
+  Whole wholeOf(const Sums& sums, const Caps& caps) const;
+  double departedBytes() const;
+  double outsideFaults(double group_faults) const;
+
+  const GroupRules rules_;
+  GroupLook now_;
+  SystemLook system_before_;
+  bool has_looked_ = false;
+  bool have_ended_ = false;  // members, since the look before
+  std::unordered_map<pid_t, const MemberLook*> by_pid_;
+  std::unordered_map<uint64_t, const MemberLook*> by_id_;
+  std::unordered_set<pid_t> forked_;  // have a child that was not there at the pass
+  std::unordered_map<uint64_t, Trace> traces_;
+  double high_before_ = 0, footprint_before_ = 0, huge_between_ = 0;
+  Pass base_;
+  std::optional<Pass> pass_;
+};
+
+}  // namespace memdrift
