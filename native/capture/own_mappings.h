@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Memory of ours that is mapped and unmapped in hooks too, where no lock may be waited for and no
-// heap taken. All of it is known, so that it has a row; what is more than fits the list has none.
+// heap taken. All of it is known, so that it has a row: by address as far as it fits the list.
 #pragma once
 
 #include <sys/mman.h>
@@ -26,8 +26,10 @@ class OwnMappings {
       if (entry.start.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(data)) continue;
       entry.bytes.store(0, std::memory_order_relaxed);
       entry.start.store(0, std::memory_order_release);
-      break;
+      munmap(data, bytes);
+      return;
     }
+    unlisted_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     munmap(data, bytes);
   }
 
@@ -38,6 +40,11 @@ class OwnMappings {
       const uint64_t bytes = entry.bytes.load(std::memory_order_acquire);
       if (start != 0 && bytes != 0) f(reinterpret_cast<const void*>(start), bytes);
     }
+  }
+
+  // Of mappings that did not fit the list.
+  static uint64_t unlistedBytes() noexcept {
+    return unlisted_bytes_.load(std::memory_order_relaxed);
   }
 
  private:
@@ -52,9 +59,11 @@ class OwnMappings {
       entry.bytes.store(bytes, std::memory_order_release);
       return;
     }
+    unlisted_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   }
 
   inline static Entry entries_[2048];
+  inline static std::atomic<uint64_t> unlisted_bytes_{0};
 };
 
 }  // namespace memdrift

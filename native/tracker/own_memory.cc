@@ -9,10 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "capture/own_mappings.h"
 #include "capture/own_pages.h"
 #include "errors.h"
 #include "proc/pagemap.h"
-#include "tracker/page_table.h"
 #include "tracker/session.h"
 
 namespace memdrift {
@@ -53,8 +53,8 @@ bool isPrivate(const PageRange& range) {
 
 }  // namespace
 
-OwnMemory::OwnMemory(MappingLog& log, const ChunkPool& events)
-    : log_(log), events_(events), pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {
+OwnMemory::OwnMemory(MappingLog& log)
+    : log_(log), pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {
   findOlderStacks();
 }
 
@@ -186,15 +186,14 @@ uint64_t OwnMemory::addResident(std::vector<Mapped>& run) {
   return bytes;
 }
 
+// A table that a hook unmaps meanwhile has no pages then.
 uint64_t OwnMemory::ownBytes() {
-  const auto events = reinterpret_cast<uint64_t>(events_.memory());
-  uint64_t bytes = residentOf(events, events + events_.bytes());
-  bytes += g_table_bytes.load(std::memory_order_relaxed);
+  uint64_t bytes = OwnMappings::unlistedBytes();
   const auto add = [&](const void* at, size_t size) {
     const auto begin = reinterpret_cast<uint64_t>(at);
     bytes += residentOf(begin, begin + ((size + kPageMask) & ~kPageMask));
   };
-  forEachThreadMemory(add);
+  OwnMappings::forEach(add);
   OwnPages::forEach(add);
   return bytes;
 }

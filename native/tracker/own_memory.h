@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "analysis/live_mappings.h"
-#include "capture/chunk_pool.h"
 #include "capture/format.h"
 #include "proc/maps.h"
 #include "proc/pagemap.h"
@@ -23,13 +22,13 @@ struct ResidentParts {
   uint64_t malloc_bytes = kUnknown;  // of glibc: its heap and arenas, without its large blocks
   uint64_t stack_bytes = kUnknown;   // of threads other than the first
   uint64_t store_bytes = kUnknown;
-  uint64_t own_bytes = kUnknown;  // of the tracker; the tables of its stacks as they are made
+  uint64_t own_bytes = kUnknown;  // of the tracker, as far as it lies in mappings of its own
 };
 
 // On the writer's thread only.
 class OwnMemory {
  public:
-  OwnMemory(MappingLog& log, const ChunkPool& events);
+  explicit OwnMemory(MappingLog& log);
   ~OwnMemory();
   OwnMemory(const OwnMemory&) = delete;
   OwnMemory& operator=(const OwnMemory&) = delete;
@@ -74,7 +73,6 @@ class OwnMemory {
   bool isArena(const MappingTable& mappings, size_t at) const;
 
   MappingLog& log_;
-  const ChunkPool& events_;
   int pagemap_;
   // Nobody asks what sites hold here.
   struct NoTotals final : MappingTotals {

@@ -13,9 +13,6 @@
 
 namespace memdrift {
 
-// Of all tables together.
-inline std::atomic<uint64_t> g_table_bytes{0};
-
 // Keys to numbers. `Key` has hash() and ==. Entries are of a generation; those of another one are
 // as good as not there. A table that cannot grow forgets all: a cache, no more.
 template <typename Key, typename Value>
@@ -62,7 +59,6 @@ class PageTable {
 
   static void giveBack(Entry* entries, size_t count) noexcept {
     OwnMappings::unmap(entries, count * sizeof(Entry));
-    g_table_bytes.fetch_sub(count * sizeof(Entry), std::memory_order_relaxed);
   }
   size_t capacity() const noexcept { return entries_ ? mask_ + 1 : 0; }
 
@@ -77,7 +73,6 @@ class PageTable {
     if (forgets) wanted = kFirstCapacity;
     void* pages = OwnMappings::map(wanted * sizeof(Entry));
     if (pages == MAP_FAILED) return false;
-    g_table_bytes.fetch_add(wanted * sizeof(Entry), std::memory_order_relaxed);
     is_growing_ = true;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     entries_ = static_cast<Entry*>(pages);

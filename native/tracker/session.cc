@@ -335,13 +335,6 @@ bool RunningHooks::isOver() {
   return threads_.empty();
 }
 
-void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback) {
-  const size_t count = g_thread_count.load(std::memory_order_acquire);
-  for (size_t i = 0; i < count && i < kMaxThreads; i++)
-    if (const ThreadTracking* thread = g_threads[i].load(std::memory_order_acquire))
-      callback(thread, sizeof *thread);
-}
-
 void forgetEndedThreads(Session& session) {
   const size_t count = g_thread_count.load(std::memory_order_acquire);
   for (size_t i = 0; i < count && i < kMaxThreads; i++) {

@@ -141,9 +141,6 @@ class RunningHooks {
   std::vector<size_t> threads_;  // may be inside a hook since then
 };
 
-// Memory that is kept for threads: calls back for each piece.
-void forEachThreadMemory(const std::function<void(const void* begin, size_t bytes)>& callback);
-
 // Stops recording in a child process after fork(), and forgets the threads that the child does not
 // have.
 void abandonSession() noexcept;

@@ -295,7 +295,7 @@ void Tracker::sumUp() {
 void Tracker::tick() {
   if (!own_memory_) {
     own_status_ = std::make_unique<OwnStatus>();
-    own_memory_ = std::make_unique<OwnMemory>(session_->mappings, writer_->streams().pool());
+    own_memory_ = std::make_unique<OwnMemory>(session_->mappings);
   }
   // The last row says everything.
   if (is_stopping_) next_residency_ns_ = 0;

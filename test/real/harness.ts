@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readCaptureStats } from '../../src/capture/capture.ts';
@@ -18,6 +18,17 @@ import type { CaptureStats } from '../../src/capture/capture_model.ts';
 
 const pathOf = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const cli = pathOf('dist/cli.js');
+
+/**
+ * Finds the packages, which programs reach through a link.
+ * @throws Error where they are not installed.
+ */
+export function packagesFolder(): string {
+  const folder = resolve(process.env.MEMDRIFT_REAL_PACKAGES ?? '.cache/real-packages');
+  if (existsSync(join(folder, 'node_modules'))) return folder;
+  throw new Error(`no packages in ${folder}: install them with node test/real/install.mjs`);
+}
+
 /** A program that runs longer than this hangs. */
 const mostMs = 60_000;
 
@@ -67,6 +78,13 @@ export class Bed {
     const order = ['run', ...options, '-o', join(captures, 'main.mdc'), 'program.mjs'];
     const end = await ended(this.#start([cli, ...order, ...program]));
     return { end, recorded: await recordedIn(captures) };
+  }
+
+  /** Runs a file of test/fixtures/real under `memdrift run`; returns what its capture says. */
+  async statsOf(file: string): Promise<{ readonly end: Ended; readonly stats: CaptureStats }> {
+    const capture = join(this.#newFolder(), 'main.mdc');
+    const end = await ended(this.#start([cli, 'run', '-o', capture, file]));
+    return { end, stats: await readCaptureStats(capture) };
   }
 
   /** Attaches before it loads its package, until it ends. */

@@ -7,14 +7,19 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const versions = {
+  '@babel/core': '7.29.13',
+  '@babel/preset-env': '7.29.14',
   '@duckdb/node-api': '1.5.6-r.1',
   '@napi-rs/canvas': '1.1.1',
   'better-sqlite3': '12.11.1',
   'classic-level': '3.0.0',
+  exceljs: '4.4.0',
   lmdb: '3.5.6',
+  pdfkit: '0.20.2',
   sharp: '0.35.5',
   vite: '8.3.8',
   vitest: '4.1.12',
+  ws: '8.23.0',
 };
 
 function run(program, args, options = {}) {

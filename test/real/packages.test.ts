@@ -3,16 +3,12 @@
  * or explained, beside two busy loops; and no record of it is lost.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Bed, busyLoops, type Ended, type Recorded } from './harness.ts';
+import { Bed, busyLoops, type Ended, packagesFolder, type Recorded } from './harness.ts';
 
-const { MEMDRIFT_REAL_PACKAGES, MEMDRIFT_REAL_NODES } = process.env;
-// Programs find it through a link.
-const packages = resolve(MEMDRIFT_REAL_PACKAGES ?? '.cache/real-packages');
-if (!existsSync(join(packages, 'node_modules')))
-  throw new Error(`no packages in ${packages}: install them with node test/real/install.mjs`);
+const { MEMDRIFT_REAL_NODES } = process.env;
+const packages = packagesFolder();
 
 const libraries = ['libLLVM-15.so.1', 'librsvg-2.so.2', 'libgtk-3.so.0', 'libz3.so.4'];
 const programs: readonly (readonly [string, readonly string[]])[] = [
