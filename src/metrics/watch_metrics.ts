@@ -63,6 +63,7 @@ function addGroup(registry: Registry, { now, limitBytes }: WatchFigures): void {
       },
     });
   }
+  addBounds(registry, now);
   if (limitBytes !== null)
     new Gauge({
       name: 'memdrift_group_limit_bytes',
@@ -76,6 +77,36 @@ function addGroup(registry: Registry, { now, limitBytes }: WatchFigures): void {
     collect() {
       this.reset();
       this.inc(now()?.sample.endedEarly.atLeast ?? 0);
+    },
+  });
+}
+
+/** PSS and the footprint are between these, at each sample. */
+function addBounds(registry: Registry, now: WatchFigures['now']): void {
+  const registers = [registry];
+  const figures = { pss: 'sum_pss', footprint: 'footprint' } as const;
+  for (const [figure, name] of Object.entries(figures) as [keyof typeof figures, string][])
+    for (const [end, what] of ['low', 'high'].entries())
+      new Gauge({
+        name: `memdrift_group_${name}_${what}_bytes`,
+        help: `The ${what} bound of ${viewMetrics[figure === 'pss' ? 'sumPss' : figure][0]}, now.`,
+        registers,
+        collect() {
+          this.remove();
+          const look = now();
+          if (look?.views[figure === 'pss' ? 'sumPss' : figure] != null)
+            this.set(look.sample.group[figure].rangeBytes[end] as number);
+        },
+      });
+  new Gauge({
+    name: 'memdrift_group_read_timestamp_seconds',
+    help: 'When the read of smaps began that the bounds start from.',
+    registers,
+    collect() {
+      this.remove();
+      const look = now();
+      const atMs = look?.sample.group.readAtMs;
+      if (look && atMs != null) this.set((look.startedAtMs + atMs) / 1000);
     },
   });
 }

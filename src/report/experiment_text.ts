@@ -179,6 +179,12 @@ function totalsBlock({ totals, processes, completed }: ExperimentReport, colors:
   ].join('\n');
 }
 
+function rangeText({ rangeBytes }: ExperimentReport['footprint']): string {
+  if (rangeBytes === null) return '';
+  const [low, high] = rangeBytes.map(megabytes);
+  return low === high ? '' : `, between ${low} and ${high}`;
+}
+
 /** What no tool that looks at one process, or at the store alone, can say. */
 function truthBlock(report: ExperimentReport, colors: Colors): string {
   const { footprint, store, observer, totals } = report;
@@ -193,7 +199,7 @@ function truthBlock(report: ExperimentReport, colors: Colors): string {
     line(
       'footprint at its peak',
       footprint.peakBytes,
-      `at ${seconds(footprint.atMs)}, ${footprint.exactness}`,
+      `at ${seconds(footprint.atMs)}, ${footprint.exactness}${rangeText(footprint)}`,
     ),
     line(
       'sum of RSS then',

@@ -101,7 +101,10 @@ export class TopGroup {
       return { ...this.#processOf(one, sample.atMs), pssBytes, ussBytes };
     });
     const segments = this.#segments.segments(sample.processes);
-    const totals = totalsOf(processes, segments, pass === null ? 'estimated' : 'exact');
+    const totals = {
+      ...totalsOf(processes, segments, pass === null ? 'estimated' : 'exact'),
+      ...rangesOf(sample, segments),
+    };
     const { rssBytes, footprintBytes } = totals;
     this.#forgetCommands(processes);
     this.#history.push({ atMs: sample.atMs, rssBytes, footprintBytes });
@@ -170,7 +173,7 @@ function totalsOf(
   processes: readonly TopProcess[],
   segments: readonly GroupSegment[],
   footprintExactness: TopTotals['footprintExactness'],
-): TopTotals {
+): Omit<TopTotals, 'pssRangeBytes' | 'footprintRangeBytes' | 'readAtMs'> {
   const known = (name: Sizes | 'pssBytes' | 'ussBytes'): number =>
     processes.reduce((sum, process) => sum + (process[name] ?? 0), 0);
   const whole = (name: 'pssBytes' | 'ussBytes'): number | null =>
@@ -192,4 +195,24 @@ function totalsOf(
     knownFootprintBytes: known('pssBytes') + unmapped,
     unknownPss: processes.filter((process) => process.pssBytes === null).length,
   };
+}
+
+/**
+ * The sampler's footprint has all pages of the files of /dev/shm that the group maps. Here a part
+ * of them may be others', and there are memory files that no process maps.
+ */
+function rangesOf(
+  sample: Sample,
+  segments: readonly GroupSegment[],
+): Pick<TopTotals, 'pssRangeBytes' | 'footprintRangeBytes' | 'readAtMs'> {
+  const { pss, footprint, readAtMs } = sample.group;
+  const known = new Set(sample.segments.map(({ path }) => path));
+  let [others, more] = [0, 0];
+  for (const { name, residentBytes, outsideHolders } of segments) {
+    if (outsideHolders > 0) others += residentBytes ?? 0;
+    if (!known.has(name)) more += residentBytes ?? 0;
+  }
+  const [low, high] = footprint.rangeBytes;
+  const least = Math.max(pss.rangeBytes[0], low - others);
+  return { pssRangeBytes: pss.rangeBytes, footprintRangeBytes: [least, high + more], readAtMs };
 }

@@ -29,6 +29,15 @@ const totalViews = {
   cgroupBytes: 'cgroup',
 } as const;
 
+/** What a sample's bounds are; docs/bounds.md. */
+const boundFields = [
+  'pssLowBytes',
+  'pssHighBytes',
+  'footprintLowBytes',
+  'footprintHighBytes',
+  'readAtMs',
+] as const;
+
 interface Logged {
   readonly id: number;
   name: string;
@@ -73,6 +82,7 @@ export class WatchLog {
   #ids = 0;
   #passedAtMs = 0;
   #endedEarly = '';
+  #bounds = '';
   #failed = false;
 
   constructor(fd: number, onFailure: (error: Error) => void) {
@@ -91,6 +101,7 @@ export class WatchLog {
         ...header,
         rowFields: ['id', ...rowFields],
         totalFields: Object.keys(totalViews),
+        boundFields,
       },
     ]);
   }
@@ -119,7 +130,7 @@ export class WatchLog {
       lines.push({ type: 'pass', atMs: passedAtMs, processes: passed.length });
       this.#passedAtMs = passedAtMs;
     }
-    lines.push({ type: 'sample', atMs, rows, totals: totalsOf(now), ...this.#early(sample) });
+    lines.push({ type: 'sample', atMs, rows, totals: totalsOf(now), ...this.#changed(sample) });
     this.#write(lines);
   }
 
@@ -150,11 +161,19 @@ export class WatchLog {
     return logged;
   }
 
-  #early({ endedEarly: { atLeast, atMost } }: Sample): object {
+  /** What stands in a sample only when it has changed. */
+  #changed({
+    group: { pss, footprint, readAtMs },
+    endedEarly: { atLeast, atMost },
+  }: Sample): object {
+    const changed: Record<string, unknown> = {};
+    const bounds = [...pss.rangeBytes, ...footprint.rangeBytes, readAtMs].map(rounded);
+    if (bounds.join() !== this.#bounds) changed.bounds = bounds;
+    this.#bounds = bounds.join();
     const text = `${atLeast},${atMost}`;
-    if (text === this.#endedEarly) return {};
+    if (text !== this.#endedEarly) changed.endedEarly = [atLeast, atMost];
     this.#endedEarly = text;
-    return { endedEarly: [atLeast, atMost] };
+    return changed;
   }
 
   #write(lines: readonly object[]): void {

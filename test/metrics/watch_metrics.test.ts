@@ -54,6 +54,10 @@ describe('figures', () => {
     expect(series).toMatchObject({
       memdrift_group_sum_rss_bytes: 350e6,
       memdrift_group_sum_rss_peak_bytes: 380e6,
+      memdrift_group_sum_pss_low_bytes: 350e6,
+      memdrift_group_sum_pss_high_bytes: 350e6,
+      memdrift_group_footprint_high_bytes: 350e6,
+      memdrift_group_read_timestamp_seconds: 1_700_000_000,
       memdrift_group_slurm_default_bytes: 350e6,
       memdrift_group_limit_bytes: 500e6,
       memdrift_group_processes_ended_early_total: 3,

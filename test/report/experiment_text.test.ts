@@ -93,7 +93,13 @@ describe('the totals and the truth', () => {
   it('are unknown where a part is unknown', () => {
     const unknown = sampleReport({
       totals: { rssBytes: 1e6, ussBytes: null, pssBytes: null, sharedBytes: 1e6 },
-      footprint: { peakBytes: null, atMs: null, exactness: 'estimated', sumRssBytesThen: null },
+      footprint: {
+        peakBytes: null,
+        atMs: null,
+        exactness: 'estimated',
+        rangeBytes: null,
+        sumRssBytesThen: null,
+      },
     });
     const whole = experimentText(unknown, plain);
     expect(block('Sum of', whole)[2]).toMatch(/USS: +unknown$/);

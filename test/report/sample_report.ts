@@ -111,6 +111,7 @@ export function sampleReport(more: Partial<ExperimentReport> = {}): ExperimentRe
     ],
     totals: { rssBytes: 4501e6, ussBytes: 1102.03e6, pssBytes: 1203.04e6, sharedBytes: 4301.05e6 },
     footprint: {
+      rangeBytes: null,
       peakBytes: 1224.5e6,
       atMs: 12_345,
       exactness: 'estimated',
