@@ -3,6 +3,7 @@
     "core_sources": [
       "native/analysis/allocation_table.cc",
       "native/analysis/call_tree.cc",
+      "native/analysis/child_peaks.cc",
       "native/analysis/code_names.cc",
       "native/analysis/debug_lines.cc",
       "native/analysis/debug_unit.cc",
@@ -92,6 +93,7 @@
       "native/tracker/memory_rows.cc",
       "native/tracker/module_table.cc",
       "native/tracker/object_words.cc",
+      "native/tracker/own_children.cc",
       "native/tracker/own_memory.cc",
       "native/tracker/own_stack.cc",
       "native/tracker/own_status.cc",

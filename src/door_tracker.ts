@@ -8,6 +8,8 @@ export interface TrackerHandle {
 export interface NativeTrackerOptions {
   readonly path: string;
   readonly nativeStacks: boolean;
+  /** Command lines of children are recorded. */
+  readonly commandLines: boolean;
   /** Exact lines, and functions that were compiled into others. */
   readonly lines: boolean;
   readonly intervalMs: number;
@@ -74,6 +76,12 @@ export interface NativeCaptureStats {
   durationMs: number;
   fileBytes: number;
   pid: number;
+  /** In the order in which they were seen. */
+  children: NativeChild[];
+  /** Children that are not listed, beyond the first 10,000. */
+  childrenLeftOut: number;
+  /** The highest peak of children that ended, by the kernel; null: none ended. */
+  endedChildPeakRssBytes: number | null;
   sampleBytes: number;
   /** Of each function that allocated. Bytes add up to `totalBytes`. */
   allocators: NativeAllocator[];
@@ -89,6 +97,20 @@ export interface NativeCaptureStats {
   ending: 'closed' | 'max-bytes' | 'write-failed' | 'calls-forbidden' | null;
   /** Why the rest cannot be read; null: it is complete. */
   damage: string | null;
+}
+
+/** A process that the tracked one started, or that one of those did. */
+export interface NativeChild {
+  pid: number;
+  parentPid: number;
+  /** As the process has named itself: 15 characters at most. */
+  name: string;
+  /** Empty: it was not recorded. */
+  argv: string[];
+  /** It runs Node: a capture of its own has its memory, as a rule. */
+  isNode: boolean;
+  /** At least this: looked at some times a second. */
+  peakRssBytes: number;
 }
 
 export interface NativeFrame {
@@ -182,7 +204,7 @@ export interface TrackerBinding {
   /** Why the capture ended before stop, or null: full disk, the limit of its size. */
   trackerEnded(tracker: TrackerHandle): string | null;
   /** Every slot as it was, the file whole, no thread left; then again nothing. */
-  trackerStop(tracker: TrackerHandle): void;
+  trackerStop(tracker: TrackerHandle): Pick<NativeChild, 'pid' | 'name' | 'peakRssBytes'>[];
   trackerReport(tracker: TrackerHandle): NativeTrackerReport;
   /** Listens at this path, for this user alone; returns the descriptor. */
   trackerListen(path: string): number;

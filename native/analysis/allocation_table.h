@@ -11,6 +11,7 @@
 
 #include "analysis/allocation_rows.h"
 #include "analysis/allocation_sizes.h"
+#include "analysis/child_peaks.h"
 #include "analysis/js_heap.h"
 #include "analysis/live_memory.h"
 #include "analysis/memory_series.h"
@@ -37,6 +38,7 @@ struct CaptureTotals {
   uint32_t pid = 0;
   uint64_t sample_bytes = 0;
   Growth growth;
+  ChildPeaks children;
   uint64_t start_ns = 0;
   std::string info;         // JSON text about the process
   std::string damage;       // why the rest cannot be read; empty: all that was written is there
@@ -77,6 +79,7 @@ class CaptureAnalysis final : CaptureVisitor {
     js_heap_.add(payload, live_.heap().peakBytes());
   }
   void onMemory(const MemoryPayload& memory) override;
+  void onChild(const ChildRecord& child) override { totals_.children.add(child); }
   void onMarker(uint64_t time_ns, std::string_view label) override;
   std::string mainThread() const;
   void onEpoch(const EpochPayload& epoch) override;

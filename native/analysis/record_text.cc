@@ -105,6 +105,12 @@ void RecordText::onStackResidency(const StackResidency& stack) {
   line("stack_residency %#" PRIx64 " resident_bytes=%" PRIu64, stack.address, stack.resident_bytes);
 }
 
+void RecordText::onChild(const ChildRecord& child) {
+  line("child at=%.3fms pid=%u parent=%u peak_rss_bytes=%" PRIu64 " node=%u new=%u name=%s",
+       ms(child.fixed.time_ns), child.fixed.pid, child.fixed.parent_pid, child.fixed.peak_rss_bytes,
+       child.fixed.is_node, child.fixed.is_new, printable(child.name).c_str());
+}
+
 void RecordText::onMappingLook(std::span<const MappingResidency> look) {
   line("look mappings=%zu", look.size());
   for (const MappingResidency& one : look) {

@@ -26,6 +26,7 @@ class RecordText final : CaptureVisitor {
   void onJsHeap(const JsHeapProfile& profile, std::string_view payload) override;
   void onMemory(const MemoryPayload& memory) override;
   void onStackResidency(const StackResidency& stack) override;
+  void onChild(const ChildRecord& child) override;
   void onMappingLook(std::span<const MappingResidency> look) override;
   void onMarker(uint64_t time_ns, std::string_view label) override;
   void onEpoch(const EpochPayload& epoch) override;

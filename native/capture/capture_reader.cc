@@ -52,6 +52,15 @@ bool takeResidency(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return rest.empty();
 }
 
+bool takeChild(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  ChildPayload fixed;
+  std::string_view rest;
+  if (!takeFixed(frame.payload, fixed, rest)) return false;
+  if (rest.size() != uint64_t{fixed.name_bytes} + fixed.argument_bytes) return false;
+  visitor.onChild({fixed, rest.substr(0, fixed.name_bytes), rest.substr(fixed.name_bytes)});
+  return true;
+}
+
 bool takeMarker(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   MarkerPayload fixed;
   std::string_view label;
@@ -142,6 +151,9 @@ void CaptureReader::take(const FrameReader::Frame& frame, CaptureVisitor& visito
       break;
     case FrameType::residency:
       is_right = takeResidency(frame, visitor);
+      break;
+    case FrameType::child:
+      is_right = takeChild(frame, visitor);
       break;
     case FrameType::marker:
       is_right = takeMarker(frame, visitor);

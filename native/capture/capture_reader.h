@@ -76,6 +76,12 @@ struct ModuleRecord {
   std::string_view build_id;
 };
 
+struct ChildRecord {
+  ChildPayload fixed;
+  std::string_view name;
+  std::string_view arguments;
+};
+
 // Of one stream and epoch, in order.
 struct BlockEvents {
   uint32_t stream;
@@ -115,6 +121,7 @@ class CaptureVisitor {
   virtual void onMemory(const MemoryPayload&) {}
   virtual void onStackResidency(const StackResidency&) {}
   virtual void onMappingLook(std::span<const MappingResidency>) {}
+  virtual void onChild(const ChildRecord&) {}
   virtual void onMarker(uint64_t /*time_ns*/, std::string_view) {}
   virtual void onEpoch(const EpochPayload&) {}
   virtual void onEvent(const Event&) {}

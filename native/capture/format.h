@@ -88,7 +88,8 @@ inline constexpr uint32_t kMaxPayloadBytes = 16 << 20;
   X(lines, 11)             \
   X(js_heap, 12)           \
   X(losses, 13)            \
-  X(residency, 14)
+  X(residency, 14)         \
+  X(child, 15)
 
 enum class FrameType : uint32_t {
 #define MEMDRIFT_DECLARE(name, number) name = number,
@@ -201,6 +202,20 @@ static_assert(sizeof(MappingResidency) == 24);
 // The only entry of a frame after which there are no looks.
 inline constexpr MappingResidency kNoMoreLooks = {0, 0, kUnknown};
 inline constexpr size_t kMostMappings = kMaxPayloadBytes / sizeof(MappingResidency);
+
+// A process that the tracked one started, or that one of those did: written when it is new, and
+// when its peak or its name changed. Without a pid: the highest peak of all children that ended.
+struct ChildPayload {  // then the name, then the arguments, each of these with a NUL
+  uint64_t time_ns;
+  uint64_t peak_rss_bytes;  // VmHWM as of then
+  uint32_t pid;
+  uint32_t parent_pid;
+  uint32_t is_node;  // it runs Node, and so has a capture of its own as a rule
+  uint32_t is_new;   // 0: the last one with this pid
+  uint32_t name_bytes;
+  uint32_t argument_bytes;
+};
+static_assert(sizeof(ChildPayload) == 40);
 
 struct MarkerPayload {  // then the marker's text
   uint64_t time_ns;

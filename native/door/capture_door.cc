@@ -79,6 +79,32 @@ Napi::Value sizesToJs(Napi::Env env, const AllocationSizes& sizes) {
   return toFloat64Array(env, numbers);
 }
 
+// A text that ends with a NUL per argument, as an array.
+Napi::Array argumentsToJs(Napi::Env env, const std::string& text) {
+  Napi::Array list = Napi::Array::New(env);
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\0', at), text.size());
+    list.Set(list.Length(), text.substr(at, end - at));
+    at = end + 1;
+  }
+  return list;
+}
+
+Napi::Array childrenToJs(Napi::Env env, const ChildPeaks& peaks) {
+  Napi::Array list = Napi::Array::New(env);
+  for (const ChildPeak& one : peaks.children()) {
+    Napi::Object child = Napi::Object::New(env);
+    child.Set("pid", one.pid);
+    child.Set("parentPid", one.parent_pid);
+    child.Set("name", one.name);
+    child.Set("argv", argumentsToJs(env, one.arguments));
+    child.Set("isNode", one.is_node);
+    child.Set("peakRssBytes", countOf(env, one.peak_rss_bytes));
+    list.Set(list.Length(), child);
+  }
+  return list;
+}
+
 Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("events", countOf(env, totals.counts.events));
@@ -98,6 +124,10 @@ Napi::Object totalsToJs(Napi::Env env, const CaptureTotals& totals) {
   object.Set("durationMs", static_cast<double>(totals.duration_ns) / 1e6);
   object.Set("fileBytes", countOf(env, totals.file_bytes));
   object.Set("pid", totals.pid);
+  object.Set("children", childrenToJs(env, totals.children));
+  object.Set("childrenLeftOut", countOf(env, totals.children.leftOut()));
+  const uint64_t ended = totals.children.endedPeakBytes();
+  object.Set("endedChildPeakRssBytes", ended == kUnknown ? env.Null() : countOf(env, ended));
   object.Set("sampleBytes", countOf(env, totals.sample_bytes));
   object.Set("allocators", allocatorsToJs(env, totals.sizes));
   object.Set("sizeClasses", sizesToJs(env, totals.sizes));

@@ -60,6 +60,7 @@ Napi::Value trackerStart(const Napi::CallbackInfo& info) {
   options.path = stringArgument(given.Get("path"), "path");
   options.info = stringArgument(given.Get("info"), "info");
   options.native_stacks = given.Get("nativeStacks").ToBoolean();
+  options.has_child_arguments = given.Get("commandLines").ToBoolean();
   options.lines = given.Get("lines").ToBoolean();
   options.interval_ms =
       static_cast<uint32_t>(integerArgument(given.Get("intervalMs"), "intervalMs"));
@@ -86,14 +87,30 @@ Napi::Value trackerEnded(const Napi::CallbackInfo& info) {
                         : Napi::String::New(info.Env(), reason).As<Napi::Value>();
 }
 
+// Processes without a capture of their own, by what a line about each needs.
+Napi::Array otherChildrenToJs(Napi::Env env, const ChildPeaks& peaks) {
+  Napi::Array list = Napi::Array::New(env);
+  for (const ChildPeak& one : peaks.children()) {
+    if (one.is_node) continue;
+    Napi::Object child = Napi::Object::New(env);
+    child.Set("pid", one.pid);
+    child.Set("name", one.name);
+    child.Set("peakRssBytes", static_cast<double>(one.peak_rss_bytes));
+    list.Set(list.Length(), child);
+  }
+  return list;
+}
+
+// trackerStop(tracker): the processes that this one started and that do not run Node.
 Napi::Value trackerStop(const Napi::CallbackInfo& info) {
   Tracker& tracker = trackerOf(info);
   tracker.stop();
+  const Napi::Array children = otherChildrenToJs(info.Env(), tracker.childPeaks());
   if (g_running.get() == &tracker) {
     napi_remove_env_cleanup_hook(info.Env(), endOfEnvironment, nullptr);
     g_running.reset();
   }
-  return info.Env().Undefined();
+  return children;
 }
 
 // trackerListen(path): the descriptor.

@@ -53,6 +53,17 @@ void Tracker::addMemory() {
   writer_->add(FrameType::memory, payloadOf(payload));
 }
 
+void Tracker::lookAtChildren(uint64_t now_ns) {
+  if (now_ns < next_children_ns_) return;
+  const uint64_t begin_ns = ownCpuNs();
+  for (const OwnChild& child : own_children_->look(now_ns)) {
+    writer_->add(FrameType::child, payloadOf(child.fixed, child.name + child.arguments));
+    child_peaks_.add({child.fixed, child.name, child.arguments});
+  }
+  const uint64_t took_ns = ownCpuNs() - begin_ns;
+  next_children_ns_ = now_ns + std::max(kLeastIntervalNs, took_ns * kLookCostFactor);
+}
+
 // Says once that mappings are not looked at any more.
 void Tracker::endLooks() {
   if (std::exchange(has_ended_looks_, true)) return;
@@ -68,6 +79,7 @@ void Tracker::lookAround(MemoryPayload& payload) {
     next_numbers_ns_ = payload.time_ns + kLeastIntervalNs;
     Isolates::instance().askForNumbers();
   }
+  if (!own_status_->isConfined()) lookAtChildren(payload.time_ns);
   own_memory_->keepUp();
   if (payload.time_ns < next_residency_ns_) return;
   // Residency is read from files that are opened each time.

@@ -296,9 +296,10 @@ void Tracker::tick() {
   if (!own_memory_) {
     own_status_ = std::make_unique<OwnStatus>();
     own_memory_ = std::make_unique<OwnMemory>(session_->mappings);
+    own_children_ = std::make_unique<OwnChildren>(options_.has_child_arguments);
   }
   // The last row says everything.
-  if (is_stopping_) next_residency_ns_ = 0;
+  if (is_stopping_) next_residency_ns_ = next_children_ns_ = 0;
   addMemory();
   if (is_stopping_) return;
   const uint64_t now_ns = monotonicNs();

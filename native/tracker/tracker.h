@@ -11,6 +11,8 @@
 #include "capture/capture_writer.h"
 #include "capture/js_heap_stream.h"
 #include "tracker/got_patch.h"
+#include "analysis/child_peaks.h"
+#include "tracker/own_children.h"
 #include "tracker/own_memory.h"
 #include "tracker/own_status.h"
 #include "tracker/session.h"
@@ -21,9 +23,10 @@ struct TrackerOptions {
   std::string path;
   std::string info;  // JSON text about the process
   bool native_stacks = true;
-  bool lines = false;         // exact ones, and inlined functions
-  uint32_t interval_ms = 10;  // of the memory series
-  uint64_t max_bytes = 0;     // of the capture; 0: no limit
+  bool has_child_arguments = true;  // command lines of children are recorded
+  bool lines = false;               // exact ones, and inlined functions
+  uint32_t interval_ms = 10;        // of the memory series
+  uint64_t max_bytes = 0;           // of the capture; 0: no limit
   uint64_t sample_bytes = 0;  // between two samples, on average; 0: every allocation is recorded
   uint32_t check_every = 0;   // stacks that are compared with what V8 says; 0: none
 };
@@ -61,6 +64,8 @@ class Tracker {
   // Every word as it was, the file whole, the thread gone. Again without effect.
   void stop();
   TrackerReport report();
+  // Peaks of the processes that this one started. After stop().
+  const ChildPeaks& childPeaks() const { return child_peaks_; }
 
  private:
   void stop(EndReason why);
@@ -71,6 +76,7 @@ class Tracker {
   // Also says what is resident by whom, when it is time for it.
   void lookAround(MemoryPayload& payload);
   void endLooks();
+  void lookAtChildren(uint64_t now_ns);
   void sumUp();
   void takeLines();
   void onEnd(EndReason reason);
@@ -92,8 +98,11 @@ class Tracker {
   size_t retired_count_ = 0;
   std::unique_ptr<OwnStatus> own_status_;  // the writer's, like the next
   std::unique_ptr<OwnMemory> own_memory_;
+  std::unique_ptr<OwnChildren> own_children_;
   uint64_t next_residency_ns_ = 0;
   bool has_ended_looks_ = false;
+  uint64_t next_children_ns_ = 0;
+  ChildPeaks child_peaks_;
   uint64_t next_numbers_ns_ = 0;  // of V8
   TrackerReport report_;
   std::string ended_;  // once it is stopped

@@ -97,7 +97,10 @@ export async function readCaptureReport(
 
 function statsOf({ info, sizeClasses, ...stats }: NativeCaptureStats): CaptureStats {
   const ending = stats.ending ?? (isTracked(stats.pid) ? 'running' : 'killed');
-  return { ...stats, ending, sizes: sizeBins(sizeClasses), ...knownInfo(info) };
+  const children = stats.children
+    .map((child) => ({ ...child, argv: maskedArguments(child.argv) }))
+    .sort((a, b) => b.peakRssBytes - a.peakRssBytes);
+  return { ...stats, ending, children, sizes: sizeBins(sizeClasses), ...knownInfo(info) };
 }
 
 function seriesOf(columns: Record<string, Float64Array>): MemorySeries {

@@ -1,9 +1,15 @@
 /** What captures say, as types. Sizes in bytes, times in ms since the capture began. */
-import type { NativeCaptureStats } from '../door_tracker.ts';
+import type { NativeCaptureStats, NativeChild } from '../door_tracker.ts';
 
 /** What `memdrift stats --json` prints. */
-export interface CaptureStats extends Omit<NativeCaptureStats, 'info' | 'sizeClasses' | 'ending'> {
+export interface CaptureStats
+  extends Omit<NativeCaptureStats, 'info' | 'sizeClasses' | 'ending' | 'children'> {
   readonly ending: CaptureEnding;
+  /**
+   * Processes that this one started, and that those started, the largest peak first. Those that run
+   * Node have captures of their own, as a rule.
+   */
+  readonly children: readonly ChildProcessPeak[];
   /** Blocks by their size; counts add up to `allocations`. Empty: there was none. */
   readonly sizes: readonly SizeBin[];
   /** What the process was in its program; null: the capture does not say. */
@@ -28,6 +34,12 @@ export type CaptureEnding =
   | 'calls-forbidden'
   | 'killed'
   | 'running';
+
+/** A process and its peak RSS, which is at least this: it was looked at some times a second. */
+export type ChildProcessPeak = Readonly<Omit<NativeChild, 'argv'>> & {
+  /** With `***` for what looks like a secret; empty: not recorded. */
+  readonly argv: readonly string[];
+};
 
 /** Of a histogram: blocks of sizes from `fromBytes` on, below `belowBytes`. */
 export interface SizeBin {

@@ -120,6 +120,12 @@ function boxFor({ name, pid }: Process): HTMLInputElement {
   return box;
 }
 
+/** A process without a capture. */
+function otherRow({ pid, command, peakRssBytes }: Process['others'][number]): HTMLTableRowElement {
+  const cells = ['not Node', '', String(pid), command, `at least ${bytesText(peakRssBytes)}`];
+  return row([...cells, '-', '-', '-', ''], 'td');
+}
+
 function fillTable(): void {
   boxes.length = 0;
   const names = [
@@ -133,7 +139,7 @@ function fillTable(): void {
     'events',
   ];
   const head = row([...names, ''], 'th');
-  const rows = shown.processes.map((one) =>
+  const rows = shown.processes.flatMap((one) => [
     row(
       [
         linkTo(one),
@@ -148,7 +154,8 @@ function fillTable(): void {
       ],
       'td',
     ),
-  );
+    ...one.others.map(otherRow),
+  ]);
   find('#processes').replaceChildren(head, ...rows);
 }
 

@@ -110,6 +110,13 @@ export interface IndexData {
     readonly peakTrackedBytes: number;
     readonly leakedBytes: number;
     readonly events: number;
+    /** Processes that it started and that have no capture, the largest first, with the least that
+     * their peaks can have been. */
+    readonly others: readonly {
+      readonly pid: number;
+      readonly command: string;
+      readonly peakRssBytes: number;
+    }[];
     readonly damage: string | null;
     readonly notice: string | null;
     /** Fewer looks than the capture has, if it has many: a screen has no more. */

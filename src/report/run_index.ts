@@ -1,5 +1,5 @@
 /** A capture as one of the processes of a run, and what was measured of all of them. */
-import type { CaptureReport, MemorySeries } from '../capture/capture_model.ts';
+import type { CaptureReport, ChildProcessPeak, MemorySeries } from '../capture/capture_model.ts';
 import { endingTexts, type IndexData } from './page_model.ts';
 
 type Process = IndexData['processes'][number];
@@ -7,6 +7,12 @@ type Process = IndexData['processes'][number];
 /** More looks than a graph has pixels would only make the page large. */
 const mostLooks = 1500;
 const longestCommand = 1000;
+const mostOthers = 100;
+
+/** Returns the command line of a child, or its name where that was not recorded. */
+export function commandOf({ argv, name }: Pick<ChildProcessPeak, 'argv' | 'name'>): string {
+  return argv.length === 0 ? name : argv.join(' ');
+}
 
 /** `href`: its page, relative to the index. */
 export function indexProcess({ stats, series }: CaptureReport, href: string): Process {
@@ -23,6 +29,14 @@ export function indexProcess({ stats, series }: CaptureReport, href: string): Pr
     peakTrackedBytes: stats.peakBytes,
     leakedBytes: stats.leakedBytes,
     events: stats.events,
+    others: stats.children
+      .filter(({ isNode }) => !isNode)
+      .slice(0, mostOthers)
+      .map(({ pid, peakRssBytes, ...child }) => ({
+        pid,
+        command: commandOf(child).slice(0, longestCommand),
+        peakRssBytes,
+      })),
     damage: stats.damage,
     notice: endingTexts[stats.ending],
     series: columnsAt(series, looksThatMatter(rss, mostLooks)),

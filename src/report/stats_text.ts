@@ -1,7 +1,10 @@
 /** `memdrift stats`: the totals of a capture as text. */
 import type { CaptureStats } from '../capture/capture_model.ts';
 import { printable } from './printable.ts';
+import { commandOf } from './run_index.ts';
 import { boundsText, lostText, megabytesWithUnit, seconds, unknown } from './units.ts';
+
+const longestCommand = 120;
 
 /** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
 export function statsText(stats: CaptureStats): string {
@@ -30,6 +33,7 @@ export function statsText(stats: CaptureStats): string {
     line('lost records', `${count(stats.droppedRecords)}${lostThreads(stats.lostThreads)}`),
     line('unknown frees', `${count(stats.unknownFrees)}, of blocks from before the start`),
     ...growthLines(stats.rssGrowth),
+    ...childLines(stats),
   ].join('\n')}\n`;
 }
 
@@ -64,6 +68,37 @@ function growthLines(growth: CaptureStats['rssGrowth']): readonly string[] {
     ),
     row('the rest', restBytes),
     row('together', toBytes - fromBytes),
+  ];
+}
+
+const mostChildren = 10;
+
+/** Processes without a capture, the largest first. */
+function childLines(stats: CaptureStats): readonly string[] {
+  const { children, childrenLeftOut, endedChildPeakRssBytes } = stats;
+  const others = children.filter(({ isNode }) => !isNode);
+  if (others.length === 0) return [];
+  const row = (bytes: number, text: string): string =>
+    `  ${megabytesWithUnit(bytes).padStart(12)}  ${printable(text)}`;
+  const rows = others.slice(0, mostChildren).map(({ peakRssBytes, pid, ...child }) => {
+    const command = commandOf(child).slice(0, longestCommand);
+    return row(peakRssBytes, `${command}, pid ${pid}`);
+  });
+  const left = others.length + childrenLeftOut - rows.length;
+  const largestLeft = others[mostChildren]?.peakRssBytes ?? 0;
+  return [
+    '',
+    'peak RSS, at least, of processes that it started and that are not Node',
+    ...rows,
+    ...(left > 0 ? [row(largestLeft, `or less each: ${left} more (--json has all)`)] : []),
+    ...(endedChildPeakRssBytes === null
+      ? []
+      : [
+          row(
+            endedChildPeakRssBytes,
+            'the highest of all that ended, Node among them, by the kernel',
+          ),
+        ]),
   ];
 }
 

@@ -44,7 +44,7 @@ export async function attach(pid: number, options: AttachOptions): Promise<void>
   const { jsHeap, commandLine, ...known } = asked;
   const heapModule = jsHeap ? jsHeapModule : null;
   checkTarget(pid, [bindingFile(), ...(heapModule === null ? [] : [heapModule])]);
-  const order = { ...known, path: file, checkEvery: 0 };
+  const order = { ...known, path: file, checkEvery: 0, commandLines: commandLine };
   const expression = `(() => {
     if (${place}) return false;
     const addon = { exports: {} };

@@ -31,8 +31,17 @@ interface Place {
   readonly run: string | undefined;
 }
 
-/** Begins a capture of this process; what it gives ends that. */
-function startCapture(native: Binding, { path, role, run }: Place, options: Options): () => void {
+type OtherChildren = ReturnType<Binding['trackerStop']>;
+
+/**
+ * Begins a capture of this process. Returns a function that ends it, which returns the processes
+ * that this one started and that do not run Node.
+ */
+function startCapture(
+  native: Binding,
+  { path, role, run }: Place,
+  options: Options,
+): () => OtherChildren {
   const { commandLineOf } = require('./command_line.cjs') as CommandLineModule;
   const { pid, version: nodeVersion } = process;
   const started = commandLineOf(process, options.commandLine !== false);
@@ -43,6 +52,7 @@ function startCapture(native: Binding, { path, role, run }: Place, options: Opti
     info: JSON.stringify(info),
     nativeStacks: options.nativeStacks ?? true,
     lines,
+    commandLines: options.commandLine !== false,
     intervalMs: options.intervalMs ?? 10,
     maxBytes: options.maxBytes ?? 0,
     sampleBytes: options.sampleBytes ?? 0,
@@ -57,7 +67,7 @@ function startCapture(native: Binding, { path, role, run }: Place, options: Opti
   return () => {
     jsHeap?.stop();
     marked[markPlace] = undefined;
-    native.trackerStop(tracker);
+    return native.trackerStop(tracker);
   };
 }
 
@@ -73,6 +83,7 @@ function track(text: string): void {
   let path: string | null = captureFile(order, role);
   const { run } = order;
   let stopCapture = startCapture(native, { path, role, run }, order.options);
+  let others: OtherChildren = [];
   const control: Control = {
     start(to, options) {
       if (path !== null) throw new Error('it is being tracked already; memdrift detach ends that');
@@ -84,7 +95,7 @@ function track(text: string): void {
     },
     stop() {
       const stopped = path;
-      if (path !== null) stopCapture();
+      if (path !== null) others = stopCapture();
       path = null;
       return stopped;
     },
@@ -95,7 +106,8 @@ function track(text: string): void {
   allowOneMoreListener();
   process.on('exit', () => {
     try {
-      control.stop();
+      const wasTracked = control.stop() !== null;
+      if (wasTracked && role === 'main') report(others);
     } catch (error) {
       // Listeners behind this one are the program's, and its exit code too.
       complain(error);
@@ -151,13 +163,31 @@ function isBuildingSnapshot(): boolean {
   return startupSnapshot.isBuildingSnapshot();
 }
 
-/** Writes without process.stderr, which would change the flags of the program's descriptor. */
 function complain(error: unknown): void {
   const reason = error instanceof Error ? error.message : String(error);
   const [line] = `${reason}`.split('\n');
+  say(`process ${process.pid} is not tracked: ${line}`);
+}
+
+/** Reports processes that have no capture, since they do not run Node, in one line. */
+function report(others: OtherChildren): void {
+  if (others.length === 0) return;
+  const mostNames = 3;
+  const largest = others.sort((a, b) => b.peakRssBytes - a.peakRssBytes);
+  const texts = largest.slice(0, mostNames).map(({ name, pid, peakRssBytes }) => {
+    const peak = (peakRssBytes / 1e6).toFixed(2);
+    return `${name.replace(/[^ -~]/g, '?')} ${peak} MB (pid ${pid})`;
+  });
+  const left = largest.length - texts.length;
+  if (left > 0) texts.push(`${left} smaller (memdrift stats lists them)`);
+  say(`peak RSS, at least, of processes that are not Node: ${texts.join(', ')}`);
+}
+
+/** Writes without process.stderr, which would change the flags of the program's descriptor. */
+function say(line: string): void {
   try {
     const { writeSync } = require('node:fs') as typeof import('node:fs');
-    writeSync(2, `memdrift: process ${process.pid} is not tracked: ${line}\n`);
+    writeSync(2, `memdrift: ${line}\n`);
   } catch {
     // The program runs with a closed stderr too.
   }

@@ -56,7 +56,8 @@ export class Tracker {
     }
     const { role, jsHeap: hasJsHeap, children, commandLine, ...rest } = this.#options;
     const info = captureInfo(role, this.#options);
-    this.#handle = binding().trackerStart({ path: this.path, info, checkEvery: 0, ...rest });
+    const order = { path: this.path, info, checkEvery: 0, commandLines: commandLine };
+    this.#handle = binding().trackerStart({ ...order, ...rest });
     setMark((label) => this.mark(label));
     if (hasJsHeap) {
       const { sampleJsHeap } = createRequire(jsHeapModule)(jsHeapModule) as JsHeapModule;

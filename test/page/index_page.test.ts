@@ -132,6 +132,22 @@ describeInBrowser(() => {
     await page.waitForSelector('canvas.flame');
   });
 
+  test('lists processes without a capture under the one that started them', async () => {
+    const child = { name: 'esbuild', parentPid: 42, isNode: false, argv: ['esbuild', '--ping'] };
+    const children = [
+      { ...child, pid: 77, peakRssBytes: 31e6 },
+      { ...child, pid: 78, peakRssBytes: 5e6, isNode: true },
+    ];
+    const processes = [indexProcess(process('main', { children }), 'main.html')];
+    const file = pages.write('others.html', 'index', { title: 'a run', processes, group: null });
+    await using open = await pages.open(file);
+    const rows = await open.page.locator('#processes tr').allInnerTexts();
+    const cells = rows.map((text) => text.split('\t').map((cell) => cell.trim()));
+    expect(cells.slice(2)).toEqual([
+      ['not Node', '', '77', 'esbuild --ping', 'at least 31.00 MB', '-', '-', '-', ''],
+    ]);
+  });
+
   test('shows one run at a time where a folder has several', async () => {
     await using open = await pages.open(pages.write('runs.html', 'index', twoRuns()));
     const { page } = open;

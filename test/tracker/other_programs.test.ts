@@ -1,0 +1,48 @@
+/** Processes that a tracked program starts and that are not Node, by what /proc says of them. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { readCaptureStats } from '../../src/capture/capture.ts';
+import { statsText } from '../../src/report/stats_text.ts';
+import { fixture, GroundTruth } from '../ground_truth.ts';
+
+const truth = new GroundTruth();
+afterAll(() => truth.remove());
+
+describe('a program that starts esbuild and Python', async () => {
+  const run = await truth.run(fixture('other_programs.cjs'));
+  const service = JSON.parse(run.stdout) as { pid: number; peakRssBytes: number };
+  const stats = await readCaptureStats(run.captures[0] as string);
+  const byName = (name: string) =>
+    stats.children.find((child) => child.name.startsWith(name)) ?? expect.fail(name);
+
+  test('lists a service that lives until the end, with its peak', () => {
+    const child = byName('esbuild');
+    expect(child).toMatchObject({ pid: service.pid, isNode: false });
+    // Read a moment later than the program read it: a peak only rises.
+    expect(child.peakRssBytes).toBeGreaterThanOrEqual(service.peakRssBytes);
+    expect(child.peakRssBytes).toBeLessThan(1.25 * service.peakRssBytes);
+    expect(child.argv.join(' ')).toContain('--service=');
+  });
+
+  test('lists a program that ended, with a peak that it had at least', () => {
+    const child = byName('python');
+    expect(child.peakRssBytes).toBeGreaterThan(64 << 20);
+    expect(child.argv).toContain('--token');
+    expect(JSON.stringify(stats.children)).not.toContain('sesame');
+  });
+
+  test('has the highest peak of ended children from the kernel', () => {
+    expect(stats.endedChildPeakRssBytes).toBeGreaterThan(64 << 20);
+  });
+
+  test('prints them in stats and at the end of the run', () => {
+    expect(statsText(stats)).toMatch(/not Node\n(.*\n)* +\d+\.\d\d MB {2}.*esbuild --service/);
+    expect(run.stderr).toMatch(/peak RSS, at least, of processes that are not Node: .*python.* MB/);
+  });
+});
+
+test('records no arguments with --no-command-line', async () => {
+  const run = await truth.run(fixture('other_programs.cjs'), { flags: ['--no-command-line'] });
+  const { children } = await readCaptureStats(run.captures[0] as string);
+  expect(children.length).toBeGreaterThan(0);
+  expect(children.every(({ argv }) => argv.length === 0)).toBe(true);
+});
