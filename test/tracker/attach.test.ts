@@ -52,8 +52,8 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 /**
- * As far as the capture of a running program is written. Optimised code of `turn` has after_attach()
- * compiled into it, and blocks are under `turn` then.
+ * As far as the capture of a running program is written. Optimised code of `turn` has
+ * after_attach() compiled into it, and blocks are under `turn` then.
  */
 async function heldAfterAttach(path: string): Promise<number> {
   const table = await readCaptureTable(path, { leaks: true });
