@@ -2,35 +2,44 @@
 #include "proc/group_estimate.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "proc/group_sums.h"
 
 namespace memdrift {
 
 GroupEstimate::Trace GroupEstimate::traceOf(const MemberLook& look) const {
-  const double rss = look.total(), peak = std::max(rss, look.peak_rss);
+  Trace now;
+  now.rss = look.total();
+  now.anon = look.rss[kAnonPart];
+  now.file = look.rss[kFilePart];
+  now.peak_rss = now.most_rss = std::max(now.rss, look.peak_rss);
+  now.fault_bytes = look.fault_bytes;
+  now.has_swapped = look.swap > 0;
   const auto found = traces_.find(look.id);
-  // A member that ended since the look before may have made it, and another adopted it.
-  if (found == traces_.end())
-    return {have_ended_ ? 0 : look.parent_pid, rss,          peak, look.fault_bytes, peak,
-            has_looked_ ? peak - rss : 0,      look.swap > 0};
-  const Trace& before = found->second;
-  Trace now{before.first_parent,
-            rss,
-            peak,
-            look.fault_bytes,
-            std::max(before.most_rss, peak),
-            0,
-            before.has_swapped || look.swap > 0};
-  // A mark that rose was reached since; an older one can have been reached again, but for that it
-  // takes faults. A mark that fell is that of another program.
+  const bool is_new = found == traces_.end();
+  const Trace& before = is_new ? now : found->second;
+  const double faults_before = is_new ? 0 : before.fault_bytes;
+  const double faulted = knownOr(positive(look.fault_bytes - faults_before), kInfinite);
+  // A mark that rose was reached; an older one can have been reached again, but that takes faults.
+  // One that fell is that of another program, which it runs by now.
+  const double mark = std::max(now.peak_rss, is_new ? 0 : before.most_rss);
+  const bool rose = is_new || now.peak_rss > before.peak_rss;
   const double pages = std::max(rules_.anon_pages_per_fault, rules_.file_pages_per_fault);
-  const double grown =
-      before.rss + pages * knownOr(positive(look.fault_bytes - before.fault_bytes), kInfinite);
-  const double most = peak > before.peak_rss   ? peak
-                      : peak < before.peak_rss ? std::max(peak, std::min(grown, now.most_rss))
-                                               : std::min(peak, grown);
-  now.unseen = positive(most - rss);
+  const double most = rose ? now.peak_rss : std::min(mark, before.rss + pages * faulted);
+  now.unseen = positive(most - now.rss);
+  // Of this it can have had less shared memory, and more of the rest.
+  const double made = rules_.anon_pages_per_fault * faulted;
+  now.unseen_own =
+      positive(std::min(mostMade(look, mark) - now.anon, before.anon - now.anon + made)) +
+      positive(before.file - now.file);
+  // A member that ended since the look before may have made it, and another adopted it.
+  if (is_new) now.first_parent = have_ended_ ? 0 : look.parent_pid;
+  if (!has_looked_) now.unseen = now.unseen_own = 0;
+  if (is_new) return now;
+  now.first_parent = before.first_parent;
+  now.most_rss = mark;
+  now.has_swapped |= before.has_swapped;
   return now;
 }
 
@@ -41,6 +50,7 @@ void GroupEstimate::look(GroupLook look) {
     high_before_ = before.pss.high;
     footprint_before_ = before.footprint.high;
   }
+  caps_before_ = capsNow();
   system_before_ = now_.system;
   now_ = std::move(look);
   size_t remaining = 0;
@@ -50,11 +60,12 @@ void GroupEstimate::look(GroupLook look) {
   by_id_.clear();
   forked_.clear();
   std::unordered_map<uint64_t, Trace> traces;
+  for (const MemberLook& one : now_.members)
+    if (!base_.members.contains(one.id)) forked_.insert(one.parent_pid);
   for (const MemberLook& one : now_.members) {
     by_pid_[one.pid] = &one;
     by_id_[one.id] = &one;
     traces.emplace(one.id, traceOf(one));
-    if (!base_.members.contains(one.id)) forked_.insert(one.parent_pid);
   }
   traces_ = std::move(traces);
   has_looked_ = true;
@@ -101,6 +112,31 @@ void GroupEstimate::read(uint64_t id, const MemberRead& read) {
   found->second.is_read = true;
 }
 
+namespace {
+
+// Bytes of all extents, those that overlap once.
+double unionOf(std::vector<FileExtent>& extents) {
+  const auto key = [](const FileExtent& one) {
+    return std::tuple(one.device, one.inode, one.start);
+  };
+  std::sort(extents.begin(), extents.end(),
+            [&](const FileExtent& a, const FileExtent& b) { return key(a) < key(b); });
+  double sum = 0;
+  const FileExtent* before = nullptr;
+  uint64_t end = 0;
+  for (const FileExtent& one : extents) {
+    const bool is_same =
+        before != nullptr && before->device == one.device && before->inode == one.inode;
+    const uint64_t from = is_same ? std::max(one.start, end) : one.start;
+    if (one.end > from) sum += static_cast<double>(one.end - from);
+    end = is_same ? std::max(end, one.end) : one.end;
+    before = &one;
+  }
+  return sum;
+}
+
+}  // namespace
+
 void GroupEstimate::endPass() {
   if (!pass_) return;
   const bool saw_all = pass_->unseen_pids && pass_->unseen_pids == now_.unseen_pids;
@@ -117,6 +153,16 @@ void GroupEstimate::endPass() {
     pass_->passing_bytes +=
         positive(positive(faulted) - (member.read.anon - member.start.rss[kAnonPart]));
   }
+  std::vector<FileExtent> extents;
+  bool knows_files = true;
+  for (auto& [id, member] : pass_->members) {
+    if (!member.is_read) continue;
+    knows_files = knows_files && member.read.files;
+    if (member.read.files)
+      extents.insert(extents.end(), member.read.files->begin(), member.read.files->end());
+    member.read.files.reset();
+  }
+  if (knows_files) pass_->file_bytes = unionOf(extents);
   base_ = std::move(*pass_);
   pass_.reset();
   forked_.clear();
@@ -169,7 +215,10 @@ Bounds GroupEstimate::anonBounds(const Sums& sums) const {
 Bounds GroupEstimate::mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const {
   // Of a page that one more process maps the group loses half at the most.
   const double lost = outsideFaults(sums.fault_bytes) / 2 + sums.joined;
-  const double grown = sums.high[part] + sums.missing[part] + std::min(hugeBytes(), sums.spare);
+  // Old pages are among those that members mapped at the pass.
+  const double files = part == kFilePart ? knownOr(base_.file_bytes, kInfinite) : kInfinite;
+  const double grown = std::min(sums.pss[part] + sums.missing[part], files) + sums.high[part] -
+                       sums.pss[part] + std::min(hugeBytes(), sums.spare);
   const double most = part == kShmemPart ? std::min(caps.mapped, caps.shmem) : caps.mapped;
   return {positive(sums.low[part] - std::min(sums.low[part], lost)), sums.value[part],
           std::min({grown, sums.rss[part], most})};
@@ -189,22 +238,25 @@ GroupEstimate::Caps GroupEstimate::capsNow() const {
   const double shmem = knownOr(system.shmem_bytes, kInfinite);
   // The files' sizes have what is swapped in them, the system's counter has not.
   const double known = system.swapped_bytes == 0 ? now_.segment_bytes : 0;
-  return {knownOr(system.mapped_bytes, kInfinite), shmem, positive(shmem - known)};
+  return {knownOr(system.mapped_bytes, kInfinite), shmem, positive(shmem - known), true};
 }
 
-// What shared memory there was between two looks no counter tells.
+// Shared memory that is made and removed between two looks no counter tells.
 GroupEstimate::Caps GroupEstimate::capsBetween() const {
   const double mapped =
       system_before_.mapped_bytes + huge_between_ +
       rules_.file_pages_per_fault * (now_.system.fault_bytes - system_before_.fault_bytes);
-  return {knownOr(mapped, kInfinite), kInfinite, kInfinite};
+  const Caps now = capsNow();
+  return {knownOr(mapped, kInfinite), std::max(now.shmem, caps_before_.shmem),
+          std::max(now.other_shmem, caps_before_.other_shmem), false};
 }
 
 GroupEstimate::Whole GroupEstimate::wholeOf(const Sums& sums, const Caps& caps) const {
   Whole whole{anonBounds(sums), mappedBounds(sums, kFilePart, caps),
               mappedBounds(sums, kShmemPart, caps), otherShmemBounds(sums, caps)};
   // The system's counter of mapped pages has both, each page once.
-  whole.file.high = std::min(whole.file.high, positive(caps.mapped - whole.shmem.low));
+  if (caps.are_of_now)
+    whole.file.high = std::min(whole.file.high, positive(caps.mapped - whole.shmem.low));
   for (double* bound : {&whole.known.low, &whole.known.value, &whole.known.high})
     *bound += now_.segment_bytes;
   return whole;
@@ -219,7 +271,9 @@ GroupBounds GroupEstimate::bounds() const {
     return Bounds{low, std::clamp(a.value + b.value + c.value, low, std::max(low, high)),
                   std::max(low, high)};
   };
-  const Whole now = wholeOf(sums, capsNow());
+  Whole now = wholeOf(sums, capsNow());
+  // Whoever mapped more since has no fewer pages than that, unless it mapped them twice.
+  now.shmem.value = std::min(now.shmem.high, std::max(now.shmem.value, sums.largest_shmem));
   GroupBounds result;
   result.read_at_ms = base_.at_ms;
   result.pss_parts = {now.anon, now.file, now.shmem};
@@ -229,8 +283,10 @@ GroupBounds GroupEstimate::bounds() const {
   const double own = positive(sums.own - sums.joined_anon - std::min(sums.own_rest, lost));
   result.uss = total({own, sums.uss, result.pss.high}, {}, {});
 
-  const Whole between = wholeOf(sums, capsBetween());
-  const double unseen = sums.unseen + std::min(huge_between_, sums.peaks);
+  Whole between = wholeOf(sums, capsBetween());
+  between.shmem.high = std::min(
+      {between.shmem.high + sums.unseen, capsBetween().shmem, sums.rss[kShmemPart] + sums.unseen});
+  const double unseen = sums.unseen_own + std::min(huge_between_, sums.peaks);
   result.pss_between =
       std::max(high_before_, total(between.anon, between.file, between.shmem).high + unseen);
   result.footprint_between =

@@ -48,11 +48,17 @@ struct GroupLook {
   std::optional<uint64_t> unseen_pids;  // pids of the system that no look saw
 };
 
+// A mapped part of a file, which is not shared memory.
+struct FileExtent {
+  uint64_t device, inode, start, end;
+};
+
 // One read of smaps.
 struct MemberRead {
   double rss = 0, anon = 0, uss = 0;
   MemoryParts pss{};
-  double segment_pss = 0;  // of the known files of shared memory
+  double segment_pss = 0;                        // of the known files of shared memory
+  std::optional<std::vector<FileExtent>> files;  // all that it maps, where that was read
 };
 
 struct GroupBounds {
@@ -74,6 +80,9 @@ struct GroupRules {
 class GroupEstimate {
  public:
   explicit GroupEstimate(const GroupRules& rules) : rules_(rules) {}
+  // The last look is pointed into.
+  GroupEstimate(const GroupEstimate&) = delete;
+  GroupEstimate(GroupEstimate&&) = default;
 
   // Each look has all members that are alive.
   void look(GroupLook look);
@@ -104,14 +113,18 @@ class GroupEstimate {
     std::unordered_set<uint64_t> born;  // while it lasted
     // By how much shares were read too low, since others left or came while it lasted.
     double passing_bytes = 0;
+    double file_bytes = NAN;   // of all that the members mapped of files, resident or not
     bool is_doubtful = false;  // a process may have shared memory meanwhile that no look saw
   };
   struct Trace {
-    pid_t first_parent;
-    double rss, peak_rss, fault_bytes;
-    double most_rss;  // of all its life
-    double unseen;    // the most RSS that it can have had since the look before, less that of now
-    bool has_swapped;
+    pid_t first_parent = 0;
+    double rss = 0, anon = 0, file = 0;
+    double peak_rss = 0, fault_bytes = NAN;
+    double most_rss = 0;  // of all its life
+    // What it can have had since the look before, beyond what it has now: of RSS in all, and of it
+    // without shared memory.
+    double unseen = 0, unseen_own = 0;
+    bool has_swapped = false;
   };
   // What of the members' growth since the pass is known; see sum().
   struct Sums;
@@ -119,6 +132,7 @@ class GroupEstimate {
   // What the system's own counters bound.
   struct Caps {
     double mapped, shmem, other_shmem;
+    bool are_of_now = false;
   };
   struct Whole {
     Bounds anon, file, shmem, known;  // `known`: files of shared memory, mapped or not
@@ -153,6 +167,7 @@ class GroupEstimate {
   const GroupRules rules_;
   GroupLook now_;
   SystemLook system_before_;
+  Caps caps_before_{};
   bool has_looked_ = false;
   bool have_ended_ = false;  // members, since the look before
   std::unordered_map<pid_t, const MemberLook*> by_pid_;

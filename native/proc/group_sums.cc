@@ -141,6 +141,7 @@ void GroupEstimate::addShmem(const MemberLook& look, const Member* base, Sums& s
   sums.high[kShmemPart] += pss + taken;
   sums.low[kShmemPart] += positive(pss - gone);
   sums.value[kShmemPart] += moved(pss, then, rss);
+  if (rss > then) sums.largest_shmem = std::max(sums.largest_shmem, rss);
   sums.other_low += positive(other - gone);
   sums.other_value += moved(other, then, rss);
   sums.other_high += other > 0 ? other + positive(then - pss) : 0;
@@ -176,6 +177,7 @@ GroupEstimate::Sums GroupEstimate::sum() const {
     addUss(look, base, sums);
     sums.peaks += traces_.at(look.id).peak_rss;
     sums.unseen += traces_.at(look.id).unseen;
+    sums.unseen_own += traces_.at(look.id).unseen_own;
     sums.fault_bytes += faultsSince(look, base);
     sums.members++;
   }

@@ -26,8 +26,9 @@ struct GroupEstimate::Sums {
   double gone = 0;        // of files, that members can have given back or come to share
   double joined = 0;      // by which shares of files were read too high, since others came
   double other_low = 0, other_value = 0, other_high = 0;  // shared memory of no known file
+  double largest_shmem = 0;                               // of one that has more than at the pass
   double fault_bytes = 0;                                 // as the system counts them
-  double unseen = 0, peaks = 0;
+  double unseen = 0, unseen_own = 0, peaks = 0;
   double uss = 0, own = 0, own_rest = 0;    // `own`: still there; `own_rest`: perhaps of files
   double joined_anon = 0, joined_rest = 0;  // that others can have come to share
   size_t members = 0;

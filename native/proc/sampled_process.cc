@@ -73,6 +73,27 @@ std::vector<Shares::Segment> segmentsOf(const SmapsTable& table,
   return found;
 }
 
+bool isSharedMemory(const MappingRow& row, std::string_view path,
+                    const std::vector<SampledSegment>& segments) {
+  return isSegment(row, path, segments) || path.starts_with("/memfd:") ||
+         path.starts_with("/SYSV") || path.starts_with("/dev/zero") ||
+         path.starts_with(kSharedMemory);
+}
+
+// Without those that no page can be of, which fill gaps between the parts of a library.
+std::vector<FileExtent> extentsOf(const MappingTable& table,
+                                  const std::vector<SampledSegment>& segments) {
+  std::vector<FileExtent> extents;
+  for (size_t i = 0; i < table.size(); i++) {
+    const MappingRow& row = table[i];
+    const bool is_gap = table.permissionsOf(i).starts_with("---");
+    if (row.inode == 0 || is_gap || isSharedMemory(row, table.nameOf(i), segments)) continue;
+    extents.push_back({uint64_t{row.device_major} << 32 | row.device_minor, row.inode,
+                       row.offset_bytes, row.offset_bytes + (row.end_address - row.start_address)});
+  }
+  return extents;
+}
+
 // smaps itself does not say what makes up its Pss: copies in a mapping are taken to be its own.
 void splitPss(const SmapsTable& table, const std::vector<SampledSegment>& segments,
               Rollup& rollup) {
@@ -86,9 +107,7 @@ void splitPss(const SmapsTable& table, const std::vector<SampledSegment>& segmen
       continue;
     }
     const double copied = std::min(pss, knownOrZero(table.value(i, SmapsField::anonymous_bytes)));
-    const bool is_shmem = isSegment(row, path, segments) || path.starts_with("/memfd:") ||
-                          path.starts_with("/SYSV") || path.starts_with("/dev/zero") ||
-                          path.starts_with(kSharedMemory);
+    const bool is_shmem = isSharedMemory(row, path, segments);
     anon += copied;
     (is_shmem ? shmem : file) += pss - copied;
   }
@@ -229,7 +248,9 @@ Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) c
     rollup = rollupOf(table);
     shares.segments = segmentsOf(table, segments);
     splitPss(table, segments, rollup);
+    if (finds_files_) shares.files = extentsOf(table.mappings, segments);
   }
+  if (finds_files_ && !shares.files) shares.files = extentsOf(readMaps(pid_), segments);
   shares.rss_bytes = rollup[SmapsField::rss_bytes];
   shares.pss_bytes = rollup[SmapsField::pss_bytes];
   shares.uss_bytes = rollup.ussBytes();

@@ -8,11 +8,13 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "proc/counters.h"
+#include "proc/group_estimate.h"
 #include "proc/maps.h"
 #include "proc/read_file.h"
 
@@ -70,6 +72,8 @@ struct Shares {
     double pss_bytes;
   };
   std::vector<Segment> segments;
+  // What is mapped of other files; only where files are looked for.
+  std::optional<std::vector<FileExtent>> files;
 
   double pssOf(const SampledSegment& segment) const noexcept;
 };

@@ -62,6 +62,7 @@ MemberRead Sampler::readOf(const SampledProcess& process) const {
   read.uss = shares.uss_bytes;
   read.pss = {knownOrZero(shares.pss_anon_bytes), knownOrZero(shares.pss_file_bytes),
               knownOrZero(shares.pss_shmem_bytes)};
+  read.files = shares.files;
   for (const SampledSegment& segment : segments_)
     if (!std::isnan(segment.residentBytes())) read.segment_pss += shares.pssOf(segment);
   return read;

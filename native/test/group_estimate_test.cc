@@ -127,6 +127,84 @@ class History {
   std::string wrong_;
 };
 
+constexpr double kMb = 1e6;
+
+MemberLook memberOf(uint64_t id, double anon, double fault_bytes) {
+  MemberLook look;
+  look.id = id;
+  look.pid = static_cast<pid_t>(id);
+  look.rss[kAnonPart] = look.peak_rss = anon;
+  look.fault_bytes = fault_bytes;
+  return look;
+}
+
+GroupLook lookOf(std::vector<MemberLook> members, double huge_bytes = 0) {
+  GroupLook look;
+  look.members = std::move(members);
+  look.system.huge_bytes = huge_bytes;
+  look.system.swapped_bytes = 0;
+  return look;
+}
+
+// Two processes with the same 100 MB after a pass.
+GroupEstimate sharers() {
+  GroupEstimate estimate(modelRules());
+  const auto look = [] { return lookOf({memberOf(1, 100 * kMb, 0), memberOf(2, 100 * kMb, 0)}); };
+  estimate.look(look());
+  estimate.beginPass();
+  for (const uint64_t id : {1, 2}) {
+    MemberRead read;
+    read.rss = read.anon = 100 * kMb;
+    read.pss[kAnonPart] = 50 * kMb;
+    estimate.read(id, read);
+  }
+  estimate.look(look());
+  estimate.endPass();
+  return estimate;
+}
+
+void expectPss(const GroupEstimate& estimate, double low_mb, double high_mb) {
+  EXPECT_DOUBLE_EQ(estimate.bounds().pss.low, low_mb * kMb);
+  EXPECT_DOUBLE_EQ(estimate.bounds().pss.high, high_mb * kMb);
+}
+
+TEST(GroupEstimate, IsExactAtRest) { expectPss(sharers(), 100, 100); }
+
+TEST(GroupEstimate, AddsWhatFaultsCanHaveCopied) {
+  GroupEstimate estimate = sharers();
+  estimate.look(lookOf({memberOf(1, 100 * kMb, 30 * kMb), memberOf(2, 100 * kMb, 0)}));
+  expectPss(estimate, 100, 130);
+  estimate.look(lookOf({memberOf(1, 100 * kMb, 900 * kMb), memberOf(2, 100 * kMb, 0)}));
+  expectPss(estimate, 100, 200);
+}
+
+TEST(GroupEstimate, AddsWhatHugePagesCanHaveCopiedWithoutFaults) {
+  GroupEstimate estimate = sharers();
+  estimate.look(lookOf({memberOf(1, 100 * kMb, 0), memberOf(2, 100 * kMb, 0)}, 20 * kMb));
+  EXPECT_GE(estimate.bounds().pss.high, 120 * kMb);
+}
+
+TEST(GroupEstimate, KeepsTheShareOfAProcessThatEnded) {
+  GroupEstimate estimate = sharers();
+  estimate.look(lookOf({memberOf(1, 100 * kMb, 0)}));
+  expectPss(estimate, 50, 100);
+}
+
+TEST(GroupEstimate, CountsAForkByItsFaults) {
+  GroupEstimate estimate = sharers();
+  MemberLook child = memberOf(3, 100 * kMb, 5 * kMb);
+  child.parent_pid = 1;
+  estimate.look(lookOf({memberOf(1, 100 * kMb, 0), memberOf(2, 100 * kMb, 0), child}));
+  expectPss(estimate, 100, 105);
+}
+
+TEST(GroupEstimate, CountsAllOfAProcessOfAnUnknownParent) {
+  GroupEstimate estimate = sharers();
+  const MemberLook stranger = memberOf(3, 40 * kMb, 5 * kMb);
+  estimate.look(lookOf({memberOf(1, 100 * kMb, 0), memberOf(2, 100 * kMb, 0), stranger}));
+  expectPss(estimate, 100, 140);
+}
+
 // MEMDRIFT_HISTORIES=100000 for a long run; MEMDRIFT_SEED for others.
 uint64_t numberFrom(const char* variable, uint64_t otherwise) {
   const char* text = getenv(variable);

@@ -187,6 +187,7 @@ void MemoryModel::touchFile(Process& process) {
 }
 
 void MemoryModel::unmapFile(Process& process) {
+  has_ended_ = true;  // of what was mapped and unmapped between two looks no look has all
   const size_t file = random(files_.size());
   const size_t size = files_[file].inside.size(), from = random(size);
   for (size_t page = from; page < std::min(size, from + random(60)); page++)

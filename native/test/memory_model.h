@@ -32,7 +32,7 @@ class MemoryModel {
   MemoryParts pssParts() const;
   double ussBytes() const;
   double footprintBytes() const;
-  // The highest since the last look; NaN when a process ended since, whose part no look has.
+  // The highest since the last look; NaN when a process ended since, or gave up pages of files.
   double highestPss() const { return has_ended_ ? NAN : highest_pss_; }
   double highestFootprint() const { return has_ended_ ? NAN : highest_footprint_; }
 

@@ -6,6 +6,12 @@
 
 namespace memdrift {
 
+namespace {
+
+constexpr uint64_t kPage = static_cast<uint64_t>(MemoryModel::kPageBytes);
+
+}  // namespace
+
 double MemoryModel::filePagesOf(const Process& process, File::Kind kind) const {
   double sum = 0;
   for (size_t file = 0; file < files_.size(); file++)
@@ -74,8 +80,15 @@ std::optional<MemberRead> MemoryModel::read(uint64_t id) const {
     read.pss[kAnonPart] += kPageBytes / pages_[page].mapped;
     if (pages_[page].mapped == 1) read.uss += kPageBytes;
   }
+  read.files.emplace();
   for (size_t file = 0; file < files_.size(); file++) {
     const auto kind = files_[file].kind;
+    const auto& mapped = found->files[file];
+    const auto first = std::find(mapped.begin(), mapped.end(), true);
+    const auto last = std::find(mapped.rbegin(), mapped.rend(), true);
+    if (kind == File::Kind::kDisk && first != mapped.end())
+      read.files->push_back({1, file, static_cast<uint64_t>(first - mapped.begin()) * kPage,
+                             static_cast<uint64_t>(mapped.rend() - last) * kPage});
     for (size_t page = 0; page < files_[file].inside.size(); page++) {
       if (!found->files[file][page]) continue;
       const uint32_t holders = files_[file].inside[page] + files_[file].outside[page];
