@@ -48,7 +48,8 @@ async function run(what: string, flags: ExplainFlags): Promise<void> {
     await print(explanation, flags, explainText);
     return;
   }
-  await print(growthBetween(before, explanation), flags, growthText);
+  const growth = growthBetween(before, explanation);
+  await print(growth, flags, (model) => growthText(model, explanation));
 }
 
 async function explainPid(pid: number, flags: ExplainFlags): Promise<Explanation> {

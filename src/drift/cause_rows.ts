@@ -70,7 +70,8 @@ function v8Rows(
     pooledBytes === null
       ? `of ${isolates} isolates, with what they keep beyond their heaps`
       : 'objects as V8 counts them, garbage that it has not collected yet among them';
-  const young = `, of it the young generation's ${megabytes(youngFreeBytes(facts.v8.spaces))}`;
+  const youngBytes = megabytes(youngFreeBytes(facts.v8.spaces));
+  const young = `; V8 counts ${youngBytes} in the young generation, resident or not`;
   const free = `in pages of the heap${others === 0 ? young : 's of all isolates'}`;
   return {
     'v8-heap': { bytes: heapBytes, exactness: 'estimated', detail: heap },
@@ -115,12 +116,12 @@ function mallocRows(sources: RowSources, parts: MallocParts): Record<MallocCause
     'malloc-freed': {
       bytes: parts.freedBytes,
       exactness,
-      detail: `malloc_trim(0) would give back ${megabytes(malloc.trimBytes)}, of top too`,
+      detail: `malloc_trim(0) would give back ${megabytes(malloc.trimBytes)}, malloc-top included`,
     },
     'malloc-top': {
       bytes: parts.topBytes,
       exactness,
-      detail: 'a trim cuts off the main arena’s only',
+      detail: 'free ends of arenas; a trim returns the main arena’s',
     },
   };
 }
@@ -228,6 +229,6 @@ function wasmRow({ of, wasmMemories: count }: RowSources): Row {
 function stacksRow({ facts, of }: RowSources): Row {
   const count = facts.threadBlocks.length + 1;
   const threads = `${count} ${count === 1 ? 'thread' : 'threads'}`;
-  const detail = `${threads}, and stacks that are kept for more`;
+  const detail = `${threads}, and cached stacks of threads that ended`;
   return { bytes: of('thread-stacks'), exactness: 'kernel', detail };
 }

@@ -97,8 +97,8 @@ async function opened(
   onNotice?.(
     `sends SIGUSR1 to process ${pid} (${JSON.stringify(name)}): Node opens its inspector on ` +
       'loopback for about a second, and says so on its stderr ("Debugger listening on …"); ' +
-      `waits ${openMs / 1000} s for it, ${beginMs / 1000} s for its main thread, and ` +
-      `${answerMs / 1000} s for the answer`,
+      `waits for it, its main thread and the answer, at most ${openMs / 1000}, ` +
+      `${beginMs / 1000} and ${answerMs / 1000} s`,
   );
   const known = listenersOf(pid).map(({ inode }) => inode);
   for (let signals = 0; signals < mostSignals; signals++) {

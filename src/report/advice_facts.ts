@@ -5,6 +5,8 @@ import { megabytesWithUnit } from './units.ts';
 
 export interface Advice {
   readonly name: string;
+  /** The row that it is about; null: pages of several rows. */
+  readonly cause: Cause | 'unexplained' | null;
   /** What it is about; 0: the facts do not support the sentence. */
   readonly bytes: (explanation: Explanation) => number;
   readonly text: (explanation: Explanation) => string;

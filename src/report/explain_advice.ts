@@ -3,6 +3,7 @@
  * one entry of a list: `bytes` are what it is about, and 0 where the facts do not support it.
  */
 import type { Explanation } from '../drift/explain_model.ts';
+import type { Growth } from '../drift/growth.ts';
 import { type Advice, bytesOf, size, trackingText } from './advice_facts.ts';
 import { mallocAdvices } from './malloc_advice.ts';
 import { runtimeAdvices } from './runtime_advice.ts';
@@ -16,6 +17,7 @@ const mostSentences = 2;
 const kernelAdvices: readonly Advice[] = [
   {
     name: 'shared memory',
+    cause: 'shared-segment',
     bytes: (e) => bytesOf(e, 'shared-segment'),
     text: (e) =>
       `${size(e, 'shared-segment')} are shared memory: where other processes map it too, sums of ` +
@@ -23,6 +25,7 @@ const kernelAdvices: readonly Advice[] = [
   },
   {
     name: 'mapped files',
+    cause: 'file-data',
     bytes: (e) => bytesOf(e, 'file-data'),
     text: (e) =>
       `${size(e, 'file-data')} are pages of mapped files: page cache, which the kernel takes ` +
@@ -30,6 +33,7 @@ const kernelAdvices: readonly Advice[] = [
   },
   {
     name: 'copies of file pages',
+    cause: 'file-private',
     bytes: (e) => bytesOf(e, 'file-private'),
     text: (e) =>
       `${size(e, 'file-private')} are pages of mapped files that the process has written to: ` +
@@ -37,6 +41,7 @@ const kernelAdvices: readonly Advice[] = [
   },
   {
     name: 'native mappings',
+    cause: 'unexplained',
     bytes: (e) => (e.isNode && e.source !== 'outside' ? e.unexplainedBytes : 0),
     text: (e) =>
       `${megabytesWithUnit(e.unexplainedBytes)} are anonymous mappings of neither malloc nor V8` +
@@ -44,6 +49,7 @@ const kernelAdvices: readonly Advice[] = [
   },
   {
     name: 'huge pages',
+    cause: null,
     // An attribute of other rows' pages: named when it is most of them.
     bytes: ({ beside, rssBytes }) =>
       beside.anonHugePagesBytes > rssBytes / 2 ? beside.anonHugePagesBytes : 0,
@@ -54,6 +60,7 @@ const kernelAdvices: readonly Advice[] = [
   },
   {
     name: 'swapped out',
+    cause: null,
     bytes: ({ beside }) => beside.swapBytes,
     text: ({ beside }) =>
       `${megabytesWithUnit(beside.swapBytes)} more are swapped out, and in no row above.`,
@@ -62,6 +69,27 @@ const kernelAdvices: readonly Advice[] = [
 
 /** Every sentence that can be said. */
 export const advices: readonly Advice[] = [...mallocAdvices, ...runtimeAdvices, ...kernelAdvices];
+
+/**
+ * Returns what to say of the cause that grew most between two explanations: its part, its rate, and
+ * the sentence about that cause in the later one.
+ */
+export function growthAdviceOf(
+  { causes, bytes, before, after }: Growth,
+  now: Explanation,
+): string[] {
+  const [most] = causes;
+  const leastGrowth = Math.max(1e6, leastShare * Math.abs(bytes));
+  if (most === undefined || most.bytes < leastGrowth) return ['No cause grew by much.'];
+  const seconds = (after.takenAtMs - before.takenAtMs) / 1000;
+  const rate = seconds > 0 ? `, ${megabytesWithUnit(most.bytes / seconds)} a second` : '';
+  const advice = advices.find((one) => one.cause === most.cause && one.bytes(now) > 0);
+  return [
+    `${most.cause} grew most: by ${megabytesWithUnit(most.bytes)}${rate}. Two looks do not tell ` +
+      'a leak from a cache that fills: look again later.',
+    ...(advice === undefined ? [] : [`Now ${advice.text(now)}`]),
+  ];
+}
 
 /** The largest that stand out, at most two; never none. */
 export function adviceOf(explanation: Explanation): string[] {
@@ -76,8 +104,9 @@ export function adviceOf(explanation: Explanation): string[] {
   const code = bytesOf(explanation, 'file-code');
   if (code >= explanation.rssBytes / 2) {
     return [
-      `${megabytesWithUnit(code)} are the program and its libraries; no other cause stands out.`,
+      `${megabytesWithUnit(code)} are the program and its libraries; no other cause stands out ` +
+        'at this moment. explain --since shows growth.',
     ];
   }
-  return ['No cause stands out.'];
+  return ['No cause stands out at this moment; explain --since shows growth.'];
 }

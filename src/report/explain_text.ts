@@ -85,7 +85,7 @@ function mallocText({ allocator, arenas, mapped, reason }: ExplainedMalloc): str
   if (arenas === null) return `${title}: ${printable(reason ?? unknown)}`;
   const table = new Table({
     ...borderless,
-    head: ['arena', 'MB', 'in use', 'of it Buffers', 'freed', 'top', 'trim gives back'],
+    head: ['arena', 'MB', 'in use by all', 'of it Buffers', 'freed', 'top', 'trim gives back'],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right'],
   });
   const named = arenas.map((arena, i) => ({ ...arena, name: arena.isMain ? 'main' : `${i}` }));
@@ -122,10 +122,9 @@ function v8Text(v8: ExplainedV8): string {
       (others > 0 ? ` (of this isolate; there ${others === 1 ? 'is' : 'are'} ${others} more)` : ''),
     `  heapTotal ${megabytes(v8.heapTotalBytes)}, heapUsed ${megabytes(v8.heapUsedBytes)}, ` +
       `physical ${megabytes(v8.physicalBytes)}, malloced ${megabytes(v8.mallocedBytes)}`,
-    `  external ${megabytes(v8.externalBytes)}, of it arrayBuffers ` +
-      `${megabytes(v8.arrayBuffersBytes)}`,
-    `  heap_size_limit ${megabytesWithUnit(v8.heapSizeLimitBytes)}; the cgroup allows ` +
-      (limit === null ? 'all there is, or does not say' : megabytesWithUnit(limit)) +
+    `  external ${megabytes(v8.externalBytes)}, arrayBuffers ${megabytes(v8.arrayBuffersBytes)}`,
+    `  heap_size_limit ${megabytesWithUnit(v8.heapSizeLimitBytes)}; cgroup: ` +
+      (limit === null ? 'no limit that Node knows' : megabytesWithUnit(limit)) +
       (limit !== null && limit < v8.heapSizeLimitBytes
         ? ', less than that: the kernel would end the process before V8 meets its own limit'
         : ''),

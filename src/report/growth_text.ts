@@ -1,7 +1,9 @@
 /** `memdrift explain --since`: where the growth went. */
 import Table from 'cli-table3';
+import type { Explanation } from '../drift/explain_model.ts';
 import type { Growth, Moment } from '../drift/growth.ts';
 import { noBorders } from './borders.ts';
+import { growthAdviceOf } from './explain_advice.ts';
 import { trimmed } from './explain_text.ts';
 import { printable } from './printable.ts';
 import { age, megabytes, megabytesWithUnit, signedMegabytes } from './units.ts';
@@ -13,14 +15,15 @@ const borderless = {
 
 const mostMappings = 12;
 
-/** The whole text, with a newline at its end; sizes in MB of 10^6 bytes. */
-export function growthText(growth: Growth): string {
+/** Returns the whole text, with advice from the later explanation; sizes in MB of 10^6 bytes. */
+export function growthText(growth: Growth, now: Explanation): string {
   const { before, after, bytes, notes } = growth;
   const span = age(Math.abs(after.takenAtMs - before.takenAtMs));
   const head =
     `RSS ${megabytes(before.rssBytes)} -> ${megabytesWithUnit(after.rssBytes)}: ` +
     `${signedMegabytes(bytes)} MB in ${span}, ${subject(before, after)}`;
-  const parts = [head, causeTable(growth), mappingTable(growth), ...notes];
+  const advice = growthAdviceOf(growth, now).join('\n');
+  const parts = [head, causeTable(growth), mappingTable(growth), ...notes, advice];
   return `${parts.join('\n\n')}\n`;
 }
 

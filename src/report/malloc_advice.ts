@@ -11,11 +11,13 @@ const firstThresholdBytes = 128 << 10;
 export const mallocAdvices: readonly Advice[] = [
   {
     name: 'freed by the program, kept by malloc',
+    cause: 'malloc-freed',
     bytes: (e) => (e.malloc?.arenas == null ? 0 : freedBytes(e)),
     text: freedText,
   },
   {
     name: 'freed, by the allocator’s own statistics',
+    cause: 'malloc-freed',
     bytes: (e) => (e.malloc?.own == null ? 0 : freedBytes(e)),
     text: (e) =>
       `${megabytesWithUnit(freedBytes(e))} are freed or reserved by ${e.malloc?.allocator}, ` +
@@ -23,6 +25,7 @@ export const mallocAdvices: readonly Advice[] = [
   },
   {
     name: 'objects with native memory of which V8 was told little',
+    cause: 'malloc-in-use',
     bytes: (e) => (isHiddenFromV8(e) ? (e.deep?.released.mallocBytes ?? 0) : 0),
     text: (e) =>
       `${megabytesWithUnit(e.deep?.released.mallocBytes ?? null)} of malloc's were released by a ` +
@@ -32,6 +35,7 @@ export const mallocAdvices: readonly Advice[] = [
   },
   {
     name: 'held by native code',
+    cause: 'malloc-in-use',
     bytes: (e) => (e.source !== 'outside' && !isHiddenFromV8(e) ? bytesOf(e, 'malloc-in-use') : 0),
     text: (e) =>
       e.malloc?.arenas == null && e.malloc?.own == null
@@ -42,6 +46,7 @@ export const mallocAdvices: readonly Advice[] = [
   },
   {
     name: 'malloc, from outside',
+    cause: 'malloc-in-use',
     bytes: (e) => (e.source === 'outside' ? bytesOf(e, 'malloc-in-use') : 0),
     text: (e) =>
       `${size(e, 'malloc-in-use')} are malloc's: in use, or freed and kept` +
@@ -101,8 +106,8 @@ function thresholdText(arenas: readonly ExplainedArena[], freed: number): string
   return (
     `With MALLOC_TRIM_THRESHOLD_=${firstThresholdBytes} in its environment (or ` +
     'MALLOC_MMAP_THRESHOLD_, by the same value) malloc would have given back ' +
-    `${megabytesWithUnit(least)}${range} of these itself: its thresholds, also that of blocks ` +
-    'that are mappings of their own, then do not rise with the blocks that are freed.'
+    `${megabytesWithUnit(least)}${range} of these itself: a fixed threshold does not rise when ` +
+    'the program frees a large block.'
   );
 }
 

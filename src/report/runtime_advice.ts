@@ -8,6 +8,7 @@ import { megabytesWithUnit } from './units.ts';
 export const runtimeAdvices: readonly Advice[] = [
   {
     name: 'objects that were garbage',
+    cause: 'v8-heap',
     bytes: (e) => (isGarbage(e) ? bytesOf(e, 'v8-heap') : 0),
     text: (e) =>
       `${size(e, 'v8-heap')} were V8's objects, of which a gc collected ` +
@@ -15,6 +16,7 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'objects',
+    cause: 'v8-heap',
     bytes: (e) =>
       e.isNode && !isGarbage(e) && !areObjectsOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0,
     text: (e) =>
@@ -27,6 +29,7 @@ export const runtimeAdvices: readonly Advice[] = [
   ...threadAdvices,
   {
     name: 'free room in V8’s heap',
+    cause: 'v8-free',
     bytes: (e) => bytesOf(e, 'v8-free'),
     text: (e) => {
       const all = bytesOf(e, 'v8-free');
@@ -34,13 +37,14 @@ export const runtimeAdvices: readonly Advice[] = [
       const start = `${megabytesWithUnit(all)} are free room in V8's heap, and not objects`;
       if ((e.v8?.isolates ?? 1) > 1) return `${start}; explain --deep shows it by thread.`;
       return young > all / 2
-        ? `${start}: ${megabytesWithUnit(young)} of these are the young generation's, which ` +
-            '--max-semi-space-size bounds.'
+        ? `${start}, most of it in the young generation, whose size --max-semi-space-size ` +
+            'bounds; V8 uses it for new objects.'
         : `${start}: gaps between objects of pages that are in use.`;
     },
   },
   {
     name: 'pages that V8 keeps',
+    cause: 'v8-pooled',
     bytes: (e) => bytesOf(e, 'v8-pooled'),
     text: (e) =>
       `${size(e, 'v8-pooled')} are pages that V8 has freed and keeps for its next objects: no ` +
@@ -48,13 +52,15 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'WebAssembly memories',
+    cause: 'wasm-memory',
     bytes: (e) => bytesOf(e, 'wasm-memory'),
     text: (e) =>
-      `${size(e, 'wasm-memory')} are memories of WebAssembly, which grow and never shrink: what ` +
-      'the module has freed within stays until nothing references the WebAssembly.Memory.',
+      `${size(e, 'wasm-memory')} are memories of WebAssembly, which grow and never shrink: one ` +
+      'is released as a whole, when nothing references its WebAssembly.Memory.',
   },
   {
     name: 'strings outside V8’s heap',
+    cause: 'external-strings',
     bytes: (e) => bytesOf(e, 'external-strings'),
     text: (e) =>
       `${size(e, 'external-strings')} are contents of large JavaScript strings, outside V8's ` +
@@ -63,6 +69,7 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'Buffers that JavaScript does not reference',
+    cause: 'array-buffers',
     bytes: (e) => (isUnreferenced(e) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) =>
       `${megabytesWithUnit(unreferencedBytes(e))} of ${size(e, 'array-buffers')} in Buffers are ` +
@@ -71,6 +78,7 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'Buffers that were garbage',
+    cause: 'array-buffers',
     bytes: (e) => (isMost(e, releasedBufferBytes(e)) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) =>
       `${megabytesWithUnit(releasedBufferBytes(e))} of ${size(e, 'array-buffers')} in Buffers ` +
@@ -78,18 +86,20 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'Buffers that slices keep',
+    cause: 'array-buffers',
     bytes: (e) => (isKeptBySlices(e) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) => {
       const { heldBytes, referencedBytes } = ownOf(e) as RetainedSum;
       return (
         `${size(e, 'array-buffers')} are contents of Buffers: ${megabytesWithUnit(heldBytes)} ` +
         `are kept by slices that have ${megabytesWithUnit(referencedBytes)} of them: keep copies ` +
-        '(Buffer.from) of what is small.'
+        'of small slices (new Uint8Array(slice)), which keep nothing else.'
       );
     },
   },
   {
     name: 'Buffers',
+    cause: 'array-buffers',
     bytes: (e) => (isSaidOtherwise(e) ? 0 : bytesOf(e, 'array-buffers')),
     text: (e) =>
       `${size(e, 'array-buffers')} are contents of Buffers` +
@@ -98,6 +108,7 @@ export const runtimeAdvices: readonly Advice[] = [
   },
   {
     name: 'stacks',
+    cause: 'thread-stacks',
     bytes: (e) => bytesOf(e, 'thread-stacks'),
     text: (e) =>
       `${size(e, 'thread-stacks')} are stacks of threads: fewer threads or less recursion takes ` +
@@ -113,7 +124,7 @@ function largeText(e: Explanation): string {
   if (bytes < bytesOf(e, 'v8-heap') / 4) return '';
   return (
     `, ${megabytesWithUnit(bytes)} of these in single strings, arrays or tables of more than ` +
-    '128 KiB (a heap snapshot, sorted by shallow size, names them)'
+    '128 KiB, which are the largest shallow sizes in a heap snapshot'
   );
 }
 

@@ -7,6 +7,7 @@ import { megabytesWithUnit } from './units.ts';
 export const threadAdvices: readonly Advice[] = [
   {
     name: 'objects of Workers',
+    cause: 'v8-heap',
     bytes: (e) =>
       ofWorkers(e, 'heapBytes') > 0 && areObjectsOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0,
     text: (e) =>
@@ -16,6 +17,7 @@ export const threadAdvices: readonly Advice[] = [
   },
   {
     name: 'objects of other isolates',
+    cause: 'v8-heap',
     bytes: (e) =>
       ofWorkers(e, 'heapBytes') === 0 && areObjectsOfWorkers(e) ? bytesOf(e, 'v8-heap') : 0,
     text: (e) => {
@@ -30,6 +32,7 @@ export const threadAdvices: readonly Advice[] = [
   },
   {
     name: 'Buffers of Workers',
+    cause: 'array-buffers',
     bytes: (e) => (areBuffersOfWorkers(e) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) =>
       `${size(e, 'array-buffers')} are contents of Buffers; Workers count ` +
@@ -62,6 +65,7 @@ function largestText({ byThread }: Explanation, column: keyof ThreadBytes): stri
   const most = workers.reduce((a, b) =>
     (a.bytes?.[column] ?? 0) < (b.bytes?.[column] ?? 0) ? b : a,
   );
+  if (workers.length === 1) return `of thread ${threadName(most)}`;
   const bytes = most.bytes?.[column] ?? null;
   return `${megabytesWithUnit(bytes)} of these of thread ${threadName(most)}`;
 }
