@@ -96,7 +96,7 @@ void GroupEstimate::followPass() {
 }
 
 void GroupEstimate::beginPass() {
-  pass_.emplace();
+  pass_.emplace(Pass());  // clang refuses emplace() of a nested type with initializers
   pass_->at_ms = now_.at_ms;
   pass_->system = now_.system;
   pass_->early_ends = now_.early_ends;
