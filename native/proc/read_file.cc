@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "errors.h"
@@ -43,6 +44,11 @@ namespace {
 }
 
 }  // namespace
+
+pid_t ownPidInProc() {
+  char text[32] = {};
+  return readlink("/proc/self", text, sizeof text - 1) > 0 ? atoi(text) : 0;
+}
 
 ProcFile::ProcFile(pid_t pid, const char* name) {
   if (pid == kSelf)

@@ -52,13 +52,13 @@ std::string textOf(pid_t pid, const std::string& file) {
 }  // namespace
 
 OwnChildren::OwnChildren(bool has_arguments)
-    : has_arguments_(has_arguments), own_program_(programOf(getpid())) {}
+    : has_arguments_(has_arguments), own_pid_(ownPidInProc()), own_program_(programOf(own_pid_)) {}
 
 std::vector<OwnChild> OwnChildren::look(uint64_t time_ns) {
   time_ns_ = time_ns;
   changed_.clear();
   for (auto& [pid, child] : known_) child.is_seen = false;
-  addChildrenOf(getpid(), 0);
+  if (own_pid_ != 0) addChildrenOf(own_pid_, 0);
   // A number that comes again is another process.
   std::erase_if(known_, [](const auto& one) { return !one.second.is_seen; });
   addEnded();
@@ -82,6 +82,8 @@ void OwnChildren::addChildrenOf(pid_t pid, int depth) {
 
 void OwnChildren::addChild(pid_t pid, pid_t parent, int depth) {
   if (known_.size() >= kMostChildren && !known_.contains(pid)) return;
+  // Before its counters: if it becomes another program in between, they are of that one.
+  const std::string program = programOf(pid);
   Counters counters;
   try {
     counters = readStatus(pid, text_);
@@ -91,7 +93,6 @@ void OwnChildren::addChild(pid_t pid, pid_t parent, int depth) {
   const bool is_new = !known_.contains(pid);
   // It has ended, and nothing says what it had.
   if (is_new && std::isnan(counters.peak_rss_bytes)) return;
-  const std::string program = programOf(pid);
   // A child that has not become its program yet is a copy of this process.
   if (is_new && depth == 0 && program == own_program_ && counters.threads == 1) return;
   Known& child = known_[pid];

@@ -43,6 +43,7 @@ class OwnChildren {
   void addEnded();
 
   bool has_arguments_;
+  pid_t own_pid_;  // as /proc has it
   std::string own_program_;
   uint64_t ended_peak_bytes_ = 0;
   uint64_t time_ns_ = 0;
