@@ -169,6 +169,7 @@ void CaptureWriter::record() {
     const bool has_full_chunk = streams_.wait(options_.interval_ms);
     const uint64_t now_ns = monotonicNs();
     if (ended() != EndReason::closed) continue;
+    if (options_.on_wake) options_.on_wake();
     if (now_ns >= next_tick_ns) {
       next_tick_ns = now_ns + options_.interval_ms * 1'000'000ULL;
       if (options_.on_tick) options_.on_tick();

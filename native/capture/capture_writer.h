@@ -37,6 +37,7 @@ struct CaptureOptions {
   // closes.
   std::function<void()> on_start;  // first
   std::function<void()> on_tick;   // within start(), then every interval, and once at the end
+  std::function<void()> on_wake;   // each time that it wakes, whoever woke it
   std::function<void()> on_stop;   // last
   // On the writer's thread, when all streams of a round are read: names of the code that they are
   // in; empty when there is none.

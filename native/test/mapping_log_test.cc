@@ -43,6 +43,16 @@ TEST(MappingLog, SaysThatItWasFull) {
   EXPECT_EQ(taken, MappingLog::kEntries);
 }
 
+TEST(MappingLog, AsksForTheWriterWhileThereIsRoom) {
+  const auto log = std::make_unique<MappingLog>();
+  uint64_t quiet = 0;
+  while (!log->put(numbered(quiet))) quiet++;
+  EXPECT_GE(quiet, MappingLog::kEntries / 8);
+  EXPECT_LE(quiet, MappingLog::kEntries / 2);
+  for (Event event; log->take(event);) continue;
+  EXPECT_FALSE(log->putChange(numbered(0)));
+}
+
 TEST(MappingLog, LosesAndTearsNothingOfSeveralThreads) {
   constexpr uint64_t kThreads = 4;
   constexpr uint64_t kEach = 900;

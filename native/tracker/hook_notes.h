@@ -124,12 +124,12 @@ struct MapCall {
 inline void noteForWriter(const Recording& recording, EventType type, const Event& range) noexcept {
   Event event = range;
   event.type = type;
-  recording.session().mappings.put(event);
+  if (recording.session().mappings.put(event)) recording.session().streams->wake();
 }
 
 // The same of a change that the writer can do without.
 inline void noteChangeForWriter(const Recording& recording, const Event& change) noexcept {
-  recording.session().mappings.putChange(change);
+  if (recording.session().mappings.putChange(change)) recording.session().streams->wake();
 }
 
 inline Event rangeOf(const void* at, size_t bytes, int protection = 0) noexcept {

@@ -3,32 +3,36 @@
 // it looks which of their pages are resident. Rare beside blocks, so that one queue does.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 
 #include "capture/event_decoder.h"
 #include "capture/own_pages.h"
 
 namespace memdrift {
 
-// A bounded queue of many writers and one reader. Lock-free: a full one refuses.
+// A bounded queue of many writers and one reader. Lock-free: a full one refuses. A busy machine may
+// keep the writer waiting while a program makes a call each us, so that there is room for many;
+// what was taken is given back, so that only what waits is resident.
 class MappingLog {
  public:
-  static constexpr size_t kEntries = 4096;
+  static constexpr size_t kEntries = 1 << 17;
 
-  // In hooks. Of the event only what says which pages; a lost one is told by isWhole().
-  void put(const Event& event) noexcept {
-    if (!tryPut(event)) is_whole_.store(false, std::memory_order_relaxed);
+  // In hooks. Keeps of the event only what says which pages; isWhole() reports a lost one. Returns
+  // true when the writer should take() soon.
+  bool put(const Event& event) noexcept {
+    if (!tryPut(event, kEntries)) is_whole_.store(false, std::memory_order_relaxed);
+    return isBusy();
   }
 
   // In hooks, for a change of known mappings: the writer can do without, at the cost of a look at
-  // all of them. It leaves half of the room to put().
-  void putChange(const Event& event) noexcept {
-    const uint64_t ahead = next_.load(std::memory_order_relaxed) + kEntries / 2;
-    const bool has_room = entries_[ahead % kEntries].turn.load(std::memory_order_acquire) >= ahead;
-    if (!has_room || !tryPut(event)) lost_changes_.store(true, std::memory_order_relaxed);
+  // all of them. It leaves half of the room to put(). Returns as put().
+  bool putChange(const Event& event) noexcept {
+    if (!tryPut(event, kEntries / 2)) lost_changes_.store(true, std::memory_order_relaxed);
+    return isBusy();
   }
 
   // The writer's: true if changes were lost since the last call.
@@ -38,11 +42,20 @@ class MappingLog {
 
   // The writer's: the oldest, or false.
   bool take(Event& event) noexcept {
-    Entry& entry = entries_[taken_ % kEntries];
-    if (entry.turn.load(std::memory_order_acquire) != taken_ + 1) return false;
-    event = entry.event;
-    entry.turn.store(taken_ + kEntries, std::memory_order_release);
+    const Entry& entry = entries_[taken_ % kEntries];
+    if (entry.ready.load(std::memory_order_acquire) != taken_ + 1) return false;
+    event = {};
+    event.type = entry.type;
+    event.is_file = entry.is_file;
+    event.protection = entry.protection;
+    event.flags = entry.flags;
+    event.advice = entry.advice;
+    event.address = entry.address;
+    event.bytes = entry.bytes;
+    event.old_address = entry.old_address;
+    event.old_bytes = entry.old_bytes;
     taken_++;
+    if (taken_ % kEntriesAtOnce == 0) giveBack();
     return true;
   }
 
@@ -52,33 +65,55 @@ class MappingLog {
 
   bool isWhole() const noexcept { return is_whole_.load(std::memory_order_relaxed); }
 
-  MappingLog() {
-    for (size_t i = 0; i < kEntries; i++) new (&entries_[i]) Entry{i, {}};
-  }
-
  private:
-  bool tryPut(const Event& event) noexcept {
-    uint64_t at = next_.load(std::memory_order_relaxed);
-    for (;;) {
-      Entry& entry = entries_[at % kEntries];
-      const uint64_t turn = entry.turn.load(std::memory_order_acquire);
-      if (turn == at) {
-        if (!next_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed)) continue;
-        entry.event = event;
-        entry.turn.store(at + 1, std::memory_order_release);
-        return true;
-      }
-      if (turn < at) return false;
-      at = next_.load(std::memory_order_relaxed);
-    }
+  struct alignas(64) Entry {
+    std::atomic<uint64_t> ready;  // one more than its number since the start; else older, or 0
+    uint64_t address, bytes, old_address, old_bytes;
+    uint32_t protection, flags, advice;
+    EventType type;
+    bool is_file;
+  };
+  static_assert(sizeof(Entry) == 64);
+
+  // Given back together.
+  static constexpr size_t kEntriesAtOnce = (64 << 10) / sizeof(Entry);
+
+  bool isBusy() const noexcept {
+    return next_.load(std::memory_order_relaxed) - free_.load(std::memory_order_relaxed) >
+           kEntries / 8;
   }
 
-  struct Entry {
-    std::atomic<uint64_t> turn;
-    Event event;
-  };
+  // `room`: of the entries, this many may wait.
+  bool tryPut(const Event& event, size_t room) noexcept {
+    uint64_t at = next_.load(std::memory_order_relaxed);
+    do {
+      // A stale `at` is behind what was taken meanwhile, and the exchange fails.
+      const uint64_t free = free_.load(std::memory_order_acquire);
+      if (at >= free && at - free >= room) return false;
+    } while (!next_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed));
+    Entry& entry = entries_[at % kEntries];
+    entry.address = event.address;
+    entry.bytes = event.bytes;
+    entry.old_address = event.old_address;
+    entry.old_bytes = event.old_bytes;
+    entry.protection = event.protection;
+    entry.flags = event.flags;
+    entry.advice = event.advice;
+    entry.type = event.type;
+    entry.is_file = event.is_file;
+    entry.ready.store(at + 1, std::memory_order_release);
+    return true;
+  }
+
+  // Before they may be used again: their next contents must not be thrown away.
+  void giveBack() noexcept {
+    Entry* from = &entries_[(taken_ - kEntriesAtOnce) % kEntries];
+    madvise(from, kEntriesAtOnce * sizeof(Entry), MADV_DONTNEED);
+    free_.store(taken_, std::memory_order_release);
+  }
 
   std::atomic<uint64_t> next_{0};
+  std::atomic<uint64_t> free_{0};  // all before it were taken and given back
   std::atomic<bool> is_whole_{true};
   std::atomic<bool> lost_changes_{false};
   uint64_t taken_ = 0;

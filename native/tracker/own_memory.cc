@@ -13,6 +13,7 @@
 #include "capture/own_pages.h"
 #include "errors.h"
 #include "proc/pagemap.h"
+#include "proc/read_file.h"
 #include "tracker/session.h"
 
 namespace memdrift {
@@ -66,10 +67,11 @@ OwnMemory::~OwnMemory() {
 void OwnMemory::findOlderStacks() {
   DIR* threads = opendir("/proc/self/task");
   if (!threads) return;
+  const pid_t first_thread = ownPidInProc();
   try {
-    const MappingTable mappings = readMaps(getpid());
+    const MappingTable mappings = readMaps(kSelf);
     while (const dirent* entry = readdir(threads)) {
-      if (atoi(entry->d_name) == getpid()) continue;
+      if (atoi(entry->d_name) == first_thread) continue;
       const uint64_t pointer = stackPointerOf(entry->d_name);
       for (size_t i = 0; pointer != 0 && i < mappings.size(); i++)
         if (mappings[i].start_address <= pointer && pointer < mappings[i].end_address)
@@ -94,7 +96,7 @@ OwnMemory::Look OwnMemory::look() {
     look.has_mappings = true;
   }
   try {
-    addMappings(readMaps(getpid()), parts);
+    addMappings(readMaps(kSelf), parts);
   } catch (const Error&) {
     failed_ = true;
   }
@@ -133,7 +135,10 @@ uint64_t OwnMemory::residentOf(uint64_t begin, uint64_t end) {
 
 // Ranges that touch are looked at as one: V8 makes many small ones.
 uint64_t OwnMemory::mappedBytes(std::vector<MappingResidency>& changed) {
-  const bool is_all_told = !log_.takeLostChanges();
+  // As after a change that was not lost: the reader may apply it after the first of these looks.
+  if (log_.takeLostChanges()) full_looks_ = kEnoughLooks;
+  const bool is_full = full_looks_ > 0;
+  if (is_full) full_looks_--;
   uint64_t bytes = 0;
   std::vector<Mapped> run;
   const auto lookAtRun = [&] {
@@ -141,7 +146,7 @@ uint64_t OwnMemory::mappedBytes(std::vector<MappingResidency>& changed) {
     for (const Mapped& one : run) {
       const uint64_t found = one.isOfFile() ? one.present_bytes : one.private_bytes;
       const bool is_news = found != one.state->resident_bytes || one.state->looks < kEnoughLooks;
-      if ((is_news || !is_all_told) && changed.size() < kMostMappings)
+      if ((is_news || is_full) && changed.size() < kMostMappings)
         changed.push_back({one.begin, one.end - one.begin, found});
     }
     run.clear();

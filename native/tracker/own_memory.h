@@ -84,6 +84,7 @@ class OwnMemory {
   LiveMappings mapped_{totals_, MappingWeight::resident};
   std::vector<PageRange> pages_;      // of the last scan
   std::map<uint64_t, Stack> stacks_;  // by lowest address
+  uint8_t full_looks_ = 0;            // to come, which tell every mapping
   bool failed_ = false;
 };
 

@@ -105,6 +105,7 @@ void Tracker::begin() {
   capture.sample_bytes = options_.sample_bytes;
   capture.on_start = [] { t_marks.inside = kInsideForGood; };
   capture.on_tick = [this] { tick(); };
+  capture.on_wake = [this] { own_memory_->keepUp(); };
   capture.on_stop = [this] {
     own_memory_.reset();
     own_status_.reset();
