@@ -104,18 +104,22 @@ void LiveMappings::add(const Event& event) {
   insert(event, state);
 }
 
-// Pages move with their mapping.
+// Pages move with their mapping. Without old bytes the old mapping stays, and the new one is of its
+// kind.
 void LiveMappings::move(const Event& event) {
   const uint64_t old_end = endOf(event.old_address, event.old_bytes);
   RangeState state;
   state.kind = static_cast<uint32_t>(AllocationKind::mapping);
+  state.is_usable = true;
+  if (const RangeState* old = ranges_.find(event.old_address)) {
+    state.kind = old->kind;
+    state.is_usable = old->is_usable;
+  }
   ranges_.change(event.old_address, old_end, [&](const RangeState& before, uint64_t) {
-    state.kind = before.kind;
     state.resident_bytes += before.resident_bytes;
   });
   remove(event.old_address, old_end);
   state.site = totals_.siteOf(event, static_cast<AllocationKind>(state.kind));
-  state.is_usable = true;
   insert(event, state);
 }
 

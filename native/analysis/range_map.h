@@ -34,6 +34,14 @@ class RangeMap {
   // `on_cut` divides the state of each range that becomes two; both begin with all of it.
   explicit RangeMap(Cut on_cut) : on_cut_(std::move(on_cut)) {}
 
+  // Returns the state of the range at this address, or null.
+  const RangeState* find(uint64_t address) const {
+    auto next = ranges_.upper_bound(address);
+    if (next == ranges_.begin()) return nullptr;
+    const Range& range = std::prev(next)->second;
+    return address < range.end ? &range.state : nullptr;
+  }
+
   // A range where there is none now.
   void add(uint64_t begin, uint64_t end, const RangeState& state) {
     if (begin < end) ranges_[begin] = {end, state};

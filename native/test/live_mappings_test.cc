@@ -232,4 +232,35 @@ TEST(LiveMappings, KeepsPagesThatMoveWithTheirMapping) {
   EXPECT_EQ(sum.count_, 1);
 }
 
+TEST(LiveMappings, KeepsAMappingThatIsRemappedWithoutOldBytes) {
+  Sum sum;
+  LiveMappings mappings(sum, MappingWeight::resident);
+  mappings.onLook({}, 0);
+  Event shared = rangeEvent(EventType::map, 0, 4);
+  shared.flags = MAP_SHARED;
+  mappings.onEvent(shared);
+  Event copy = rangeEvent(EventType::remap, 32, 4);
+  copy.old_address = kBase;
+  mappings.onEvent(copy);
+  size_t ranges = 0;
+  mappings.ranges().forEach([&](uint64_t, uint64_t, const RangeState& state) {
+    EXPECT_EQ(state.kind, static_cast<uint32_t>(AllocationKind::shared));
+    ranges++;
+  });
+  EXPECT_EQ(ranges, 2U);
+}
+
+TEST(LiveMappings, KeepsAReservationUnusableWhenItMoves) {
+  Sum sum;
+  LiveMappings mappings(sum, MappingWeight::committed);
+  Event reserved = rangeEvent(EventType::map, 0, 4);
+  reserved.protection = PROT_NONE;
+  mappings.onEvent(reserved);
+  Event event = rangeEvent(EventType::remap, 32, 8);
+  event.old_address = kBase;
+  event.old_bytes = 4 * kPage;
+  mappings.onEvent(event);
+  EXPECT_EQ(sum.bytes_, 0);
+}
+
 }  // namespace memdrift

@@ -140,6 +140,16 @@ inline Event rangeOf(const void* at, size_t bytes, int protection = 0) noexcept 
   return event;
 }
 
+inline void noteAdvice(const Recording& recording, const AdviseEvent& advice) noexcept {
+  recording.thread().stream->advise(advice);
+  Event change;
+  change.type = EventType::advise;
+  change.address = advice.address;
+  change.bytes = advice.bytes;
+  change.advice = advice.advice;
+  noteChangeForWriter(recording, change);
+}
+
 inline void noteMap(const MapCall& call, const void* frame) noexcept {
   if (call.address == MAP_FAILED) return;
   Recording recording;
@@ -152,6 +162,16 @@ inline void noteMap(const MapCall& call, const void* frame) noexcept {
   range.flags = static_cast<uint32_t>(call.flags);
   range.is_file = call.fd >= 0;
   noteForWriter(recording, EventType::map, range);
+}
+
+// Returns true when munmap() fails for these arguments on every kernel. Mappings beyond 47 bits of
+// address exist only where the program asked for such an address.
+inline bool isNeverUnmapped(const void* at, size_t bytes) noexcept {
+  constexpr uint64_t kPageMask = 4095;
+  constexpr uint64_t kUsualEnd = 1ULL << 47;
+  const uint64_t begin = addressOf(at);
+  if ((begin & kPageMask) != 0 || bytes == 0) return true;
+  return bytes > (begin < kUsualEnd ? kUsualEnd : UINT64_MAX) - begin;
 }
 
 inline bool givesPagesBack(int advice) noexcept {

@@ -32,6 +32,8 @@ long (*memdrift_real_syscall)(long, ...) = nullptr;
 
 namespace {
 
+constexpr int kDontUnmap = 4;  // of mremap(), Linux 5.7; older headers lack MREMAP_DONTUNMAP
+
 struct RealFunctions {
   void* (*malloc)(size_t);
   void* (*calloc)(size_t, size_t);
@@ -176,8 +178,7 @@ static void* memdrift_mmap64(void* at, size_t bytes, int protection, int flags, 
 }
 
 static int memdrift_munmap(void* at, size_t bytes) {
-  {
-    // One that fails is recorded too: it is a range that was none, or a wrong argument.
+  if (!isNeverUnmapped(at, bytes)) {
     Recording recording;
     if (recording) {
       recording.thread().stream->unmap({addressOf(at), bytes});
@@ -197,12 +198,15 @@ static void* memdrift_mremap(void* before, size_t bytes_before, size_t bytes, in
   Recording recording;
   if (!recording) return mapped;
   const uint32_t node = currentStack(recording, __builtin_frame_address(0));
-  recording.thread().stream->remap(
-      {node, addressOf(before), bytes_before, addressOf(mapped), bytes});
+  const bool stays = (flags & kDontUnmap) != 0;
   Event range = rangeOf(mapped, bytes);
   range.old_address = addressOf(before);
-  range.old_bytes = bytes_before;
+  range.old_bytes = stays ? 0 : bytes_before;
+  recording.thread().stream->remap(
+      {node, range.old_address, range.old_bytes, addressOf(mapped), bytes});
   noteForWriter(recording, EventType::remap, range);
+  // Its pages have moved.
+  if (stays) noteAdvice(recording, {addressOf(before), bytes_before, MADV_DONTNEED});
   return mapped;
 }
 
@@ -224,12 +228,7 @@ static int memdrift_madvise(void* at, size_t bytes, int advice) {
   const int status = real.madvise(at, bytes, advice);
   if (status != 0 || !givesPagesBack(advice)) return status;
   Recording recording;
-  if (!recording) return status;
-  recording.thread().stream->advise({addressOf(at), bytes, static_cast<uint32_t>(advice)});
-  Event change = rangeOf(at, bytes);
-  change.type = EventType::advise;
-  change.advice = static_cast<uint32_t>(advice);
-  noteChangeForWriter(recording, change);
+  if (recording) noteAdvice(recording, {addressOf(at), bytes, static_cast<uint32_t>(advice)});
   return status;
 }
 

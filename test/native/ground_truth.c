@@ -111,7 +111,8 @@ FUNCTION(callMunmap) {
 }
 FUNCTION(callMremap) {
   TAKE;
-  return address(env, mremap(pointer(v[0]), (size_t)v[1], (size_t)v[2], MREMAP_MAYMOVE));
+  const int flags = MREMAP_MAYMOVE | (int)v[3];
+  return address(env, mremap(pointer(v[0]), (size_t)v[1], (size_t)v[2], flags));
 }
 FUNCTION(callMprotect) {
   TAKE;

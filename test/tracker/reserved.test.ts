@@ -7,7 +7,14 @@ const truth = new GroundTruth();
 afterAll(() => truth.remove());
 
 const mb = 1 << 20;
-const names = ['by_reserving', 'by_cutting', 'by_giving_back', 'by_growing'] as const;
+const names = [
+  'by_reserving',
+  'by_cutting',
+  'by_giving_back',
+  'by_growing',
+  'by_refusing',
+  'by_leaving',
+] as const;
 
 const captureOf = ({ captures }: Run): string => captures[0] as string;
 
