@@ -30,14 +30,15 @@ async function gatherDeep(native: Native): Promise<InsideFacts> {
   // than 0 bytes. The event loop does not turn in between, since finalizers would run.
   prepareInspector();
   const inside = gatherInside(native);
-  collectGarbage();
+  const gcMs = await collectGarbage();
   await turns();
   const after = native.mallocReport();
   const released = releasedSince(inside, after);
   const workers = await askWorkers();
   const { arrayBuffers } = process.memoryUsage();
   const isFile = (address: number) => isMapped(inside.mappings, address);
-  const retained = findRetained(native, isFile);
+  const found = findRetained(native, isFile);
+  const retained = { ...found, ms: found.ms + gcMs };
   const { own, shared } = retained.kinds;
   const foundBytes = Math.max(arrayBuffers, contentBytes(after, isFile));
   const unreferencedBytes = Math.max(0, foundBytes - own.heldBytes - shared.heldBytes);

@@ -23,12 +23,22 @@ function prepareInspector(): void {
   session.disconnect();
 }
 
-/** All that can be, before it returns. */
-function collectGarbage(): void {
+/**
+ * Collects all that can be, and returns how long that took. V8 does it in a task of the event loop,
+ * and drops the task when the session disconnects before.
+ */
+async function collectGarbage(): Promise<number> {
+  const start = process.hrtime.bigint();
   const session = new Session();
   session.connect();
-  session.post('HeapProfiler.collectGarbage');
-  session.disconnect();
+  try {
+    await new Promise<void>((resolve) => {
+      session.post('HeapProfiler.collectGarbage', () => resolve());
+    });
+    return msSince(start);
+  } finally {
+    session.disconnect();
+  }
 }
 
 /** Whether a file or shared memory is mapped at an address. */
@@ -46,9 +56,10 @@ function findRetained(native: Pick<DriftBinding, 'bufferRanges'>, isMapped: IsMa
   const found = ask(native);
   const { slabs, strayViewCount } = slabsOf(found, isMapped);
   const summed = sumUp(slabs);
-  const ms = Number(process.hrtime.bigint() - start) / 1e6;
-  return { ...summed, strayViewCount, ms } satisfies RetainedBuffers;
+  return { ...summed, strayViewCount, ms: msSince(start) } satisfies RetainedBuffers;
 }
+
+const msSince = (start: bigint): number => Number(process.hrtime.bigint() - start) / 1e6;
 
 interface Found {
   /** Starts and ends in turns, by address. */

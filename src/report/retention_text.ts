@@ -53,7 +53,7 @@ export function deepText({ retained, released, unreferencedBytes }: DeepFacts): 
     'Buffers that are referenced, after a gc; lengths, resident or not',
     table.toString().replace(/ +$/gm, ''),
     releasedText(released),
-    `Its main thread waited ${ms.toFixed(0)} ms more for this gc and its table.`,
+    `Its main thread waited at most ${ms.toFixed(0)} ms more for this gc and its table.`,
   ].join('\n');
 }
 
