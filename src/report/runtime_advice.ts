@@ -72,7 +72,7 @@ export const runtimeAdvices: readonly Advice[] = [
     cause: 'array-buffers',
     bytes: (e) => (isUnreferenced(e) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) =>
-      `${megabytesWithUnit(unreferencedBytes(e))} of ${size(e, 'array-buffers')} in Buffers are ` +
+      `${residentText(e, unreferencedBytes(e))} of ${size(e, 'array-buffers')} in Buffers are ` +
       'referenced by no JavaScript object of the main thread: native code holds them (Blobs, ' +
       'streams, pending writes), or messages, or other isolates.',
   },
@@ -81,7 +81,7 @@ export const runtimeAdvices: readonly Advice[] = [
     cause: 'array-buffers',
     bytes: (e) => (isMost(e, releasedBufferBytes(e)) ? bytesOf(e, 'array-buffers') : 0),
     text: (e) =>
-      `${megabytesWithUnit(releasedBufferBytes(e))} of ${size(e, 'array-buffers')} in Buffers ` +
+      `${residentText(e, releasedBufferBytes(e))} of ${size(e, 'array-buffers')} in Buffers ` +
       'were garbage, which a gc and finalizers released.',
   },
   {
@@ -91,7 +91,7 @@ export const runtimeAdvices: readonly Advice[] = [
     text: (e) => {
       const { heldBytes, referencedBytes } = ownOf(e) as RetainedSum;
       return (
-        `${size(e, 'array-buffers')} are contents of Buffers: ${megabytesWithUnit(heldBytes)} ` +
+        `${size(e, 'array-buffers')} are contents of Buffers: ${residentText(e, heldBytes)} ` +
         `are kept by slices that have ${megabytesWithUnit(referencedBytes)} of them: keep copies ` +
         'of small slices (new Uint8Array(slice)), which keep nothing else.'
       );
@@ -135,10 +135,32 @@ function isGarbage(e: Explanation): boolean {
 
 const ownOf = (e: Explanation): RetainedSum | undefined => e.deep?.retained.kinds.own;
 const unreferencedBytes = (e: Explanation): number => e.deep?.unreferencedBytes ?? 0;
-const releasedBufferBytes = (e: Explanation): number => e.deep?.released.arrayBufferBytes ?? 0;
+const releasedBufferBytes = (e: Explanation): number =>
+  Math.max(0, e.deep?.released.arrayBufferBytes ?? 0);
 
-function isMost(e: Explanation, bytes: number): boolean {
-  return bytes > bytesOf(e, 'array-buffers') / 2;
+/**
+ * How much is resident of some Buffers, of which only the length is known: all others together have
+ * at most their lengths of what is resident.
+ */
+function residentOf(e: Explanation, lengthBytes: number): { least: number; most: number } {
+  const resident = bytesOf(e, 'array-buffers');
+  const { own, shared } = e.deep?.retained.kinds ?? {};
+  const referencedBytes = (own?.heldBytes ?? 0) + (shared?.heldBytes ?? 0);
+  const all = referencedBytes + unreferencedBytes(e) + releasedBufferBytes(e);
+  const most = Math.min(resident, lengthBytes);
+  return { least: Math.min(most, Math.max(0, resident - (all - lengthBytes))), most };
+}
+
+function residentText(e: Explanation, lengthBytes: number): string {
+  const { least, most } = residentOf(e, lengthBytes);
+  const isOne = most - least <= Math.max(2e6, 0.03 * most);
+  return isOne
+    ? megabytesWithUnit(most)
+    : `${megabytesWithUnit(least)} to ${megabytesWithUnit(most)}`;
+}
+
+function isMost(e: Explanation, lengthBytes: number): boolean {
+  return residentOf(e, lengthBytes).least > bytesOf(e, 'array-buffers') / 2;
 }
 
 /** Not where Workers made most: their own objects may reference these. */

@@ -243,6 +243,28 @@ describe('each sentence', () => {
   });
 });
 
+describe('Buffers of which only the length is known', () => {
+  const resident = { 'array-buffers': 5e8 };
+
+  test('are named with at most what is resident of all Buffers', () => {
+    const [text] = adviceOf(explanationOf(resident, deep({ unreferencedBytes: 12e8 })));
+    expect(text).toContain('500.00 MB of 500.00 MB in Buffers are referenced by no JavaScript');
+  });
+
+  test('are named with bounds where the others may be resident too', () => {
+    const facts = deep({ unreferencedBytes: 12e8, heldBytes: 2e8 });
+    const [text] = adviceOf(explanationOf(resident, facts));
+    expect(text).toContain('300.00 MB to 500.00 MB of 500.00 MB in Buffers');
+  });
+
+  test('are not named where the others may be most of what is resident', () => {
+    for (const more of [{ unreferencedBytes: 12e8 }, { arrayBufferBytes: 12e8 }]) {
+      const [text] = adviceOf(explanationOf(resident, deep({ ...more, heldBytes: 4e8 })));
+      expect(text).toMatch(/^500\.00 MB are contents of Buffers: memdrift attach/);
+    }
+  });
+});
+
 describe('large objects', () => {
   const large = (usedBytes: number) =>
     v8Of({ heapUsedBytes: 5e8, spaces: [{ name: 'large_object_space', usedBytes }] });
