@@ -18,6 +18,11 @@ type Node = Omit<Sampled, 'children'> & { readonly id: number; readonly children
 /** By the number of V8's node: a script that was collected has lost its name since. */
 type Named = Map<number, Node['callFrame']>;
 
+/** Stands for the path of a script that V8 collected before a look could ask for its name. */
+const collectedScript = '(collected script)';
+/** The script of V8's built-in code. */
+const noScript = '0';
+
 /** Of V8's samples; at this distance they cost little. */
 const sampleBytes = 64 << 10;
 const periodMs = 1000;
@@ -82,9 +87,9 @@ function flattened(head: Node, named: Named): { texts: string[]; numbers: Float6
   let count = 0;
   const add = (node: Node, parent: number): void => {
     if (node.callFrame.url !== '') named.set(node.id, node.callFrame);
-    const { functionName, url, lineNumber, columnNumber } = named.get(node.id) ?? node.callFrame;
-    rows.push(parent, place(functionName), place(pathOf(url)));
-    rows.push(lineNumber + 1, columnNumber + 1, node.selfSize);
+    const callFrame = named.get(node.id) ?? node.callFrame;
+    rows.push(parent, place(callFrame.functionName), place(fileOf(callFrame)));
+    rows.push(callFrame.lineNumber + 1, callFrame.columnNumber + 1, node.selfSize);
     const own = ++count;
     for (const child of node.children) add(child, own);
   };
@@ -93,7 +98,8 @@ function flattened(head: Node, named: Named): { texts: string[]; numbers: Float6
 }
 
 /** As stacks name a script: by its path. */
-function pathOf(url: string): string {
+function fileOf({ scriptId, url }: Node['callFrame']): string {
+  if (url === '') return scriptId === noScript ? '' : collectedScript;
   if (!url.startsWith('file://')) return url;
   try {
     return fileURLToPath(url);
