@@ -12,12 +12,15 @@ export interface ProcessIdentity {
   readonly program: string;
 }
 
-/** Index among stat's fields after the name: the stack's start is field 28 in proc(5). */
+/** Indexes among stat's fields after the name: fields 9 and 28 in proc(5). */
+const flagsField = 9 - 3;
 const stackStartField = 28 - 3;
+/** PF_KTHREAD of linux/sched.h. */
+const kernelThreadFlag = 0x00200000;
 
 /**
  * Returns what identifies the process and its program. @throws MemdriftError ERR_GONE (no such
- * process, or a zombie), ERR_UNSUPPORTED (a kernel thread).
+ * process, a zombie, or a process that is ending), ERR_UNSUPPORTED (a kernel thread).
  */
 export function identify(pid: number): ProcessIdentity {
   const { name, startTimeTicks, state, rssBytes } = readCounters(pid);
@@ -26,6 +29,10 @@ export function identify(pid: number): ProcessIdentity {
     throw new MemdriftError('ERR_GONE', `${what}; its memory is gone`, { pid });
   }
   if (rssBytes === null) {
+    // A process that ends gives up its memory before it is a zombie.
+    if (!isKernelThread(statFields(pid))) {
+      throw new MemdriftError('ERR_GONE', `process ${pid} is ending; its memory is gone`, { pid });
+    }
     const what = `process ${pid} (${JSON.stringify(name)}) is a kernel thread`;
     throw new MemdriftError('ERR_UNSUPPORTED', `${what}: it has no memory of its own`, { pid });
   }
@@ -46,10 +53,19 @@ export function checkSame(before: ProcessIdentity): void {
   }
 }
 
+/** By stat's fields after the name. */
+export function isKernelThread(fields: readonly string[]): boolean {
+  return (Number(fields[flagsField]) & kernelThreadFlag) !== 0;
+}
+
 function stackStartOf(pid: number): string {
+  return statFields(pid)[stackStartField] ?? '';
+}
+
+function statFields(pid: number): readonly string[] {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[stackStartField] ?? '';
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch (cause) {
     throw new MemdriftError('ERR_GONE', `process ${pid} has ended`, { pid, cause });
   }

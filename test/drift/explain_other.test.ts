@@ -7,7 +7,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { explain } from '../../src/drift/explain.ts';
 import type { Explanation } from '../../src/drift/explain_model.ts';
 import { listenersOf } from '../../src/entry/listeners.ts';
-import { checkSame, identify } from '../../src/entry/process_identity.ts';
+import { checkSame, identify, isKernelThread } from '../../src/entry/process_identity.ts';
 import { Children } from '../children.ts';
 import { root } from '../tidy/files.ts';
 import { Addons } from './addons.ts';
@@ -111,6 +111,12 @@ describe('a number that is no process with memory', () => {
       code: 'ERR_GONE',
       message: expect.stringContaining('zombie'),
     });
+  });
+
+  test('is a kernel thread by its flags, and not because its memory is gone', () => {
+    expect(isKernelThread('S 0 0 0 0 -1 2129984 0 0'.split(' '))).toBe(true);
+    // PF_EXITING.
+    expect(isKernelThread('R 1 9 9 0 -1 4194564 0 0'.split(' '))).toBe(false);
   });
 
   test.each([[-1], [1.5], [2 ** 31]])('%s', async (pid) => {
