@@ -137,6 +137,7 @@
       "native/test/allocation_sizes_test.cc",
       "native/test/call_filter_test.cc",
       "native/test/capture_answers_test.cc",
+      "native/test/capture_look_test.cc",
       "native/test/capture_test.cc",
       "native/test/channel_table_test.cc",
       "native/test/checked_copy_test.cc",

@@ -44,10 +44,18 @@ bool takeStacks(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return rest.empty();
 }
 
+// In order, so that a look costs no more than the mappings that it covers.
 bool takeResidency(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
+  constexpr uint64_t kPageMask = 4095;
   std::vector<MappingResidency> look;
   std::string_view rest = frame.payload;
-  for (MappingResidency one; takeFixed(rest, one, rest);) look.push_back(one);
+  uint64_t end = 0;
+  for (MappingResidency one; takeFixed(rest, one, rest);) {
+    if ((one.address & kPageMask) != 0 || one.address < end) return false;
+    end = one.address + one.bytes;
+    if (end < one.address) return false;
+    look.push_back(one);
+  }
   if (rest.empty()) visitor.onMappingLook(look);
   return rest.empty();
 }

@@ -192,7 +192,7 @@ static_assert(sizeof(StackResidency) == 24);
 
 // A residency frame's payload: the mappings of which other bytes are resident than the last such
 // frame said, or that changed since. Every look has a frame, which an epoch precedes: mappings that
-// were made before the look are in earlier epochs.
+// were made before the look are in earlier epochs. Whole pages, by address, and none twice.
 struct MappingResidency {
   uint64_t address;
   uint64_t bytes;
