@@ -171,9 +171,11 @@ function complain(error: unknown): void {
 
 /** Reports processes that have no capture, since they do not run Node, in one line. */
 function report(others: OtherChildren): void {
-  if (others.length === 0) return;
   const mostNames = 3;
+  // A shell that starts a command is not worth a line on the program's stderr.
+  const leastBytes = 10e6;
   const largest = others.sort((a, b) => b.peakRssBytes - a.peakRssBytes);
+  if ((largest[0]?.peakRssBytes ?? 0) < leastBytes) return;
   const texts = largest.slice(0, mostNames).map(({ name, pid, peakRssBytes }) => {
     const peak = (peakRssBytes / 1e6).toFixed(2);
     return `${name.replace(/[^ -~]/g, '?')} ${peak} MB (pid ${pid})`;
