@@ -96,7 +96,7 @@ describe('a process that was not prepared', () => {
   });
 
   test('by the command, for so many seconds', async () => {
-    const pid = await start(process.execPath, '-e', programs.idle);
+    const pid = await start(process.execPath, '--inspect-port=0', '-e', programs.idle);
     const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
     const path = newFile();
     const args = ['attach', String(pid), '-o', path, '--duration', '0.5', '--yes-open-inspector'];
