@@ -157,8 +157,8 @@ test('with jsHeap, JavaScript objects from then on', async () => {
   await detach(pid, allowed);
   const table = await readCaptureTable(path, { leaks: true });
   const held = heldUnder(table, 'holds_objects').jsheap ?? 0;
-  // 48 bytes an object, and up to 2.2 MB for the array. A sample every 64 KiB on average: a standard
-  // deviation is 0.9 MB of 11.5, and the bounds are four of these away.
+  // 48 bytes an object, and up to 2.2 MB for the array. With a sample every 64 KiB on average a
+  // standard deviation is 0.9 MB of 11.5, and the bounds are four of these away.
   expect(held).toBeGreaterThan(7_900_000);
   expect(held).toBeLessThan(15_400_000);
 });
