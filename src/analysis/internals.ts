@@ -11,7 +11,9 @@ const trackerScripts = [
   ...['command_line', 'control', 'js_heap', 'preload', 'preload_order'].map(
     (name) => `tracker/${name}`,
   ),
-  ...['deep_facts', 'inside_facts', 'retained_buffers'].map((name) => `drift/${name}`),
+  ...['deep_facts', 'inside_facts', 'retained_buffers', 'worker_facts'].map(
+    (name) => `drift/${name}`,
+  ),
   // A source map names the source.
 ].flatMap((name) => [`/dist/${name}.cjs`, `/src/${name}.cts`]);
 
