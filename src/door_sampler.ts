@@ -55,9 +55,9 @@ export interface NativeSample {
     /** As of the last pass. */
     readonly ussBytes: number | null;
     readonly passedAtMs: number | null;
-    /** A page for each fault of its life, minor and major. */
+    /** One page per fault since its start, minor and major. */
     readonly faultBytes: number | null;
-    /** Its PSS is between these, read or not. */
+    /** Bounds of its PSS, read or not. */
     readonly pssRangeBytes: NativeRange;
     /** The kernel does not show its smaps to us: PSS and USS stay null. */
     readonly denied: boolean;
@@ -71,26 +71,26 @@ export interface NativeSample {
   readonly endedEarly: NativeEarlyEnds;
   /** Huge pages that the system has faulted in, mapped or collapsed since it started. */
   readonly hugeBytes: number | null;
-  /** What one fault can add to a process, huge pages excepted. */
+  /** The most that one fault can add to a process, except huge pages. */
   readonly pagesPerFault: number;
 }
 
 type NativeRange = readonly [low: number, high: number];
 
-/** One figure of a group of processes, with bounds that have the truth. */
+/** One figure of a group of processes, with bounds that contain the truth. */
 export interface NativeBounds {
   readonly valueBytes: number;
   readonly rangeBytes: NativeRange;
-  /** At most this much was there between the sample before and this one. */
+  /** Upper bound between the sample before and this one. */
   readonly mostBetweenBytes: number;
 }
 
-/** The processes together, those excepted that the sampler leaves out of its passes. */
+/** All processes together, except those that the sampler's passes leave out. */
 export interface NativeGroup {
   readonly pss: NativeBounds;
   readonly uss: NativeBounds;
   readonly footprint: NativeBounds;
-  /** When the pass began that the bounds start from; null: there was none. */
+  /** Start of the pass that the bounds are based on; null before the first. */
   readonly readAtMs: number | null;
 }
 
@@ -158,7 +158,7 @@ export interface NativeSamplerReport {
     readonly peakBytes: number | null;
     readonly atMs: number | null;
     readonly exactness: NativeExactness;
-    /** The highest of the lower and of the upper bounds of all samples. */
+    /** The highest lower bound and the highest upper bound of all samples. */
     readonly rangeBytes: NativeRange | null;
     readonly sumRssBytesThen: number | null;
   };

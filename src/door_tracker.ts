@@ -8,7 +8,7 @@ export interface TrackerHandle {
 export interface NativeTrackerOptions {
   readonly path: string;
   readonly nativeStacks: boolean;
-  /** Command lines of children are recorded. */
+  /** True when command lines of children are recorded. */
   readonly commandLines: boolean;
   /** Exact lines, and functions that were compiled into others. */
   readonly lines: boolean;
@@ -61,10 +61,7 @@ export interface NativeCaptureStats {
   frees: number;
   totalBytes: number;
   peakBytes: number;
-  /**
-   * The least and the most that the peak can have been: mappings count by resident bytes, which
-   * were looked at some times a second.
-   */
+  /** Bounds of the peak: mappings count by resident bytes, which are read a few times a second. */
   peakRangeBytes: [number, number];
   /** Of the last time that was told before it: at most 50 ms early. */
   peakAtMs: number;
@@ -76,11 +73,11 @@ export interface NativeCaptureStats {
   durationMs: number;
   fileBytes: number;
   pid: number;
-  /** In the order in which they were seen. */
+  /** Children in the order in which they were seen. */
   children: NativeChild[];
-  /** Children that are not listed, beyond the first 10,000. */
+  /** Number of children beyond the listed first 10,000. */
   childrenLeftOut: number;
-  /** The highest peak of children that ended, by the kernel; null: none ended. */
+  /** The kernel's highest peak of ended children; null: none ended. */
   endedChildPeakRssBytes: number | null;
   sampleBytes: number;
   /** Of each function that allocated. Bytes add up to `totalBytes`. */
@@ -99,17 +96,17 @@ export interface NativeCaptureStats {
   damage: string | null;
 }
 
-/** A process that the tracked one started, or that one of those did. */
+/** A descendant of the tracked process. */
 export interface NativeChild {
   pid: number;
   parentPid: number;
-  /** As the process has named itself: 15 characters at most. */
+  /** The kernel's name of the process: at most 15 characters. */
   name: string;
-  /** Empty: it was not recorded. */
+  /** The arguments; empty: not recorded. */
   argv: string[];
-  /** It runs Node: a capture of its own has its memory, as a rule. */
+  /** True when it runs Node: usually it has its own capture. */
   isNode: boolean;
-  /** At least this: looked at some times a second. */
+  /** Lower bound of the peak, read a few times a second. */
   peakRssBytes: number;
 }
 
@@ -168,11 +165,11 @@ export interface NativeTableOptions {
   all: boolean;
   /** Of the timeline; 0: there is none. */
   intervals: number;
-  /** Mappings count by what the program may use of them, and not by what is resident. */
+  /** True when mappings count by usable bytes, not by resident ones. */
   committed: boolean;
   /** Allocations in this last part of the time are left out; below 100. */
   tailPercent: number;
-  /** A row is of all threads, and its thread is empty. */
+  /** True for one row for all threads, whose thread is empty. */
   joinThreads: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** `ps`, `top`, `watch`, Prometheus and a sampler on one moment of one group at rest. */
+/** Compares `ps`, `top`, `watch`, Prometheus and a sampler on one group at rest. */
 import { afterEach, expect, test } from 'vitest';
 import { measureGroup } from '../src/group/measure_group.ts';
 import { watchRegistry } from '../src/metrics/watch_metrics.ts';
@@ -10,7 +10,9 @@ import { Children } from './children.ts';
 const children = new Children();
 afterEach(() => children.endAll());
 
-/** A process with 60 MB of its own, and two forks that have copied a half of it and end with it. */
+/**
+ * A process with 60 MB of its own, and two forks that have copied half of these and end with it.
+ */
 const script = `
 import os, sys
 data = bytearray(os.urandom(1 << 20) * 60)
@@ -38,7 +40,7 @@ async function sampleAfterPass(pid: number): Promise<Sample> {
   }
 }
 
-test('ps, top, watch and Prometheus agree on one moment of one group', async () => {
+test('ps, top, watch, Prometheus and a sampler agree on a group at rest', async () => {
   const { pid } = await children.run('python3', ['-c', script]);
   const sample = await sampleAfterPass(pid);
   const top = new TopGroup({ pids: [pid], intervalMs: 50, budgetPercent: 50, segments: null });

@@ -12,7 +12,7 @@ namespace memdrift {
 
 CaptureAnalysis::CaptureAnalysis(const std::string& path, const AnalysisOptions& options)
     : live_({.temporary_threshold = options.temporary_threshold,
-             // Whether a block was temporary is known by its thread.
+             // The block's thread says whether a block was temporary.
              .joins_threads = options.joins_threads && options.temporary_threshold == 0,
              .keeps_ended = options.has_all,
              .weight = options.weight}),

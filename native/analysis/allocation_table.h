@@ -26,7 +26,7 @@ struct CaptureTotals {
   EventCounts counts;
   AllocationSizes sizes;
   uint64_t peak_bytes = 0;
-  // Between which the peak lies, with the mappings as looks found them.
+  // Bounds of the peak, with mappings counted by the resident bytes that looks found.
   uint64_t peak_low_bytes = 0;
   uint64_t peak_high_bytes = 0;
   uint64_t peak_ns = 0;          // since the start; the last time that was told before it
@@ -51,7 +51,7 @@ struct AnalysisOptions {
   uint32_t intervals = 0;            // of the timeline; 0: there is none. A second pass
   // Leaves out allocations from this last part of the time; 0: none. A second pass
   uint32_t tail_percent = 0;
-  bool joins_threads = false;  // a row is of all threads; not of temporary blocks
+  bool joins_threads = false;  // one row for all threads; not for temporary blocks
   MappingWeight weight = MappingWeight::resident;
 };
 

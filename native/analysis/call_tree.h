@@ -20,7 +20,7 @@ class CallTree {
   // Both must outlive it.
   CallTree(const LiveMemory& live, const ProgramCode& code) : live_(live), code_(code) {}
 
-  // Returns the stack of a node of the shared stacks. Its frames are named at the first question.
+  // Returns the stack of a node of the shared stacks. The first call for a node names its frames.
   uint32_t nodeOf(uint32_t node);
   uint32_t child(uint32_t parent, uint32_t frame);
   // Of a function; the same for the same one.
@@ -47,7 +47,7 @@ class CallTree {
   std::map<StackFrame, uint32_t> frame_numbers_;
   std::unordered_map<ProgramCode::Key, std::vector<uint32_t>, KeyHash> places_;
   std::unordered_map<uint64_t, uint32_t> children_;  // by parent and frame
-  std::vector<uint32_t> known_;                      // by shared node; 0: not asked for yet
+  std::vector<uint32_t> known_;                      // by shared node; 0: not named yet
   std::vector<uint32_t> path_;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The processes that a tracked one started, by their peaks.
+// The peaks of the processes that a tracked one started.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ class ChildPeaks {
  public:
   void add(const ChildRecord& child);
 
-  // In the order in which they were seen. The first 10,000; peaks of others are counted only.
+  // The first 10,000, in the order in which they were seen; further ones are only counted.
   const std::vector<ChildPeak>& children() const { return children_; }
   uint64_t leftOut() const { return left_out_; }
   // The highest peak of children that ended and were waited for; kUnknown: the capture has none.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Keeps the memory of a replay bounded by the threads that live and by what is held: a program may
-// start thousands of threads, one after another.
+// Bounds the memory of a replay by live threads and live blocks: a program may start thousands of
+// threads, one after another.
 #include <algorithm>
 #include <unordered_set>
 
@@ -52,7 +52,7 @@ void LiveMemory::freeIdleSites() {
       if (stream.is_ended) ended.insert(number);
       needed.insert(stream.last_freed.site);
     }
-    // One that holds nothing now may be touched again.
+    // A range may still name an idle site and touch pages for it later.
     ranges().forEach(
         [&](uint64_t, uint64_t, const RangeState& state) { needed.insert(state.site); });
     std::vector<bool> is_freed(sites_.size());
@@ -65,7 +65,8 @@ void LiveMemory::freeIdleSites() {
     }
     std::erase_if(site_numbers_, [&](const auto& one) { return is_freed[one.second]; });
   }
-  // The next search costs no more than what was added since.
+  // The next search waits until the number of sites has doubled, so that its cost stays in
+  // proportion.
   most_sites_ = std::max(options_.most_sites, 2 * (sites_.size() - free_sites_.size()));
 }
 

@@ -33,7 +33,7 @@ class Frames {
   std::set<std::string> files_;
 };
 
-// A part of the heap that is under no function; the reports keep these names apart.
+// Returns the frame of a part of the heap that is under no function; reports know these names.
 StackFrame partFrame(std::string name) {
   StackFrame frame;
   frame.function = std::move(name);
@@ -43,7 +43,7 @@ StackFrame partFrame(std::string name) {
 
 StackFrame frameOf(const JsHeapProfile& profile, const JsHeapNode& node) {
   const std::string_view name = profile.texts[node.function];
-  // V8 says what it did, as "(GC)" or "(V8 API)", where no function was running.
+  // Where no function was running, V8 reports its own activity, as "(GC)" or "(V8 API)".
   if (node.parent == 0 && profile.texts[node.file].empty() && name.starts_with('('))
     return partFrame("(no JavaScript on the stack: " + std::string(name.substr(1)));
   StackFrame frame;
@@ -94,12 +94,12 @@ const std::string& JsHeapMoments::at(Moment moment, int64_t peak_bytes) const {
 
 namespace {
 
-// What the heap has beyond the objects that were sampled.
+// Bytes of the heap beyond the sampled objects.
 struct HeapParts {
   uint64_t older_bytes = 0;   // objects
   uint64_t free_bytes = 0;    // room
   uint64_t others_bytes = 0;  // of other isolates
-  uint64_t untold_bytes = 0;  // any of these: the capture does not say
+  uint64_t untold_bytes = 0;  // any of these: the capture does not divide them
 };
 
 HeapParts partsOf(const JsHeapTotals& totals, uint64_t sampled_bytes, uint64_t mapped_bytes) {
@@ -118,7 +118,7 @@ HeapParts partsOf(const JsHeapTotals& totals, uint64_t sampled_bytes, uint64_t m
   return parts;
 }
 
-// Samples are estimates: together they are at most what V8 counts.
+// Samples are estimates: their sum is limited to V8's count of objects.
 void fitToUsed(std::map<uint32_t, uint64_t>& bytes_of_stacks, uint64_t& sampled_bytes,
                uint64_t used_bytes) {
   if (sampled_bytes <= used_bytes) return;

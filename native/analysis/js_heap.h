@@ -33,9 +33,9 @@ struct JsHeapSource {
 };
 
 // Puts rows of kind jsheap into `table`, whose stacks are those of `tree`, and takes V8's own
-// mappings out of it. What V8 counts beyond the sampled objects is a row each: free room, other
-// isolates, and objects that are older than the capture or between samples; so rows add up to V8's
-// total.
+// mappings out of it. V8's counts beyond the sampled objects have rows of their own: free room,
+// other isolates, and objects that are older than the capture or between samples. All rows add up
+// to V8's total.
 void addJsHeap(AllocationTable& table, CallTree& tree, const JsHeapSource& source);
 
 }  // namespace memdrift

@@ -29,7 +29,7 @@ bool isOfHeap(const RangeState& state) {
   return state.kind == static_cast<uint32_t>(AllocationKind::mapping);
 }
 
-// `part` of `whole` as much as `bytes` of `of`.
+// Returns the part of `whole` that `bytes` are of `of`.
 uint64_t shareOf(uint64_t whole, uint64_t bytes, uint64_t of) {
   __extension__ using Wide = unsigned __int128;
   return of == 0 ? 0 : static_cast<uint64_t>(Wide{whole} * bytes / of);
@@ -56,8 +56,8 @@ void LiveMappings::onEvent(const Event& event) {
   }
 }
 
-// Every change of a range's state runs between two calls of this: bounds follow what no look has
-// seen, or what counts without a look.
+// Adds a range to the bounds (sign 1) or takes it out (-1), around each change of its state: they
+// follow usable bytes that no look has seen, and bytes that count without a look.
 void LiveMappings::account(const RangeState& state, uint64_t bytes, int64_t sign) {
   if (!isOfHeap(state)) return;
   const auto signed_bytes = [&](uint64_t count) { return sign * static_cast<int64_t>(count); };
@@ -66,7 +66,7 @@ void LiveMappings::account(const RangeState& state, uint64_t bytes, int64_t sign
   if (state.is_usable) bounds_.unseen(signed_bytes(bytes - std::min(state.resident_bytes, bytes)));
 }
 
-// Sets what counts of a range, which account() does not follow meanwhile.
+// Sets the bytes of a range that count. The caller has taken the range out by account().
 void LiveMappings::setBytes(RangeState& state, uint64_t bytes, int64_t count) {
   const auto change = static_cast<int64_t>(bytes - state.resident_bytes);
   state.resident_bytes = bytes;
@@ -104,7 +104,7 @@ void LiveMappings::add(const Event& event) {
   insert(event, state);
 }
 
-// Pages move with their mapping. Without old bytes the old mapping stays, and the new one is of its
+// Moves pages with their mapping. Without old bytes the old mapping stays, and the new one has its
 // kind.
 void LiveMappings::move(const Event& event) {
   const uint64_t old_end = endOf(event.old_address, event.old_bytes);
@@ -123,7 +123,8 @@ void LiveMappings::move(const Event& event) {
   insert(event, state);
 }
 
-// What becomes usable is allocated by who makes it so; V8 reserves first.
+// Attributes bytes to the call that makes them usable, not to the one that reserves them, as V8
+// does first.
 void LiveMappings::protect(const Event& event) {
   const bool is_usable = isUsable(event.protection);
   ranges_.change(event.address, endOf(event.address, event.bytes),
@@ -142,7 +143,7 @@ void LiveMappings::protect(const Event& event) {
                  });
 }
 
-// Pages that were given back are not held until they are protected again, which is how V8 takes
+// Stops counting pages that are given back, until they are protected again, which is how V8 takes
 // them back, or until a look finds some. MADV_FREE leaves them resident until the kernel needs
 // them.
 void LiveMappings::advise(const Event& event) {
@@ -161,7 +162,7 @@ void LiveMappings::advise(const Event& event) {
                  });
 }
 
-// Pages that the program touched since the last look are gone unseen.
+// Notes the pages that were touched since the last look and are gone without having been seen.
 void LiveMappings::forget(const RangeState& state, uint64_t bytes) {
   if (!isOfHeap(state) || !state.is_usable) return;
   bounds_.goneUnseen(bytes - std::min(state.resident_bytes, bytes));
@@ -175,7 +176,7 @@ void LiveMappings::remove(uint64_t begin, uint64_t end) {
   });
 }
 
-// Where in a range its resident pages are is unknown: each part gets its share of them.
+// Gives each part of a range its share of the resident pages, whose places are unknown.
 void LiveMappings::split(RangeMap::Part first, RangeMap::Part second) {
   const uint64_t resident = first.state.resident_bytes;
   const uint64_t bytes = first.bytes + second.bytes;
@@ -196,13 +197,14 @@ void LiveMappings::onLook(std::span<const MappingResidency> look, int64_t peak_b
   }
   const bool is_first = !has_looks_;
   if (is_first) setLooks(true, peak_bytes);
-  // Losses first: pages that were counted for a neighbour would make a peak that never was.
+  // Losses first: pages that move to a neighbour would otherwise count twice for a moment and make
+  // a false peak.
   for (const MappingResidency& found : look) spread(found, Pass::losses);
   for (const MappingResidency& found : look) spread(found, Pass::gains);
   if (!is_first) bounds_.close(peak_bytes);
 }
 
-// From the first look on resident bytes count, and without looks all that is usable.
+// Counts resident bytes from the first look on, and all usable bytes without looks.
 void LiveMappings::setLooks(bool has_looks, int64_t peak_bytes) {
   ranges_.changeAll([this](RangeState& state, uint64_t bytes) { account(state, bytes, -1); });
   bounds_.close(peak_bytes);
@@ -213,8 +215,8 @@ void LiveMappings::setLooks(bool has_looks, int64_t peak_bytes) {
   });
 }
 
-// The pages that a look found, over the ranges that are there: usually one, as the writer had it.
-// Usable ones have them first.
+// Divides the pages that a look found in a mapping among its ranges, usable ones first. Usually
+// there is one range, as in the writer's list.
 void LiveMappings::spread(const MappingResidency& found, Pass pass) {
   uint64_t usable = 0, others = 0, resident = 0;
   bool is_of_heap = false;
@@ -241,7 +243,7 @@ void LiveMappings::spread(const MappingResidency& found, Pass pass) {
   });
 }
 
-// Pages that were touched after the last look are in the RSS of the rows after it.
+// Pages that were touched after the last look are in the RSS of the later rows.
 void LiveMappings::finish(int64_t peak_bytes, uint64_t rss_anon_bytes) {
   const auto known = static_cast<uint64_t>(std::max<int64_t>(resident_, 0));
   const auto unseen = static_cast<uint64_t>(std::max<int64_t>(bounds_.unseenBytes(), 0));

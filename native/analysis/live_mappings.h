@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Replays a process's mappings: who made each usable, and how many of its bytes count.
+// Replays a process's mappings: the site that made each usable, and the bytes of each that count.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace memdrift {
 
-// What an allocation is of. Only the heap's kinds are in totals: a page of a file or of shared
-// memory is not of one process alone.
+// Kinds of allocations. Only the heap's kinds are in totals: other processes can have the same
+// pages of files and of shared memory.
 enum class AllocationKind : uint8_t { block, mapping, file, shared, stack };
 constexpr size_t kAllocationKinds = 5;
 
@@ -21,15 +21,15 @@ constexpr bool isOfHeap(AllocationKind kind) {
   return kind == AllocationKind::block || kind == AllocationKind::mapping;
 }
 
-// Which bytes of a mapping count: resident ones, as the writer's looks found them, or all that the
-// program may use.
+// The bytes of a mapping that count: resident ones, as the writer's looks found them, or all that
+// the program may use.
 enum class MappingWeight : uint8_t { resident, committed };
 
-// Receives what mappings count.
+// Receives the bytes of mappings that count.
 class MappingTotals {
  public:
   virtual uint32_t siteOf(const Event& event, AllocationKind kind) = 0;
-  // Changes what a site holds. `count`: of its mappings.
+  // Changes the bytes that a site holds and its number of mappings.
   virtual void weigh(uint32_t site, int64_t bytes, int64_t count) = 0;
   // `bytes` became usable: they count as allocated, resident or not.
   virtual void made(uint32_t site, uint64_t bytes) = 0;
@@ -38,7 +38,7 @@ class MappingTotals {
   ~MappingTotals() = default;
 };
 
-// A range that changed is in this many looks: of the first, the reader may not know it yet.
+// A changed range is in this many looks: the reader may learn of the change after the first.
 constexpr uint8_t kEnoughLooks = 2;
 
 class LiveMappings {
@@ -47,12 +47,12 @@ class LiveMappings {
   LiveMappings(const LiveMappings&) = delete;
   LiveMappings& operator=(const LiveMappings&) = delete;
 
-  // A record of type map, unmap, protect, advise or remap.
+  // Takes a record of type map, unmap, protect, advise or remap.
   void onEvent(const Event& event);
-  // A look at all mappings. Those that are not in it are as they were at the look before.
-  // `peak_bytes`: the most that the heap's kinds held since that one.
+  // Takes a look at all mappings. Mappings that are not in it are as they were at the look before.
+  // `peak_bytes`: the most that the heap's kinds held since the look before.
   void onLook(std::span<const MappingResidency> look, int64_t peak_bytes);
-  // After the last event. `rss_anon_bytes`: the highest RssAnon since the last look.
+  // Ends the replay. `rss_anon_bytes`: the highest RssAnon since the last look.
   void finish(int64_t peak_bytes, uint64_t rss_anon_bytes);
 
   const RangeMap& ranges() const { return ranges_; }
@@ -78,8 +78,8 @@ class LiveMappings {
 
   MappingTotals& totals_;
   MappingWeight weight_;
-  bool has_looks_ = false;  // until the first look, and after the last, all that is usable counts
-  int64_t resident_ = 0;    // of the heap's kinds, as the looks found it
+  bool has_looks_ = false;  // before the first and after the last look all usable bytes count
+  int64_t resident_ = 0;    // of the heap's kinds, as looks found them
   ResidencyBounds bounds_;
   RangeMap ranges_{[this](RangeMap::Part first, RangeMap::Part second) { split(first, second); }};
 };

@@ -203,7 +203,7 @@ uint32_t LiveMemory::siteOfBlock(uint32_t stream_number, Stream& stream, uint32_
   stream.is_ended = false;
   const uint32_t shared = node < stream.nodes.size() ? stream.nodes[node] : 0;
   const Site made = {stream_number, shared, AllocationKind::block};
-  // By thread a stream's own list is enough, and smaller.
+  // With rows by thread, each stream's own list is enough, and smaller.
   site = options_.joins_threads ? numberedSite(made) : newSite(made);
   return site;
 }

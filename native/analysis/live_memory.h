@@ -44,13 +44,13 @@ struct BlockRoom {
 };
 
 struct ReplayOptions {
-  // A block is temporary when it is freed before its thread has made more than this many others;
-  // 0: no block is.
+  // A block is temporary when it is freed within this many further allocations of its thread; 0: no
+  // block is.
   uint32_t temporary_threshold = 0;
   bool joins_threads = false;  // a stack has one site for all threads
-  // Keeps sites of ended threads that hold nothing, for what they ever allocated.
+  // Keeps sites of ended threads that hold nothing, for their total allocations.
   bool keeps_ended = false;
-  size_t most_sites = 1 << 17;  // no idle ones are looked for below
+  size_t most_sites = 1 << 17;  // idle ones are not searched for below
   MappingWeight weight = MappingWeight::resident;
 };
 
@@ -91,13 +91,14 @@ class LiveMemory final : public CaptureVisitor, MappingTotals {
   const BlockMap& blocks() const { return blocks_; }
   const BlockRoom& blockRoom() const { return block_room_; }  // of those
   const RangeMap& ranges() const { return mappings_.ranges(); }
-  // Of the peak of heap(), after finish(). They hold where mappings count by resident bytes.
+  // Returns bounds of the peak of heap(), after finish(); valid where mappings count by resident
+  // bytes.
   const ResidencyBounds& bounds() const { return mappings_.bounds(); }
 
  private:
   struct Stream;
   void addNode(const Event& event);
-  // Returns the empty stack when there is no such node: a damaged capture may name any.
+  // Returns the empty stack for an unknown node: a damaged capture may name any number.
   uint32_t sharedNode(uint32_t stream, uint32_t node) const;
   uint32_t siteOfBlock(uint32_t stream_number, Stream& stream, uint32_t node);
   void addBlock(uint32_t stream_number, Stream& stream, const BlockEvent& event);

@@ -15,8 +15,7 @@ StackFrame nativeFrame(const std::string& function, const std::string& object) {
 
 }  // namespace
 
-// An isolate per thread makes millions of codes: their numbers are indices as far as they are
-// dense.
+// Many isolates have millions of codes: dense numbers are indices of a vector.
 void ProgramCode::add(const CodeEvent& event) {
   const auto [found, is_new] = firsts_.try_emplace(std::string(event.name), event.number);
   if (is_new) names_[event.number] = &found->first;
@@ -37,7 +36,7 @@ const uint32_t* ProgramCode::firstOf(uint32_t code) const {
   return is_known ? &firsts_of_codes_[code] : nullptr;
 }
 
-// Code whose name comes later keeps its own number.
+// Code that has no name yet keeps its own number.
 void ProgramCode::join(Event& node) const {
   const uint32_t* first = joins_places_ ? firstOf(node.code) : nullptr;
   if (!first) return;

@@ -64,7 +64,7 @@ class ProgramCode {
   std::unordered_map<std::string, uint32_t> firsts_;             // the first code of each name
   std::unordered_map<uint32_t, const std::string*> names_;       // of those codes, in firsts_
   std::vector<uint32_t> firsts_of_codes_;                        // by number; 0: no name
-  std::unordered_map<uint32_t, uint32_t> firsts_of_high_codes_;  // numbers that a damaged file has
+  std::unordered_map<uint32_t, uint32_t> firsts_of_high_codes_;  // of a damaged file
   bool joins_places_ = false;
   // By code and place; the functions from without.
   std::map<std::pair<uint32_t, uint64_t>, std::vector<Line>> lines_;

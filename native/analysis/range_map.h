@@ -10,11 +10,11 @@ namespace memdrift {
 
 // Which of a mapping's pages may be used and count for the process alone.
 struct RangeState {
-  uint32_t site = 0;            // who made it usable last
+  uint32_t site = 0;            // the site that made it usable last
   uint32_t kind = 0;            // AllocationKind
   bool is_committed = false;    // usable, and not given back since
   bool is_usable = false;       // by its protection
-  uint8_t looks = 0;            // since it last changed; as kEnoughLooks has it
+  uint8_t looks = 0;            // since it last changed, up to kEnoughLooks
   uint64_t resident_bytes = 0;  // bytes that count
 
   bool operator==(const RangeState&) const = default;
@@ -31,7 +31,7 @@ class RangeMap {
   };
   using Cut = std::function<void(Part first, Part second)>;
 
-  // `on_cut` divides the state of each range that becomes two; both begin with all of it.
+  // `on_cut` divides the state of each range that becomes two; both start with the whole state.
   explicit RangeMap(Cut on_cut) : on_cut_(std::move(on_cut)) {}
 
   // Returns the state of the range at this address, or null.

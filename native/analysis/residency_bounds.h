@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Between which bounds a peak lies whose mappings were looked at only now and then.
+// Bounds of a peak between two looks at the mappings.
 #pragma once
 
 #include <algorithm>
@@ -8,30 +8,31 @@
 namespace memdrift {
 
 // Between two looks a mapping of the heap's kinds only gains pages, unless the program gives some
-// back by a call that is recorded. So the value of a moment, which has the pages of the look before
-// it, is too low by at most what the next look finds more, and by the pages that came and went in
-// between. All in bytes. Swapped pages, and pages given back by calls that no hook sees, are beyond
-// these bounds.
+// back by a call that is recorded. The value at a moment has the pages of the look before it. It is
+// too low by at most the pages that the next look finds in addition and the pages that came and
+// went in between. All in bytes. Swapped pages, and pages given back by calls that no hook sees,
+// are beyond these bounds.
 class ResidencyBounds {
  public:
-  // The usable and not resident bytes changed: no more than these can be missed.
+  // Changes the sum of bytes that are usable and not resident, which is the most that can be
+  // missed.
   void unseen(int64_t change) {
     unseen_ += change;
     most_unseen_ = std::max(most_unseen_, unseen_);
   }
-  // A look found this many more pages.
+  // Adds pages that a look found in addition.
   void gained(uint64_t bytes) { missed_ += bytes; }
-  // Pages that no look saw may have gone with a mapping.
+  // Adds pages that may have gone with a mapping before a look saw them.
   void goneUnseen(uint64_t bytes) { missed_ += bytes; }
-  // The value may have these bytes at the wrong place: too high or too low.
+  // Adds bytes that may be attributed to the wrong range: the value may be too high or too low.
   void unsure(uint64_t bytes) {
     missed_ += bytes;
     excess_ += bytes;
   }
-  // The value may have these bytes though they are gone.
+  // Adds bytes of the value that may be gone already.
   void mayBeGone(uint64_t bytes) { excess_ += bytes; }
 
-  // The value has these bytes without a look at them.
+  // Changes the sum of bytes that count without a look.
   void assume(int64_t change) {
     assumed_ += change;
     most_assumed_ = std::max(most_assumed_, assumed_);
@@ -53,7 +54,7 @@ class ResidencyBounds {
   int64_t highBytes() const { return high_; }  // of the peak
 
  private:
-  // A damaged capture has any numbers.
+  // A damaged capture can have any number.
   static int64_t boundedBytes(uint64_t bytes) {
     return static_cast<int64_t>(std::min<uint64_t>(bytes, INT64_MAX / 4));
   }

@@ -18,8 +18,8 @@ struct StackNode {
 
 class SharedStacks {
  public:
-  // Returns the number of the node, the same for equal nodes. `parent` is a number that it returned
-  // before, or 0.
+  // Returns the number of the node, the same for equal nodes. `parent` is 0 or a number that add()
+  // returned before.
   uint32_t add(const StackNode& node);
   // Returns the empty stack for a number that was never returned.
   const StackNode& operator[](uint32_t node) const {

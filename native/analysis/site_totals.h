@@ -31,16 +31,16 @@ class SiteTotals {
     if (bytes > 0) one.ever.bytes = wrappingSum(one.ever.bytes, bytes);
     if (count > 0) one.ever.count += count;
   }
-  // Changes what a site holds and not what it allocated.
+  // Changes the bytes that a site holds, but not its allocations.
   void weigh(uint32_t site, int64_t bytes, int64_t count) { weighed(site, bytes, count); }
-  // Changes what a site allocated and not what it holds.
+  // Changes the allocations of a site, but not the bytes that it holds.
   void made(uint32_t site, uint64_t bytes) {
     if (site >= sites_.size()) sites_.resize(site + 1);
     SiteTotal& ever = sites_[site].ever;
     ever.bytes = wrappingSum(ever.bytes, static_cast<int64_t>(bytes));
     ever.count++;
   }
-  // The highest total since the last call.
+  // Returns the highest total since the last call.
   int64_t takeRecentPeak() {
     const int64_t most = std::max(recent_peak_, total_);
     recent_peak_ = total_;
@@ -67,7 +67,7 @@ class SiteTotals {
     };
     return is_empty(one.now) && (one.peak_number != peak_number_ || is_empty(one.at_peak));
   }
-  // Makes an idle site a new one.
+  // Clears an idle site, so that its number can be used again.
   void reset(uint32_t site) {
     if (site < sites_.size()) sites_[site] = {};
   }
@@ -100,7 +100,7 @@ class SiteTotals {
 
   Site& weighed(uint32_t site, int64_t bytes, int64_t count) {
     if (site >= sites_.size()) sites_.resize(site + 1);
-    // A peak is known to be one when something is freed.
+    // Only a later release shows that a total was a peak.
     if (bytes < 0 && total_ > recent_peak_) {
       recent_peak_ = total_;
       if (total_ > peak_ && !follows_) setPeak();

@@ -44,7 +44,8 @@ bool takeStacks(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   return rest.empty();
 }
 
-// In order, so that a look costs no more than the mappings that it covers.
+// Hands over a look. Its entries must be in order: then it costs no more than the mappings that it
+// covers.
 bool takeResidency(const FrameReader::Frame& frame, CaptureVisitor& visitor) {
   constexpr uint64_t kPageMask = 4095;
   std::vector<MappingResidency> look;
@@ -202,7 +203,7 @@ bool CaptureReader::takeThread(const FrameReader::Frame& frame, CaptureVisitor& 
   return true;
 }
 
-// Of ended threads, of which there may be thousands, nothing is kept.
+// Nothing is kept of ended threads, since there may be thousands.
 void CaptureReader::endStream(uint32_t number, CaptureVisitor& visitor) {
   const auto stream = streams_.find(number);
   if (stream != streams_.end()) {
@@ -300,7 +301,7 @@ void CaptureReader::handOverSegment(Stream& stream, CaptureVisitor& visitor) {
   stream.at = static_cast<size_t>(at - begin);
   if (stream.at < stream.bytes.size()) return;
   stream.at = 0;
-  // Threads that wait, of which there may be 60,000, keep no memory.
+  // Waiting threads keep no memory, since there may be 60,000.
   if (stream.bytes.capacity() > kKeptBytes) std::string().swap(stream.bytes);
   stream.bytes.clear();
 }

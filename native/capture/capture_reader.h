@@ -111,7 +111,7 @@ class CaptureVisitor {
   virtual void onHeader(const CaptureHeader&) {}
   virtual void onInfo(std::string_view) {}
   virtual void onThread(const ThreadRecord&) {}
-  // The thread has ended, and all of its events were handed over.
+  // Called when the thread has ended and all of its events have been delivered.
   virtual void onStreamEnd(uint32_t /*stream*/) {}
   virtual void onModule(const ModuleRecord&) {}
   virtual void onCode(const CodeEvent&) {}

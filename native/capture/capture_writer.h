@@ -37,7 +37,7 @@ struct CaptureOptions {
   // closes.
   std::function<void()> on_start;  // first
   std::function<void()> on_tick;   // within start(), then every interval, and once at the end
-  std::function<void()> on_wake;   // each time that it wakes, whoever woke it
+  std::function<void()> on_wake;   // called each time that the writer wakes, for any reason
   std::function<void()> on_stop;   // last
   // On the writer's thread, when all streams of a round are read: names of the code that they are
   // in; empty when there is none.
@@ -64,8 +64,8 @@ class CaptureWriter final : StreamSink {
   // The same of a mark, with an epoch of its own: what this thread recorded before it is before it
   // in the order of events, and what comes after is after, if its stream's turn is ended then.
   void mark(std::string_view label);
-  // Begins an epoch: what any thread recorded before is before the frames that are added next, as
-  // far as its stream's turn has ended. Any thread; not in hooks.
+  // Begins an epoch: records that any thread made before precede the frames that are added next, as
+  // far as its stream's turn has ended. Callable on any thread, but not in hooks.
   void beginEpoch();
 
   // Starts the callbacks; returns after the first tick. Call it once.

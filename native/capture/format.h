@@ -190,27 +190,27 @@ struct StackResidency {
 };
 static_assert(sizeof(StackResidency) == 24);
 
-// A residency frame's payload: the mappings of which other bytes are resident than the last such
-// frame said, or that changed since. Every look has a frame, which an epoch precedes: mappings that
-// were made before the look are in earlier epochs. Whole pages, by address, and none twice.
+// A residency frame's payload: mappings that changed, or whose resident bytes changed, since the
+// last such frame. Every look has a frame, which an epoch precedes: mappings that were made before
+// the look are in earlier epochs. Whole pages, by address, and none twice.
 struct MappingResidency {
   uint64_t address;
   uint64_t bytes;
   uint64_t resident_bytes;  // private pages of anonymous memory, all pages of files and shared
 };
 static_assert(sizeof(MappingResidency) == 24);
-// The only entry of a frame after which there are no looks.
+// The only entry of a last frame: no looks follow.
 inline constexpr MappingResidency kNoMoreLooks = {0, 0, kUnknown};
 inline constexpr size_t kMostMappings = kMaxPayloadBytes / sizeof(MappingResidency);
 
-// A process that the tracked one started, or that one of those did: written when it is new, and
-// when its peak or its name changed. Without a pid: the highest peak of all children that ended.
+// A process that the tracked one started, or a descendant of one: written when it is new, and when
+// its peak or its name changed. Pid 0 has the highest peak of all children that ended.
 struct ChildPayload {  // then the name, then the arguments, each of these with a NUL
   uint64_t time_ns;
   uint64_t peak_rss_bytes;  // VmHWM as of then
   uint32_t pid;
   uint32_t parent_pid;
-  uint32_t is_node;  // it runs Node, and so has a capture of its own as a rule
+  uint32_t is_node;  // it runs Node, and therefore usually has its own capture
   uint32_t is_new;   // 0: the last one with this pid
   uint32_t name_bytes;
   uint32_t argument_bytes;

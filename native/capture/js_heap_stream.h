@@ -25,7 +25,7 @@ struct JsHeapNode {
 // V8's own counts at the same moment. Payloads of earlier writers lack them.
 struct JsHeapTotals {
   uint64_t total_bytes = kUnknown;   // of the sampled isolate, free room included
-  uint64_t used_bytes = kUnknown;    // of that, by objects
+  uint64_t used_bytes = kUnknown;    // part of total_bytes that objects take
   uint64_t others_bytes = kUnknown;  // total of all other isolates
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Memory of ours that is mapped and unmapped in hooks too, where no lock may be waited for and no
-// heap taken. All of it is known, so that it has a row: by address as far as it fits the list.
+// heap taken. The total is exact, so that it has a row; addresses are known as far as they fit the
+// list.
 #pragma once
 
 #include <sys/mman.h>

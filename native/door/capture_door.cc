@@ -79,7 +79,7 @@ Napi::Value sizesToJs(Napi::Env env, const AllocationSizes& sizes) {
   return toFloat64Array(env, numbers);
 }
 
-// A text that ends with a NUL per argument, as an array.
+// Returns the arguments of a text in which each ends with a NUL, as an array.
 Napi::Array argumentsToJs(Napi::Env env, const std::string& text) {
   Napi::Array list = Napi::Array::New(env);
   for (size_t at = 0; at < text.size();) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a sampler delivers, as JavaScript has it.
+// Converts a sampler's samples to JavaScript values.
 #pragma once
 
 #include "door/translate.h"
@@ -9,7 +9,7 @@ namespace memdrift::door {
 
 Napi::Object sampleToJs(Napi::Env env, const Sample& sample);
 Napi::Object passToJs(Napi::Env env, const PassResult& pass);
-// `dropped`: samples that a busy event loop did not take.
+// `dropped`: samples that were dropped because the event loop was busy.
 Napi::Object reportToJs(Napi::Env env, const SamplerReport& report, uint64_t dropped);
 
 }  // namespace memdrift::door

@@ -87,7 +87,8 @@ Napi::Value trackerEnded(const Napi::CallbackInfo& info) {
                         : Napi::String::New(info.Env(), reason).As<Napi::Value>();
 }
 
-// Processes without a capture of their own, by what a line about each needs.
+// Returns the processes without a capture of their own, with the fields that one printed line
+// needs.
 Napi::Array otherChildrenToJs(Napi::Env env, const ChildPeaks& peaks) {
   Napi::Array list = Napi::Array::New(env);
   for (const ChildPeak& one : peaks.children()) {

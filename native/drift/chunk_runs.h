@@ -51,7 +51,7 @@ class ChunkRuns {
     return hole_ != 0 ? hole_ : top;
   }
 
-  // Of holes behind the last small block in use.
+  // Bytes of holes behind the last small block in use.
   uint64_t endBytes() const { return end_bytes_; }
 
  private:
@@ -93,7 +93,7 @@ class ChunkRuns {
   uint64_t hole_ = 0;  // free and fast chunks, one after the other; 0: none
   Kind kind_ = Kind::kInUse;
   uint64_t end_bytes_ = 0;
-  uint64_t end_large_bytes_ = 0;  // of that, in holes where a large block may have been
+  uint64_t end_large_bytes_ = 0;  // the part in holes where a large block may have been
 };
 
 }  // namespace memdrift

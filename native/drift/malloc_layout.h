@@ -16,10 +16,10 @@ inline constexpr uint64_t kLeastChunkBytes = 32;
 inline constexpr uint64_t kChunkAlignment = 16;
 // A free chunk's header and all four links: what malloc_trim leaves at the front of each.
 inline constexpr uint64_t kTrimKeepsBytes = 48;
-// What M_MMAP_THRESHOLD and M_TRIM_THRESHOLD begin with, and M_TOP_PAD. Both thresholds rise when a
+// Initial values of M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD. Both thresholds rise when a
 // larger mapped block is freed, unless one of them is set.
 inline constexpr uint64_t kFirstThresholdBytes = 128 << 10;
-// With thresholds that do not rise, the end of an arena never has room for a block like this.
+// Where thresholds do not rise, malloc never keeps a block of this size at the end of an arena.
 inline constexpr uint64_t kSurelyMappedBytes = 3 * kFirstThresholdBytes;
 inline constexpr uint64_t kBeforeIsInUse = 1;
 inline constexpr uint64_t kIsMapped = 2;

@@ -38,7 +38,7 @@ struct ArenaFigures {
   // Resident whole pages that are free behind the last small block in use: with thresholds that
   // stay at their first values, nothing else could be there, and malloc would cut them off.
   uint64_t loose_end_bytes;
-  // The same of large free chunks before it, where large blocks may have been, or small ones.
+  // The same for large free chunks before it, which may have held large or small blocks.
   uint64_t large_hole_bytes;
 };
 

@@ -63,8 +63,8 @@ struct StatLine {
   char state = '?';
   // Of children that were waited for, and of theirs: faults and CPU ticks. They rise when one is.
   uint64_t ended_children_work = 0;
-  // Minor and major ones of all its threads, ended ones included. A page that copy-on-write copies
-  // costs one; so does a huge page that is new.
+  // Minor and major faults of all its threads, ended ones included. Copying a page on write costs
+  // one fault; a new huge page costs one too.
   uint64_t faults = 0;
   uint64_t user_ticks = 0, system_ticks = 0, threads = 0, start_time_ticks = 0;
   // On kernels since 6.2 without what each CPU has not yet added: some 100 kB per CPU too low.

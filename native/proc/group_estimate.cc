@@ -21,19 +21,19 @@ GroupEstimate::Trace GroupEstimate::traceOf(const MemberLook& look) const {
   const Trace& before = is_new ? now : found->second;
   const double faults_before = is_new ? 0 : before.fault_bytes;
   const double faulted = knownOr(positive(look.fault_bytes - faults_before), kInfinite);
-  // A mark that rose was reached; an older one can have been reached again, but that takes faults.
-  // One that fell is that of another program, which it runs by now.
+  // A high-water mark that rose was reached. Reaching an older one again takes faults. A mark that
+  // fell belongs to another program, which the process runs now.
   const double mark = std::max(now.peak_rss, is_new ? 0 : before.most_rss);
   const bool rose = is_new || now.peak_rss > before.peak_rss;
   const double pages = std::max(rules_.anon_pages_per_fault, rules_.file_pages_per_fault);
   const double most = rose ? now.peak_rss : std::min(mark, before.rss + pages * faulted);
   now.unseen = positive(most - now.rss);
-  // Of this it can have had less shared memory, and more of the rest.
+  // Its shared memory can have been smaller then, and the rest larger.
   const double made = rules_.anon_pages_per_fault * faulted;
   now.unseen_own =
       positive(std::min(mostMade(look, mark) - now.anon, before.anon - now.anon + made)) +
       positive(before.file - now.file);
-  // A member that ended since the look before may have made it, and another adopted it.
+  // Its parent may have ended since the look before, and another member adopted it.
   if (is_new) now.first_parent = have_ended_ ? 0 : look.parent_pid;
   if (!has_looked_) now.unseen = now.unseen_own = 0;
   if (is_new) return now;
@@ -72,7 +72,8 @@ void GroupEstimate::look(GroupLook look) {
   if (pass_) followPass();
 }
 
-// What a new process can have had of its parent at the most, before it ran another program too.
+// Returns the most that a new process can have inherited from its parent, even where it has run
+// another program since.
 double GroupEstimate::mostShared(const MemberLook& look) const {
   const auto parent = by_pid_.find(traces_.at(look.id).first_parent);
   return parent == by_pid_.end() ? kInfinite : traces_.at(parent->second->id).most_rss;
@@ -114,7 +115,7 @@ void GroupEstimate::read(uint64_t id, const MemberRead& read) {
 
 namespace {
 
-// Bytes of all extents, those that overlap once.
+// Returns the bytes of all extents, overlaps counted once.
 double unionOf(std::vector<FileExtent>& extents) {
   const auto key = [](const FileExtent& one) {
     return std::tuple(one.device, one.inode, one.start);
@@ -141,7 +142,8 @@ void GroupEstimate::endPass() {
   if (!pass_) return;
   const bool saw_all = pass_->unseen_pids && pass_->unseen_pids == now_.unseen_pids;
   pass_->is_doubtful = !saw_all && pass_->early_ends != now_.early_ends;
-  // One that ended after its read, before a look, was last known when the pass began.
+  // For a member that ended between its read and a look, the start of the pass is the last known
+  // state.
   for (auto& [id, member] : pass_->members) {
     if (!member.is_read) continue;
     if (!member.is_settled) {
@@ -175,8 +177,8 @@ const GroupEstimate::Member* GroupEstimate::baseOf(uint64_t id) const {
   return found == base_.members.end() || !found->second.is_read ? nullptr : &found->second;
 }
 
-// Shares of members that have ended since the pass: what they had alone is gone, what others had
-// too is theirs now.
+// Returns the shares of members that have ended since the pass: their own pages are gone, and other
+// members now have the pages that they shared.
 double GroupEstimate::departedBytes() const {
   double sum = 0;
   for (const auto& [id, member] : base_.members)
@@ -185,7 +187,7 @@ double GroupEstimate::departedBytes() const {
   return sum;
 }
 
-// What processes outside can have mapped of files since the pass.
+// Returns the most that processes outside can have mapped of files since the pass.
 double GroupEstimate::outsideFaults(double group_fault_bytes) const {
   const double all = now_.system.fault_bytes - base_.system.fault_bytes;
   const double huge = now_.system.huge_bytes - base_.system.huge_bytes;
@@ -211,9 +213,9 @@ Bounds GroupEstimate::anonBounds(const Sums& sums) const {
   return {positive(sums.low[kAnonPart] - open), sums.value[kAnonPart], anonHigh(sums)};
 }
 
-// Of files, or of shared memory.
+// Bounds the mapped pages of files, or those of shared memory.
 Bounds GroupEstimate::mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const {
-  // Of a page that one more process maps the group loses half at the most.
+  // When one more process maps a page, the group's PSS loses at most half a page.
   const double lost = outsideFaults(sums.fault_bytes) / 2 + sums.joined;
   // Old pages are among those that members mapped at the pass.
   const double files = part == kFilePart ? knownOr(base_.file_bytes, kInfinite) : kInfinite;
@@ -224,7 +226,7 @@ Bounds GroupEstimate::mappedBounds(const Sums& sums, MemoryPart part, const Caps
           std::min({grown, sums.rss[part], most})};
 }
 
-// Shared memory of no known file: its mapped pages count.
+// Bounds shared memory of unknown files, which counts by its mapped pages.
 Bounds GroupEstimate::otherShmemBounds(const Sums& sums, const Caps& caps) const {
   const double lost = outsideFaults(sums.fault_bytes) / 2 + sums.joined;
   const double grown = sums.other_high + std::min(hugeBytes(), sums.spare);
@@ -236,12 +238,12 @@ Bounds GroupEstimate::otherShmemBounds(const Sums& sums, const Caps& caps) const
 GroupEstimate::Caps GroupEstimate::capsNow() const {
   const SystemLook& system = now_.system;
   const double shmem = knownOr(system.shmem_bytes, kInfinite);
-  // The files' sizes have what is swapped in them, the system's counter has not.
+  // The files' sizes include swapped pages; the system's counter does not.
   const double known = system.swapped_bytes == 0 ? now_.segment_bytes : 0;
   return {knownOr(system.mapped_bytes, kInfinite), shmem, positive(shmem - known), true};
 }
 
-// Shared memory that is made and removed between two looks no counter tells.
+// No counter shows shared memory that is made and removed between two looks.
 GroupEstimate::Caps GroupEstimate::capsBetween() const {
   const double mapped =
       system_before_.mapped_bytes + huge_between_ +
@@ -254,7 +256,7 @@ GroupEstimate::Caps GroupEstimate::capsBetween() const {
 GroupEstimate::Whole GroupEstimate::wholeOf(const Sums& sums, const Caps& caps) const {
   Whole whole{anonBounds(sums), mappedBounds(sums, kFilePart, caps),
               mappedBounds(sums, kShmemPart, caps), otherShmemBounds(sums, caps)};
-  // The system's counter of mapped pages has both, each page once.
+  // The system's counter of mapped pages counts pages of both, each page once.
   if (caps.are_of_now)
     whole.file.high = std::min(whole.file.high, positive(caps.mapped - whole.shmem.low));
   for (double* bound : {&whole.known.low, &whole.known.value, &whole.known.high})
@@ -272,7 +274,7 @@ GroupBounds GroupEstimate::bounds() const {
                   std::max(low, high)};
   };
   Whole now = wholeOf(sums, capsNow());
-  // Whoever mapped more since has no fewer pages than that, unless it mapped them twice.
+  // A member that mapped more since has at least these pages, unless it mapped some twice.
   now.shmem.value = std::min(now.shmem.high, std::max(now.shmem.value, sums.largest_shmem));
   GroupBounds result;
   result.read_at_ms = base_.at_ms;

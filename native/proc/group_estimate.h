@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Bounds PSS, USS and footprint of a group of processes between two reads of smaps. Pure
-// arithmetic on what it is given, so that a test can be the kernel. docs/bounds.md has the reasons
-// for each bound.
+// Bounds PSS, USS and footprint of a group of processes between two reads of smaps. Pure arithmetic
+// on its arguments, so that a test can stand for the kernel. docs/bounds.md gives the reason for
+// each bound.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +18,7 @@
 
 namespace memdrift {
 
-// What resident memory consists of; indexes the arrays below.
+// Parts of resident memory; indexes of the arrays below.
 enum MemoryPart : size_t { kAnonPart, kFilePart, kShmemPart, kMemoryParts };
 using MemoryParts = std::array<double, kMemoryParts>;
 
@@ -43,8 +43,8 @@ struct GroupLook {
   std::vector<MemberLook> members;
   SystemLook system;
   double segment_bytes = 0;   // resident pages of the known files of shared memory, mapped or not
-  double nameless_bytes = 0;  // most of those that have lost their name: they may be mapped still
-  uint64_t early_ends = 0;    // processes of the group that ended before a look saw them, at least
+  double nameless_bytes = 0;  // most that unlinked files can have, which may still be mapped
+  uint64_t early_ends = 0;    // lower bound of the group's processes that ended unseen
   std::optional<uint64_t> unseen_pids;  // pids of the system that no look saw
 };
 
@@ -58,43 +58,44 @@ struct MemberRead {
   double rss = 0, anon = 0, uss = 0;
   MemoryParts pss{};
   double segment_pss = 0;                        // of the known files of shared memory
-  std::optional<std::vector<FileExtent>> files;  // all that it maps, where that was read
+  std::optional<std::vector<FileExtent>> files;  // all mapped files, where they were read
 };
 
 struct GroupBounds {
   Bounds pss, uss, footprint;
   std::array<Bounds, kMemoryParts> pss_parts;
-  // The most that there can have been since the look before.
+  // The highest possible values since the look before.
   double pss_between = 0, footprint_between = 0;
-  // When the pass that the bounds start from began; NaN: there was none.
+  // Start of the pass that the bounds are based on; NaN before the first.
   double read_at_ms = NAN;
 };
 
 struct GroupRules {
   double anon_pages_per_fault = 1, file_pages_per_fault = 16;
-  double counter_noise_bytes = 0;  // by which a counter of a process may be off
-  // No process outside the group has forked from it, or it from one outside.
+  double counter_noise_bytes = 0;  // possible error of a process's counter
+  // True when no fork connects the group with a process outside.
   bool is_closed = false;
 };
 
 class GroupEstimate {
  public:
   explicit GroupEstimate(const GroupRules& rules) : rules_(rules) {}
-  // The last look is pointed into.
+  // Pointers lead into the last look.
   GroupEstimate(const GroupEstimate&) = delete;
   GroupEstimate(GroupEstimate&&) = default;
 
-  // Each look has all members that are alive.
+  // Takes a look, which has all live members.
   void look(GroupLook look);
-  // A pass reads members one after another, with looks between them; a look has to follow the last
-  // read before the pass ends. The bounds start from the last pass that ended.
+  // Begins a pass. A pass reads members one after another, with looks between them; at least one
+  // look must follow the last read before the pass ends. The bounds are based on the last pass that
+  // ended.
   void beginPass();
   void read(uint64_t id, const MemberRead& read);
   void endPass();
 
   const GroupLook& lastLook() const { return now_; }
   GroupBounds bounds() const;
-  // Of one member; nothing when it is not in the last look.
+  // Returns the bounds of one member, which are unknown when it is not in the last look.
   Bounds boundsOf(uint64_t id) const;
 
  private:
@@ -110,26 +111,26 @@ class GroupEstimate {
     uint64_t early_ends = 0;
     std::optional<uint64_t> unseen_pids;
     std::unordered_map<uint64_t, Member> members;
-    std::unordered_set<uint64_t> born;  // while it lasted
-    // By how much shares were read too low, since others left or came while it lasted.
+    std::unordered_set<uint64_t> born;  // during the pass
+    // Possible error of shares that were read too low, since sharers left or came during the pass.
     double passing_bytes = 0;
-    double file_bytes = NAN;   // of all that the members mapped of files, resident or not
-    bool is_doubtful = false;  // a process may have shared memory meanwhile that no look saw
+    double file_bytes = NAN;   // of all files that members mapped, resident or not
+    bool is_doubtful = false;  // an unseen process may have shared memory during the pass
   };
   struct Trace {
     pid_t first_parent = 0;
     double rss = 0, anon = 0, file = 0;
     double peak_rss = 0, fault_bytes = NAN;
     double most_rss = 0;  // of all its life
-    // What it can have had since the look before, beyond what it has now: of RSS in all, and of it
-    // without shared memory.
+    // The most that it can have had since the look before, beyond its memory now: of RSS, and of
+    // RSS without shared memory.
     double unseen = 0, unseen_own = 0;
     bool has_swapped = false;
   };
-  // What of the members' growth since the pass is known; see sum().
+  // Sums of the members' known changes since the pass; see sum().
   struct Sums;
 
-  // What the system's own counters bound.
+  // Limits that the system's counters give.
   struct Caps {
     double mapped, shmem, other_shmem;
     bool are_of_now = false;
@@ -172,7 +173,7 @@ class GroupEstimate {
   bool have_ended_ = false;  // members, since the look before
   std::unordered_map<pid_t, const MemberLook*> by_pid_;
   std::unordered_map<uint64_t, const MemberLook*> by_id_;
-  std::unordered_set<pid_t> forked_;  // have a child that was not there at the pass
+  std::unordered_set<pid_t> forked_;  // have a child that was born after the pass
   std::unordered_map<uint64_t, Trace> traces_;
   double high_before_ = 0, footprint_before_ = 0, huge_between_ = 0;
   Pass base_;

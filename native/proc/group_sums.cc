@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
-// What each member of a group adds to the bounds of the whole.
+// Adds each member's part to the bounds of a group.
 #include "proc/group_sums.h"
 
 namespace memdrift {
 
 namespace {
 
-// A share of a counter, moved as the counter has moved.
+// Scales a share of a counter by the counter's change.
 double moved(double share, double then, double now) { return then > 0 ? share * now / then : 0; }
 
-// Anonymous pages that others had too at the read. A page that n processes map counts 1/n, so what
-// is missing to the whole is at least half of it.
+// Bounds the anonymous pages that other processes shared at the read. A page of n processes counts
+// 1/n in PSS, so at least half of a shared page is missing.
 double sharedAnon(const MemberRead& read) { return std::min(read.anon, 2 * missingAnon(read)); }
 
 }  // namespace
 
-// Whether all that a process can have got from its parent is counted there: it still has the parent
-// that it was first seen with, and no process ended unseen that it may have descended from.
+// Returns whether its parent's counters cover all that a process can have inherited: its parent is
+// the first one seen, and no possible ancestor ended unseen.
 bool GroupEstimate::isCovered(const MemberLook& look) const {
   if (base_.members.contains(look.id) || now_.early_ends != base_.early_ends) return false;
   const MemberLook* at = &look;
@@ -31,14 +31,15 @@ bool GroupEstimate::isCovered(const MemberLook& look) const {
   return false;
 }
 
-// What comes back from swap may be shared with others that it came back to before.
+// Returns true when pages may have come back from swap. Another process that got such a page back
+// earlier may share it.
 bool GroupEstimate::canHaveSwapped(const MemberLook& look) const {
   return traces_.at(look.id).has_swapped ||
          !(now_.system.swapped_bytes == base_.system.swapped_bytes);
 }
 
-// Anonymous memory that a covered process can have without having made it: what its ancestors had
-// at the most, up to one that was read, and what those between made before they ran another
+// Returns the most anonymous memory that a covered process can have inherited: the most that its
+// ancestors had, up to one that was read, and all that those between made before they ran another
 // program.
 double GroupEstimate::inheritable(const MemberLook& look) const {
   double most = 0, made = hugeBytes();
@@ -57,7 +58,8 @@ double GroupEstimate::faultsSince(const MemberLook& look, const Member* base) co
   return knownOr(positive(look.fault_bytes - before), kInfinite);
 }
 
-// Of what a process made and passed on by fork all may be left, though it has none of it any more.
+// Returns the most new pages of a process that can be left. Pages that it passed on by fork may be
+// left even when it has none of them.
 double GroupEstimate::mostMade(const MemberLook& look, double rss) const {
   return forked_.contains(look.pid) ? kInfinite : rss;
 }
@@ -79,7 +81,7 @@ void GroupEstimate::addAnon(const MemberLook& look, const Member* base, Sums& su
   const MemberRead& read = base->read;
   const double pss = read.pss[kAnonPart], missing = missingAnon(read);
   const double change = rss - read.anon;
-  // What it took away since is its own, or was shared at the read; after a fork all of it may be.
+  // New pages of its own, or pages shared at the read; after a fork all pages may be new.
   const double most = made > rss ? made : std::min(rss, change + sharedAnon(read));
   const auto grown = [&](double limit) { return std::min(faulted, limit); };
   sums.pss[kAnonPart] += pss;
@@ -94,7 +96,7 @@ void GroupEstimate::addAnon(const MemberLook& look, const Member* base, Sums& su
       change >= 0 ? pss + change + copied : moved(pss, read.anon, rss) + copied;
 }
 
-// Pages of files that a process can have mapped since the pass, or since it began.
+// Returns the most that a process can have mapped of files since the pass, or since its start.
 double GroupEstimate::takenOf(const MemberLook& look, const Member* base, double rss) const {
   if (base == nullptr && !isCovered(look)) return rss;
   return std::min(rules_.file_pages_per_fault * faultsSince(look, base), mostMade(look, rss));
@@ -150,7 +152,8 @@ void GroupEstimate::addShmem(const MemberLook& look, const Member* base, Sums& s
                           base->read.rss - std::min(base->read.rss, base->read.anon));
 }
 
-// What a member had alone it has as long as it keeps it and no new process came to share it.
+// Adds a member's USS. Its own pages stay its own until it gives them up or a new process shares
+// them.
 void GroupEstimate::addUss(const MemberLook& look, const Member* base, Sums& sums) const {
   const double rss = look.rss[kAnonPart];
   if (base == nullptr) {
@@ -163,7 +166,8 @@ void GroupEstimate::addUss(const MemberLook& look, const Member* base, Sums& sum
   sums.uss += read.uss;
   sums.own_rest += read.uss - own_anon;
   sums.own += positive(read.uss + std::min(0.0, rss - read.anon));
-  // A page that it has back may have been another's alone, and one of its own gone for it.
+  // A page that came back may have been another process's own, and may have replaced one of its
+  // own.
   if (canHaveSwapped(look)) sums.joined_anon += 2 * std::min(rss, faultsSince(look, base));
 }
 
@@ -197,7 +201,7 @@ Bounds GroupEstimate::boundsOf(uint64_t id) const {
   addShmem(*look, base, sums);
   addUss(*look, base, sums);
   const double value = sums.value[kAnonPart] + sums.value[kFilePart] + sums.value[kShmemPart];
-  // Others may leave what it shares with them, or come to share what it has.
+  // Other processes may drop shared pages, or begin to share its own.
   const double high = rss + rules_.counter_noise_bytes;
   return {std::min(positive(sums.own - sums.own_rest - rules_.counter_noise_bytes), high),
           std::min(value, high), high};

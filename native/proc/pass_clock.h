@@ -55,10 +55,10 @@ class PassClock {
   uint64_t skipped_ = 0;
 };
 
-// How much credit is worth a pass now: what it costs, when it would tell much and memory is at
-// rest, or when a verdict hangs on it; three times that while memory moves, or when there is little
-// to tell, so that there is credit left for the time when it comes to rest. After a great change it
-// may borrow.
+// Decides how much credit a pass needs now. One price is enough when bounds are wide and memory is
+// at rest, or when a verdict depends on the pass. Three prices are needed while memory moves or
+// bounds are narrow, so that credit is left for the time when memory is at rest. After a great
+// change a pass may borrow.
 class PassPlan {
  public:
   struct Need {

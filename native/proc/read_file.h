@@ -13,8 +13,8 @@ namespace memdrift {
 // Stands for the calling process wherever a pid is taken: /proc/self is right also where /proc
 // shows the pids of another namespace.
 inline constexpr pid_t kSelf = -1;
-// Returns the number that /proc has for this process, or 0 without /proc. It differs from getpid()
-// where /proc is of another pid namespace.
+// Returns this process's pid in /proc, or 0 without /proc. It differs from getpid() where /proc
+// shows another pid namespace.
 pid_t ownPidInProc();
 
 // One read(2) of seq_file gives a page, more only when a single record is longer.

@@ -80,7 +80,8 @@ bool isSharedMemory(const MappingRow& row, std::string_view path,
          path.starts_with(kSharedMemory);
 }
 
-// Without those that no page can be of, which fill gaps between the parts of a library.
+// Returns the mapped parts of files. Inaccessible mappings, which fill gaps between the parts of a
+// library, have no pages.
 std::vector<FileExtent> extentsOf(const MappingTable& table,
                                   const std::vector<SampledSegment>& segments) {
   std::vector<FileExtent> extents;
@@ -242,7 +243,7 @@ Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) c
   const bool needs_files = !segments.empty() || (finds_files_ && counters_.rss_shmem_bytes > 0);
   Rollup rollup{};
   if (!needs_files) rollup = readRollup(pid_);
-  // The rollup says what makes up Pss since 5.9.
+  // The rollup has the parts of Pss since Linux 5.9.
   if (needs_files || std::isnan(rollup[SmapsField::pss_anon_bytes])) {
     const SmapsTable table = readSmaps(pid_);
     rollup = rollupOf(table);

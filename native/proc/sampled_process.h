@@ -61,7 +61,7 @@ class SampledSegment {
 struct Shares {
   double rss_bytes = NAN, pss_bytes = NAN, uss_bytes = NAN, swap_bytes = NAN;
   double anon_bytes = NAN;  // resident
-  // What makes up Pss.
+  // The parts of Pss.
   double pss_anon_bytes = NAN, pss_file_bytes = NAN, pss_shmem_bytes = NAN;
   // Pss of the own pages of each file of shared memory that smaps was read for. Copies that a
   // private mapping made are not the file's.
@@ -72,7 +72,7 @@ struct Shares {
     double pss_bytes;
   };
   std::vector<Segment> segments;
-  // What is mapped of other files; only where files are looked for.
+  // Mapped parts of other files; only where files are read.
   std::optional<std::vector<FileExtent>> files;
 
   double pssOf(const SampledSegment& segment) const noexcept;
@@ -118,7 +118,7 @@ class SampledProcess {
   uint64_t passes() const { return passes_; }
 
   Peak rss, rss_anon, shared, pss, uss;
-  // The sampler's own: which one it is of all that it ever followed, and whether it was named.
+  // The sampler's own: its index among all processes ever followed, and whether it was named.
   uint64_t id = 0;
   bool is_root = false;
 

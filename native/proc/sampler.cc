@@ -15,7 +15,7 @@ namespace {
 
 // Of those that ended so many at least are remembered, the largest; twice as many at most.
 constexpr size_t kRemembered = 10'000;
-// Part of a limit within which a bound decides nothing.
+// Fraction of a limit within which a bound is not decisive.
 constexpr double kCloseness = 0.02;
 
 SamplerReport::Process reportOf(const SampledProcess& p) {

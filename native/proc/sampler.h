@@ -34,11 +34,11 @@ struct SamplerOptions {
   std::string mark;  // see TreeScan
   // CPU time for passes that the thread has at its beginning, as if it had waited for it.
   double start_credit_ms = 0;
-  // Passes look at this process too; otherwise it is no member of the group, nor is what it
-  // started that was not added.
+  // True when passes read this process too. Otherwise it is not a member of the group, and neither
+  // are its children that were not added.
   bool own_passes = true;
   bool is_closed = false;    // see GroupRules
-  double limit_bytes = NAN;  // passes are made above all while bounds leave open if it is passed
+  double limit_bytes = NAN;  // passes are preferred while bounds contain it
 };
 
 struct SegmentSize {
@@ -68,7 +68,7 @@ struct Sample {
     double pss_bytes;  // moved from the last pass to now; NaN before there was one
     double uss_bytes, passed_at_ms;
     bool denied;         // the kernel does not show its smaps
-    double fault_bytes;  // a page for each fault of its life
+    double fault_bytes;  // one page per fault since its start
     Bounds pss;          // pss_bytes is its value once it was read
   };
   double at_ms = 0;
@@ -124,7 +124,7 @@ struct SamplerReport {
   uint64_t unfollowed_processes = 0;  // could not be opened: too many files, mostly
   EarlyEnds early_ends;
   Peak footprint;
-  // The highest of the lower bounds of all looks, and of the upper ones.
+  // The highest lower bound and the highest upper bound of all looks.
   double footprint_low = NAN, footprint_high = NAN;
   double sum_rss_bytes_then = NAN;
   double cpu_ms = 0, wall_ms = 0;
@@ -227,7 +227,7 @@ class Sampler {
   SystemCounters system_;
   GroupEstimate group_;
   uint64_t next_id_ = 1;
-  size_t base_segments_ = 0;  // those of segments_ that the group's bounds know of
+  size_t base_segments_ = 0;  // number of segments_ that the group's bounds cover
   double footprint_low_ = NAN, footprint_high_ = NAN;
   std::unordered_map<pid_t, uint64_t> unwaited_;  // children that ended, by parent
   uint64_t early_ends_ = 0;

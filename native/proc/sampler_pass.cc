@@ -13,7 +13,7 @@ constexpr size_t kMostSegments = 256;
 
 }  // namespace
 
-// The watch that is outside of what it watches is no member, nor is a helper that it has started.
+// A watch that is outside of the watched group is not a member, and neither is its helper.
 bool Sampler::isMember(const SampledProcess& process) const {
   if (options_.own_passes || process.is_root)
     return options_.own_passes || process.pid() != own_pid_;
@@ -30,7 +30,7 @@ GroupLook Sampler::groupLook(double at_ms) {
     member.id = process->id;
     member.pid = process->pid();
     member.parent_pid = c.parent_pid;
-    // Kernels before 4.5 have no parts.
+    // Kernels before 4.5 do not divide RSS.
     member.rss[kAnonPart] =
         knownOrZero(std::isnan(c.rss_anon_bytes) ? c.rss_bytes : c.rss_anon_bytes);
     member.rss[kFilePart] = knownOrZero(c.rss_file_bytes);
@@ -40,13 +40,13 @@ GroupLook Sampler::groupLook(double at_ms) {
     member.peak_rss = knownOrZero(c.peak_rss_bytes);
     look.members.push_back(member);
   }
-  // After the members: what they have faulted in by then is in it.
+  // Read after the members, so that the counters include all of the members' faults.
   look.system = system_.look();
   lookAtSegments();
   for (size_t i = 0; i < base_segments_; i++) {
     const double resident = segments_[i].residentBytes();
     look.segment_bytes += knownOrZero(resident);
-    // Without a name it lives on in mappings.
+    // An unlinked file lives on in its mappings.
     if (std::isnan(resident)) look.nameless_bytes += knownOrZero(segments_[i].peakBytes());
   }
   look.early_ends = early_ends_;
@@ -114,7 +114,7 @@ std::shared_ptr<const PassResult> Sampler::pass() {
   const uint64_t lost_before = lost_;
   // Segments first: their identity is what mappings are compared with.
   lookAtSegments();
-  // Bounds start from a look at all who will be read.
+  // Bounds need a look at all members before the first read.
   if (std::any_of(live_.begin(), live_.end(), [](const auto& one) { return one->samples() == 0; }))
     tickAll(nowMs());
   group_.beginPass();

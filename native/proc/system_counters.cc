@@ -18,10 +18,10 @@ namespace {
 
 constexpr char kSettings[] = "/sys/kernel/mm/transparent_hugepage/";
 constexpr double kUsualHugePageBytes = 2 * 1024 * 1024;
-// fault_around_bytes is in debugfs, which few can read; its default on every architecture.
+// The default of fault_around_bytes on every architecture; few users can read it in debugfs.
 constexpr double kAroundBytes = 64 * 1024;
 constexpr double kSmallestFolioBytes = 8 * 1024;
-// Each processor keeps at most this many pages of a counter of pages to itself.
+// A processor holds back at most this many pages of a system counter.
 constexpr double kPagesPerProcessor = 125;
 constexpr size_t kVmstatBytes = 16 * 1024;
 
@@ -42,7 +42,7 @@ double hugePageBytes() {
   return Scanner(text).decimal(bytes) ? static_cast<double>(bytes) : kUsualHugePageBytes;
 }
 
-// Since 6.8 there are folios between a page and a huge page, each size with settings of its own.
+// Linux 6.8 and later have folios between a page and a huge page; each size has its own settings.
 double largestFolioBytes(const char* setting, double huge_page_bytes) {
   double largest = pageBytes();
   for (double bytes = kSmallestFolioBytes; bytes < huge_page_bytes; bytes *= 2) {
@@ -112,7 +112,7 @@ SystemLook SystemCounters::look() const {
   const ssize_t got = fd_ < 0 ? -1 : pread(fd_, text, sizeof text, 0);
   if (got <= 0) return {};
   SystemLook look = parseVmstat({text, static_cast<size_t>(got)}, huge_page_bytes_);
-  // A kernel without huge pages has none of their counters; a text that was cut may lack them too.
+  // A kernel without huge pages lacks their counters, and so may a truncated text.
   const bool is_whole = static_cast<size_t>(got) < sizeof text;
   if (is_whole && std::isnan(look.huge_bytes)) look.huge_bytes = 0;
   const double uncounted =

@@ -10,8 +10,8 @@ namespace memdrift {
 // Bytes, of the whole system; NaN where the kernel does not report it.
 struct SystemLook {
   // Huge pages that were faulted in, mapped or collapsed since the system started. A fault adds one
-  // page to a process, or the few around it, except where it adds a huge page; and khugepaged, or
-  // MADV_COLLAPSE, copies shared pages into a huge page without a fault of the process.
+  // page to a process, the few pages around it, or a huge page. khugepaged and MADV_COLLAPSE copy
+  // shared pages into a huge page without a fault of the process.
   double huge_bytes = NAN;
   double fault_bytes = NAN;    // a page for each fault of any process since the system started
   double shmem_bytes = NAN;    // pages of shared memory and tmpfs now, mapped or not
@@ -25,9 +25,8 @@ SystemLook parseVmstat(std::string_view text, double huge_page_bytes);
 // Returns whether the setting in brackets, in the text of an `enabled` file, is not off.
 bool isEnabled(std::string_view text);
 
-// By how much a counter of a process's memory may be off: before 6.17 each processor, before 6.2
-// each thread keeps some pages to itself, of either sign, which for one process are these at most
-// in practice.
+// Possible error of a process's memory counters, in practice the largest. Before Linux 6.17 each
+// processor, and before 6.2 each thread, holds back some pages of either sign.
 double counterNoiseBytes();
 
 class SystemCounters {
@@ -37,11 +36,12 @@ class SystemCounters {
   SystemCounters(const SystemCounters&) = delete;
   SystemCounters& operator=(const SystemCounters&) = delete;
 
-  // One pread(2), 30 us. The counts of pages include what the processors may not have added yet.
+  // Reads the counters by one pread(2), 30 us. Counts of pages include all that processors may hold
+  // back.
   SystemLook look() const;
 
-  // Pages that one fault can add to a process, huge pages excepted: of anonymous memory, and of
-  // files and shared memory, where the kernel maps the 64 kB around the page.
+  // Pages that one fault can add to a process, except huge pages: of anonymous memory; and of files
+  // and shared memory, where the kernel maps the 64 kB around the page.
   double anonPagesPerFault() const { return anon_pages_; }
   double filePagesPerFault() const { return file_pages_; }
 

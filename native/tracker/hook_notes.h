@@ -127,7 +127,7 @@ inline void noteForWriter(const Recording& recording, EventType type, const Even
   if (recording.session().mappings.put(event)) recording.session().streams->wake();
 }
 
-// The same of a change that the writer can do without.
+// The same for a change that the writer can do without.
 inline void noteChangeForWriter(const Recording& recording, const Event& change) noexcept {
   if (recording.session().mappings.putChange(change)) recording.session().streams->wake();
 }

@@ -205,7 +205,7 @@ static void* memdrift_mremap(void* before, size_t bytes_before, size_t bytes, in
   recording.thread().stream->remap(
       {node, range.old_address, range.old_bytes, addressOf(mapped), bytes});
   noteForWriter(recording, EventType::remap, range);
-  // Its pages have moved.
+  // The pages have moved.
   if (stays) noteAdvice(recording, {addressOf(before), bytes_before, MADV_DONTNEED});
   return mapped;
 }

@@ -69,8 +69,8 @@ class Isolates {
   // that does not run does not change them either.
   void askForNumbers();
   HeapNumbers heapNumbers() const;
-  // Returns the total heap of all isolates except the calling thread's, as each reported it last;
-  // kUnknown until all of them have.
+  // Returns the total heap of all isolates except the calling thread's, as each last reported it;
+  // kUnknown until all of them have reported.
   uint64_t otherHeapBytes() const;
 
   // Where records of a lines frame go; null: nowhere, and none is on its way when it returns.

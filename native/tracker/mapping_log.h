@@ -14,28 +14,28 @@
 
 namespace memdrift {
 
-// A bounded queue of many writers and one reader. Lock-free: a full one refuses. A busy machine may
-// keep the writer waiting while a program makes a call each us, so that there is room for many;
-// what was taken is given back, so that only what waits is resident.
+// A bounded queue of many writers and one reader. Lock-free: a full queue refuses entries. It has
+// much room, since a busy machine may delay the writer while a program makes a call each us. Pages
+// of taken entries are given back, so that only waiting entries are resident.
 class MappingLog {
  public:
   static constexpr size_t kEntries = 1 << 17;
 
-  // In hooks. Keeps of the event only what says which pages; isWhole() reports a lost one. Returns
-  // true when the writer should take() soon.
+  // Adds the fields of an event that say which pages it concerns. isWhole() reports a lost event.
+  // Returns true when the writer should take() soon. Callable in hooks.
   bool put(const Event& event) noexcept {
     if (!tryPut(event, kEntries)) is_whole_.store(false, std::memory_order_relaxed);
     return isBusy();
   }
 
-  // In hooks, for a change of known mappings: the writer can do without, at the cost of a look at
-  // all of them. It leaves half of the room to put(). Returns as put().
+  // Adds a change of known mappings, and leaves half of the room to put(). The writer can do
+  // without, at the cost of a look at all mappings. Returns as put(). Callable in hooks.
   bool putChange(const Event& event) noexcept {
     if (!tryPut(event, kEntries / 2)) lost_changes_.store(true, std::memory_order_relaxed);
     return isBusy();
   }
 
-  // The writer's: true if changes were lost since the last call.
+  // Returns true when changes were lost since the last call. For the writer only.
   bool takeLostChanges() noexcept {
     return lost_changes_.exchange(false, std::memory_order_relaxed);
   }
@@ -67,7 +67,7 @@ class MappingLog {
 
  private:
   struct alignas(64) Entry {
-    std::atomic<uint64_t> ready;  // one more than its number since the start; else older, or 0
+    std::atomic<uint64_t> ready;  // the entry's number + 1 when filled; else smaller
     uint64_t address, bytes, old_address, old_bytes;
     uint32_t protection, flags, advice;
     EventType type;
@@ -75,7 +75,7 @@ class MappingLog {
   };
   static_assert(sizeof(Entry) == 64);
 
-  // Given back together.
+  // Entries that are given back together.
   static constexpr size_t kEntriesAtOnce = (64 << 10) / sizeof(Entry);
 
   bool isBusy() const noexcept {
@@ -83,11 +83,11 @@ class MappingLog {
            kEntries / 8;
   }
 
-  // `room`: of the entries, this many may wait.
+  // `room`: the most entries that may wait.
   bool tryPut(const Event& event, size_t room) noexcept {
     uint64_t at = next_.load(std::memory_order_relaxed);
     do {
-      // A stale `at` is behind what was taken meanwhile, and the exchange fails.
+      // When other entries were taken meanwhile, `at` is stale and the exchange fails.
       const uint64_t free = free_.load(std::memory_order_acquire);
       if (at >= free && at - free >= room) return false;
     } while (!next_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed));
@@ -105,7 +105,7 @@ class MappingLog {
     return true;
   }
 
-  // Before they may be used again: their next contents must not be thrown away.
+  // Gives back pages before their entries can be used again, so that no new contents are lost.
   void giveBack() noexcept {
     Entry* from = &entries_[(taken_ - kEntriesAtOnce) % kEntries];
     madvise(from, kEntriesAtOnce * sizeof(Entry), MADV_DONTNEED);

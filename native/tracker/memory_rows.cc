@@ -64,7 +64,7 @@ void Tracker::lookAtChildren(uint64_t now_ns) {
   next_children_ns_ = now_ns + std::max(kLeastIntervalNs, took_ns * kLookCostFactor);
 }
 
-// Says once that mappings are not looked at any more.
+// Records once that looks at mappings have ended.
 void Tracker::endLooks() {
   if (std::exchange(has_ended_looks_, true)) return;
   writer_->add(FrameType::residency, payloadOf(kNoMoreLooks));

@@ -18,7 +18,7 @@ namespace memdrift {
 
 namespace {
 
-// A tree that is deeper, or has more processes, is looked at as far as that.
+// A deeper or larger tree of processes is read up to these limits.
 constexpr int kMostDepth = 16;
 constexpr size_t kMostChildren = 4096;
 constexpr size_t kMostArgumentBytes = 4096;
@@ -27,7 +27,7 @@ std::string pathOf(pid_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
 }
 
-// Empty where it cannot be read: the program of another user.
+// Returns an empty path for a program that cannot be read, such as another user's.
 std::string programOf(pid_t pid) {
   char text[4096];
   const ssize_t size = readlink(pathOf(pid, "exe").c_str(), text, sizeof text);
@@ -59,13 +59,13 @@ std::vector<OwnChild> OwnChildren::look(uint64_t time_ns) {
   changed_.clear();
   for (auto& [pid, child] : known_) child.is_seen = false;
   if (own_pid_ != 0) addChildrenOf(own_pid_, 0);
-  // A number that comes again is another process.
+  // A pid that was unseen once belongs to another process when it returns.
   std::erase_if(known_, [](const auto& one) { return !one.second.is_seen; });
   addEnded();
   return std::move(changed_);
 }
 
-// The kernel lists children by the thread that started them.
+// Adds the children of each thread: the kernel lists them by the thread that started them.
 void OwnChildren::addChildrenOf(pid_t pid, int depth) {
   const std::string folder = pathOf(pid, "task");
   DIR* threads = opendir(folder.c_str());
@@ -82,7 +82,7 @@ void OwnChildren::addChildrenOf(pid_t pid, int depth) {
 
 void OwnChildren::addChild(pid_t pid, pid_t parent, int depth) {
   if (known_.size() >= kMostChildren && !known_.contains(pid)) return;
-  // Before its counters: if it becomes another program in between, they are of that one.
+  // Read before the counters: after an exec in between, the counters belong to the new program.
   const std::string program = programOf(pid);
   Counters counters;
   try {
@@ -91,9 +91,9 @@ void OwnChildren::addChild(pid_t pid, pid_t parent, int depth) {
     return;  // it has ended
   }
   const bool is_new = !known_.contains(pid);
-  // It has ended, and nothing says what it had.
+  // It has ended, and its peak is unknown.
   if (is_new && std::isnan(counters.peak_rss_bytes)) return;
-  // A child that has not become its program yet is a copy of this process.
+  // A child before its exec is still a copy of this process.
   if (is_new && depth == 0 && program == own_program_ && counters.threads == 1) return;
   Known& child = known_[pid];
   if (std::exchange(child.is_seen, true)) return;

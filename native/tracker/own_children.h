@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Peaks of the processes that the tracked one started, and that those started: programs without a
-// capture of their own, such as a bundler's service or a shell.
+// Peaks of the tracked process's descendants, most of all programs without a capture of their own,
+// such as a bundler's service or a shell.
 #pragma once
 
 #include <sys/types.h>
@@ -16,18 +16,19 @@ namespace memdrift {
 
 struct OwnChild {
   ChildPayload fixed;
-  std::string name;       // of the process; empty: as it was last written
+  std::string name;       // of the process; empty: unchanged since last written
   std::string arguments;  // each ends with a NUL
 };
 
-// On the writer's thread only, and until a filter of system calls comes: files are opened.
+// Lists descendants. For the writer's thread only, and only before a filter of system calls, since
+// it opens files.
 class OwnChildren {
  public:
   explicit OwnChildren(bool has_arguments);
 
-  // Looks at all of them: some ten us for each thread of this process and for each child. Returns
-  // those that are new, or whose peak or name changed. An entry without a pid has the highest peak
-  // of children that ended and were waited for, which the kernel keeps.
+  // Reads all children, at about 10 us for each thread of this process and for each child. Returns
+  // new children and those whose peak or name changed. An entry with pid 0 has the highest peak of
+  // children that ended and were waited for, which the kernel keeps.
   std::vector<OwnChild> look(uint64_t time_ns);
 
  private:
@@ -43,7 +44,7 @@ class OwnChildren {
   void addEnded();
 
   bool has_arguments_;
-  pid_t own_pid_;  // as /proc has it
+  pid_t own_pid_;  // in /proc
   std::string own_program_;
   uint64_t ended_peak_bytes_ = 0;
   uint64_t time_ns_ = 0;

@@ -133,9 +133,9 @@ uint64_t OwnMemory::residentOf(uint64_t begin, uint64_t end) {
   return bytes;
 }
 
-// Ranges that touch are looked at as one: V8 makes many small ones.
+// Scans adjacent ranges together, since V8 makes many small ones.
 uint64_t OwnMemory::mappedBytes(std::vector<MappingResidency>& changed) {
-  // As after a change that was not lost: the reader may apply it after the first of these looks.
+  // Takes as many looks as after a change that was kept: the reader may apply it after the first.
   if (log_.takeLostChanges()) full_looks_ = kEnoughLooks;
   const bool is_full = full_looks_ > 0;
   if (is_full) full_looks_--;
@@ -163,9 +163,9 @@ bool OwnMemory::Mapped::isOfFile() const {
   return state->kind != static_cast<uint32_t>(AllocationKind::mapping);
 }
 
-// Fills in what is resident of ranges that touch. Returns the bytes of private pages, without those
-// of shared mappings. Kernels before 6.7 do not tell which pages of a file this process has: all
-// count there.
+// Fills in the resident bytes of adjacent ranges. Returns the bytes of private pages, without those
+// of shared mappings. Kernels before 6.7 do not report which pages of a file this process has: all
+// pages count there.
 uint64_t OwnMemory::addResident(std::vector<Mapped>& run) {
   uint64_t bytes = 0;
   if (run.empty()) return 0;
@@ -191,7 +191,8 @@ uint64_t OwnMemory::addResident(std::vector<Mapped>& run) {
   return bytes;
 }
 
-// A table that a hook unmaps meanwhile has no pages then.
+// Returns the resident bytes of the tracker's own tables. A table that a hook unmaps meanwhile has
+// no pages.
 uint64_t OwnMemory::ownBytes() {
   uint64_t bytes = OwnMappings::unlistedBytes();
   const auto add = [&](const void* at, size_t size) {

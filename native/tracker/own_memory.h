@@ -35,15 +35,15 @@ class OwnMemory {
 
   struct Look {
     ResidentParts parts;
-    // Those of which another part is resident than at the last look.
+    // Stacks whose resident bytes changed since the last look.
     std::vector<StackResidency> stacks;
-    // Also those that changed since; valid if `has_mappings`.
+    // Mappings that changed, or whose resident bytes did; valid if `has_mappings`.
     std::vector<MappingResidency> mappings;
     bool has_mappings = false;
   };
-  // Looks; a few ms where much is mapped.
+  // Looks at all mappings; takes a few ms where much is mapped.
   Look look();
-  // Takes what hooks logged: the log has little room.
+  // Takes the entries that hooks logged, before the log is full.
   void keepUp();
 
  private:
@@ -53,7 +53,7 @@ class OwnMemory {
     bool is_older;
   };
 
-  // A range of `mapped_`, and what is resident of it.
+  // A range of `mapped_` with its resident bytes.
   struct Mapped {
     uint64_t begin;
     uint64_t end;
@@ -74,17 +74,17 @@ class OwnMemory {
 
   MappingLog& log_;
   int pagemap_;
-  // Nobody asks what sites hold here.
+  // Discards sums by site, which the writer does not need.
   struct NoTotals final : MappingTotals {
     uint32_t siteOf(const Event&, AllocationKind) override { return 0; }
     void weigh(uint32_t, int64_t, int64_t) override {}
     void made(uint32_t, uint64_t) override {}
   } totals_;
-  // As a reader of the capture has them, so that a look says only what differs.
+  // The mappings as a reader of the capture has them, so that a look writes only differences.
   LiveMappings mapped_{totals_, MappingWeight::resident};
   std::vector<PageRange> pages_;      // of the last scan
   std::map<uint64_t, Stack> stacks_;  // by lowest address
-  uint8_t full_looks_ = 0;            // to come, which tell every mapping
+  uint8_t full_looks_ = 0;            // remaining looks that write every mapping
   bool failed_ = false;
 };
 

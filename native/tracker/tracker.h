@@ -8,10 +8,10 @@
 #include <optional>
 #include <string>
 
+#include "analysis/child_peaks.h"
 #include "capture/capture_writer.h"
 #include "capture/js_heap_stream.h"
 #include "tracker/got_patch.h"
-#include "analysis/child_peaks.h"
 #include "tracker/own_children.h"
 #include "tracker/own_memory.h"
 #include "tracker/own_status.h"
@@ -64,7 +64,7 @@ class Tracker {
   // Every word as it was, the file whole, the thread gone. Again without effect.
   void stop();
   TrackerReport report();
-  // Peaks of the processes that this one started. After stop().
+  // Returns the peaks of the processes that this one started. Valid after stop().
   const ChildPeaks& childPeaks() const { return child_peaks_; }
 
  private:

@@ -39,8 +39,8 @@ function numberFunctions(frames: readonly Frame[]): FunctionNumbers {
 }
 
 /**
- * Every function that holds something, the largest total first. Stacks without a frame, and those
- * of the tracker, are of no function. Cost: one walk over rows and nodes, a second for a million
+ * Every function that holds something, the largest total first. Stacks without a frame, and stacks
+ * of the tracker, belong to none. Cost: one walk over rows and nodes, a second for a million
  * stacks.
  */
 export function functionTotals(report: CaptureReport): FunctionTotal[] {

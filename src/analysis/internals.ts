@@ -22,7 +22,9 @@ export function isOfTracker(file: string): boolean {
   return trackerScripts.some((end) => file.endsWith(end));
 }
 
-/** Stands for all stacks of the tracker. It is not a function: no list of functions has it. */
+/**
+ * Stands for all stacks of the tracker. It is not a function, and lists of functions leave it out.
+ */
 export const ownFrame: Frame = {
   function: '(memdrift itself)',
   file: '',
@@ -64,8 +66,8 @@ export function isInternal(frame: Frame, executable: string | undefined): boolea
 /**
  * The same rows, each under the innermost function that is the program's. What no function of the
  * program asked for is under the empty stack, and objects (kind jsheap) under Node's innermost
- * function: which of Node's parts holds them is all that is known. No byte is lost. Nodes keep
- * their numbers.
+ * function: only the part of Node that holds them is known. No byte is lost. Nodes keep their
+ * numbers.
  */
 export function withoutInternals(report: CaptureReport): CaptureReport {
   const executable = report.stats.argv?.[0];

@@ -1,4 +1,4 @@
-/** The tracker's own memory within the program, apart from the program's. */
+/** Separates the tracker's own memory within the program from the program's. */
 import type { CaptureReport, RowColumns } from '../capture/capture_model.ts';
 import { isOfTracker, isOwnFrame, ownFrame } from './internals.ts';
 import { largestFirst, movedChanges } from './report_rows.ts';
@@ -23,7 +23,7 @@ export function withOwnRow(report: CaptureReport): CaptureReport {
   const isOwnCode = frames.map((frame) => isOfTracker(frame.file));
   const nodes = stacks.parent.length;
   const isOwn = new Uint8Array(nodes);
-  // Callers are before those that they call.
+  // Callers come before callees.
   for (let node = 1; node < nodes; node++) {
     const caller = isOwn[stacks.parent[node] as number] as number;
     isOwn[node] = isOwnCode[stacks.frame[node] as number] ? 1 : caller;
@@ -56,7 +56,7 @@ function appended(column: Uint32Array, last: number): Uint32Array {
   return longer;
 }
 
-/** Finds the new place of each row: the tracker's of one kind have one place together. */
+/** Finds the new place of each row: the tracker's rows of one kind share one. */
 function placesOf({ node, kind }: RowColumns, isOwn: Uint8Array): Int32Array {
   const ofKind = new Map<number, number>();
   let next = 0;

@@ -33,10 +33,10 @@ export async function readCaptureStats(
 }
 
 /**
- * What stacks held at the peak or, with `leaks`, at the end of the capture; with `committed`
- * mappings count by the bytes that the program may use, instead of by resident ones. Places in
- * scripts that have a source map are places in the source. Cost: each row has its whole stack; for
- * captures with very many, `readCaptureReport` has columns instead.
+ * Returns what stacks held at the peak or, with `leaks`, at the end of the capture. With
+ * `committed`, mappings count by usable bytes instead of resident ones. Places in scripts that have
+ * a source map are places in the source. Cost: each row has its whole stack; for captures with very
+ * many, `readCaptureReport` has columns instead.
  * @throws as readCaptureStats.
  */
 export async function readCaptureTable(

@@ -6,8 +6,8 @@ export interface CaptureStats
   extends Omit<NativeCaptureStats, 'info' | 'sizeClasses' | 'ending' | 'children'> {
   readonly ending: CaptureEnding;
   /**
-   * Processes that this one started, and that those started, the largest peak first. Those that run
-   * Node have captures of their own, as a rule.
+   * Descendants of this process, the largest peak first. Those that run Node usually have their own
+   * captures.
    */
   readonly children: readonly ChildProcessPeak[];
   /** Blocks by their size; counts add up to `allocations`. Empty: there was none. */
@@ -35,9 +35,9 @@ export type CaptureEnding =
   | 'killed'
   | 'running';
 
-/** A process and its peak RSS, which is at least this: it was looked at some times a second. */
+/** A process and a lower bound of its peak RSS, which was read a few times a second. */
 export type ChildProcessPeak = Readonly<Omit<NativeChild, 'argv'>> & {
-  /** With `***` for what looks like a secret; empty: not recorded. */
+  /** The arguments, with `***` for probable secrets; empty: not recorded. */
   readonly argv: readonly string[];
 };
 
@@ -187,13 +187,13 @@ export interface ReportOptions {
    */
   readonly tailPercent?: number;
   /**
-   * Makes one row of a stack and kind for all threads, whose thread is empty; default false. The
-   * memory that reading takes then does not grow with the number of threads. Not for `temporary`.
+   * Makes one row of a stack and kind for all threads, whose thread is empty; default false.
+   * Reading then takes memory independent of the number of threads. Not for `temporary`.
    */
   readonly joinThreads?: boolean;
   /**
-   * Counts mappings by the bytes that the program may use, touched or not; default false: by their
-   * resident bytes, as the tracker found them some times a second.
+   * Counts mappings by usable bytes, touched or not. Default false: by resident bytes, which the
+   * tracker reads a few times a second.
    */
   readonly committed?: boolean;
 }

@@ -1,4 +1,4 @@
-/** Divides causes that isolates count among the threads that have these isolates. */
+/** Divides the causes that isolates count among their threads. */
 import type { CauseRow } from './causes.ts';
 import type { ByThread, ExplainedThread, ThreadBytes } from './explain_model.ts';
 import type { InsideFacts, WorkerCounts, WorkerFacts } from './facts.ts';
@@ -9,7 +9,7 @@ const none: ThreadBytes = { heapBytes: 0, freeBytes: 0, externalBytes: 0 };
 
 type Counted = Pick<InsideFacts, 'threadId' | 'v8' | 'workers'>;
 
-/** Null: Workers were not asked. `causes` have the totals. */
+/** Returns the division of the totals in `causes`; null: Workers were not asked. */
 export function byThreadOf(facts: Counted, causes: readonly CauseRow[]): ByThread | null {
   const { threadId = 0, v8, workers } = facts;
   if (workers === undefined) return null;
@@ -20,7 +20,7 @@ export function byThreadOf(facts: Counted, causes: readonly CauseRow[]): ByThrea
   return { threads, ...remainderOf(totalOf(causes, counted), counted) };
 }
 
-/** The counts of all isolates; null: one of them has not just answered. */
+/** Returns the counts of all isolates; null when one did not answer in time. */
 export function allCounts(facts: Counted, isolates: number): readonly WorkerCounts[] | null {
   const workers = (facts.workers ?? []).filter(({ ageMs }) => ageMs === 0);
   const counts = workers.flatMap((worker) => worker.counts ?? []);
@@ -42,7 +42,10 @@ function explainedThread({
   return { threadId, name, isBusy: canAnswer && ageMs !== 0, ageMs, bytes };
 }
 
-/** Where free room is not told apart from objects, it is what threads count of it. */
+/**
+ * Returns the totals. Without a v8-free row, v8-heap includes free room: the threads' count of it
+ * is taken out.
+ */
 function totalOf(causes: readonly CauseRow[], counted: ThreadBytes): ThreadBytes {
   const of = (name: CauseRow['cause']): number | null =>
     causes.find(({ cause }) => cause === name)?.bytes ?? null;
@@ -59,7 +62,7 @@ function totalOf(causes: readonly CauseRow[], counted: ThreadBytes): ThreadBytes
   };
 }
 
-/** The total is what was counted, and the rest, less what is not resident. */
+/** Returns `rest` and `surplus`: the total is the counted sum plus the rest, less the surplus. */
 function remainderOf(total: ThreadBytes, counted: ThreadBytes): Pick<ByThread, 'rest' | 'surplus'> {
   const map = (value: (name: keyof ThreadBytes) => number): ThreadBytes => ({
     heapBytes: value('heapBytes'),

@@ -18,8 +18,8 @@ export interface ExplainedArena {
   /** The part of `trimBytes` at the end of the main arena, which M_TRIM_THRESHOLD keeps. */
   readonly trimTopBytes: number;
   /**
-   * What malloc would have given back itself if its thresholds had stayed at their first values of
-   * 128 KiB: at least, and at most. Null: not known.
+   * Bounds of the bytes that malloc would have given back itself with thresholds fixed at their
+   * initial 128 KiB. Null: unknown.
    */
   readonly fixedThresholds: { readonly leastBytes: number; readonly mostBytes: number } | null;
 }
@@ -98,15 +98,15 @@ export interface ThreadBytes {
   readonly externalBytes: number;
 }
 
-/** The thread that was asked, which comes with its Workers. */
+/** The asked thread or one of its Workers. */
 export interface ExplainedThread {
   /** 0: the main thread. */
   readonly threadId: number;
-  /** Empty where the program gave the Worker none, or Node does not say it (before 22.20). */
+  /** The Worker's name; empty: the program gave none, or Node (before 22.20) does not report it. */
   readonly name: string;
-  /** It did not answer in time: `bytes` are its last answer. */
+  /** True when it did not answer in time: `bytes` are its last answer. */
   readonly isBusy: boolean;
-  /** The age of `bytes`; null: they are not known. */
+  /** The age of `bytes`; null: they are unknown. */
   readonly ageMs: number | null;
   readonly bytes: ThreadBytes | null;
 }
@@ -119,9 +119,12 @@ export interface ExplainedThread {
 export interface ByThread {
   /** Largest first. */
   readonly threads: readonly ExplainedThread[];
-  /** Resident, and counted by no thread that answered. */
+  /** Resident bytes that no answering thread counted. */
   readonly rest: ThreadBytes;
-  /** Counted by threads, and not resident, or in other causes: Node's own sources, for example. */
+  /**
+   * Bytes that threads counted and that are not resident or in other causes, such as Node's
+   * sources.
+   */
   readonly surplus: ThreadBytes;
 }
 
@@ -155,9 +158,9 @@ export interface Explanation {
   readonly beside: Beside;
   readonly malloc: ExplainedMalloc | null;
   readonly v8: ExplainedV8 | null;
-  /** Null: not asked for, or not from within. */
+  /** Null: not requested, or not asked from within. */
   readonly deep: DeepFacts | null;
-  /** Null: not asked for, or not from within. */
+  /** Null: not requested, or not asked from within. */
   readonly byThread: ByThread | null;
   /** The largest, largest first; `otherMappings` are the rest of them. */
   readonly mappings: readonly ExplainedMapping[];

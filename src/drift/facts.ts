@@ -58,7 +58,7 @@ export interface V8Facts {
   readonly spaces: readonly V8Space[];
 }
 
-/** What a Worker's isolate counts, without machine code. */
+/** Counts of a Worker's isolate, without machine code. */
 export interface WorkerCounts {
   /** In objects, garbage among them. */
   readonly usedBytes: number;
@@ -71,13 +71,13 @@ export interface WorkerCounts {
 /** A Worker, asked on its own thread. */
 export interface WorkerFacts {
   readonly threadId: number;
-  /** '' where the program gave none, or Node does not say it (before 22.20). */
+  /** '' where the program gave none, or Node (before 22.20) does not report it. */
   readonly name: string;
-  /** False: this version of Node cannot ask it. */
+  /** False when this version of Node cannot ask it. */
   readonly canAnswer: boolean;
-  /** Of a busy one, its last answer; null: it has never answered. */
+  /** Its counts, or the last ones of a busy Worker; null: it has never answered. */
   readonly counts: WorkerCounts | null;
-  /** How old `counts` were when it was asked; 0: it has just answered. */
+  /** The age of `counts`; 0: it has just answered. */
   readonly ageMs: number | null;
 }
 
@@ -95,8 +95,8 @@ export interface InsideFacts {
   readonly pauseMs?: number;
   /** Where it was asked for. */
   readonly deep?: DeepFacts;
-  /** Of the thread that was asked; absent: an older memdrift was asked. */
+  /** The asked thread's id; absent: an older memdrift answered. */
   readonly threadId?: number;
-  /** Where `deep` was asked for: every Worker that this thread started and that runs. */
+  /** With `deep`: every running Worker that this thread started. */
   readonly workers?: readonly WorkerFacts[];
 }

@@ -87,13 +87,14 @@ function explainedArena(arena: ArenaFacts): ExplainedArena {
   };
 }
 
-/** M_TRIM_THRESHOLD and M_MMAP_THRESHOLD as malloc starts. */
+/** The initial value of M_TRIM_THRESHOLD and M_MMAP_THRESHOLD. */
 const firstThresholdBytes = 128 << 10;
 
 /**
- * Free memory behind the last small block would be cut off down to the threshold: large blocks
- * would be mappings. A large free chunk before that block may have been large blocks, which would
- * be unmapped, or small ones, which would be there too.
+ * Bounds the bytes that fixed thresholds give back. Large blocks would be mappings, so malloc would
+ * trim free memory behind the last small block down to the threshold. A large free chunk before
+ * that block may have held large blocks, which would be unmapped, or small ones, which would
+ * remain.
  */
 function fixedThresholds(arena: ArenaFacts): ExplainedArena['fixedThresholds'] {
   if (!arena.isWhole) return null;

@@ -49,7 +49,7 @@ export interface MallocArena {
    * malloc's thresholds stay at their first values (128 KiB), it cuts them off itself.
    */
   readonly looseEndBytes: number;
-  /** The same of free chunks of 128 KiB and more before it. */
+  /** The same for free chunks of 128 KiB and more before it. */
   readonly largeHoleBytes: number;
 }
 

@@ -24,8 +24,8 @@ function prepareInspector(): void {
 }
 
 /**
- * Collects all that can be, and returns how long that took. V8 does it in a task of the event loop,
- * and drops the task when the session disconnects before.
+ * Collects all garbage, and returns the time that this took. V8 does it in a task of the event
+ * loop, and drops the task when the session disconnects before.
  */
 async function collectGarbage(): Promise<number> {
   const start = process.hrtime.bigint();
@@ -89,10 +89,12 @@ function ask(native: Pick<DriftBinding, 'bufferRanges'>): Found {
 }
 
 const objectGroup = 'memdrift';
-/** How objects reach us, and prototypes the inspector, whose answers are numbers of objects. */
+/** Passes prototypes to the inspector and objects back, since its answers are ids of objects. */
 const receiver = Symbol.for('memdrift.retained');
 
-/** Every reachable object of this isolate with `prototype` in its chain. Collects garbage. */
+/**
+ * Returns every reachable object of this isolate with `prototype` in its chain. Collects garbage.
+ */
 function instancesOf(prototype: object): readonly object[] {
   const session = new Session();
   session.connect();

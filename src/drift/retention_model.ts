@@ -33,7 +33,7 @@ export interface RetainedBuffers {
   readonly otherSizes: { readonly count: number; readonly heldBytes: number };
   /** Views of an ArrayBuffer that was not found, in another context for one. */
   readonly strayViewCount: number;
-  /** For how long the event loop waited, at most: it may have turned before the gc began. */
+  /** Upper bound of the event loop's wait: the loop may have turned before the gc began. */
   readonly ms: number;
 }
 

@@ -7,7 +7,7 @@ export interface V8Resident {
   /** Of that: what cannot be written, objects that all programs have. */
   readonly readOnlyBytes: number;
   readonly isolates: number;
-  /** Of each isolate; null: of some it is not known. */
+  /** Values of each isolate; null: some are unknown. */
   readonly counts: readonly WorkerCounts[] | null;
 }
 
@@ -34,7 +34,7 @@ export function partsOfV8({ counts, residentBytes, readOnlyBytes }: V8Resident):
   return { heapBytes, freeBytes: ofHeap - heapBytes, pooledBytes: residentBytes - ofHeap };
 }
 
-/** The counts of the isolate that was asked, by its spaces. */
+/** Returns the counts of the asked isolate, by its spaces. */
 export function ownCounts({ externalBytes, spaces }: V8Facts): WorkerCounts {
   const ofObjects = spaces.filter(isOfObjects);
   return {

@@ -12,26 +12,26 @@ const workerThreads = require('node:worker_threads') as typeof import('node:work
 const { instancesOf } =
   require('./retained_buffers.cjs') as import('./retained_buffers.cts').RetainedBuffersModule;
 
-/** A Worker in native code answers when it returns, which may be never. */
+/** A Worker in native code answers only after it returns, which may never happen. */
 const answerMs = 500;
 
 type HeapStatistics = ReturnType<typeof import('node:v8').getHeapStatistics>;
 
-/** What newer versions of Node have. */
+/** A Worker with the methods of newer versions of Node. */
 type Worker = import('node:worker_threads').Worker & {
   getHeapStatistics?: () => Promise<HeapStatistics & { external_memory: number }>;
   threadName?: string | null;
 };
 
-/** Node's own, whatever a subclass has. */
+/** Node's own method, which a subclass may override. */
 const { getHeapStatistics } = workerThreads.Worker.prototype as Partial<Worker>;
 
-/** The last answer of each Worker: late ones are for the next explanation. */
+/** The last answer of each Worker. A late answer serves the next explanation. */
 const lastAnswers = new WeakMap<Worker, { readonly counts: WorkerCounts; readonly atMs: number }>();
 
 /**
- * All Workers that this thread started and that run, by thread id. Collects garbage to find them,
- * and takes turns of the event loop, for at most half a second.
+ * Asks all running Workers that this thread started, ordered by thread id. Collects garbage to find
+ * them, and takes turns of the event loop, for at most half a second.
  */
 async function askWorkers(): Promise<WorkerFacts[]> {
   const running = (instancesOf(workerThreads.Worker.prototype) as Worker[]).filter(isRunning);
@@ -93,7 +93,7 @@ function factsOf(worker: Worker, startMs: number): WorkerFacts {
 
 module.exports = { askWorkers };
 
-/** What this module is to who loads it. */
+/** The module's exports. */
 export interface WorkerFactsModule {
   readonly askWorkers: typeof askWorkers;
 }

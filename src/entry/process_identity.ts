@@ -12,7 +12,7 @@ export interface ProcessIdentity {
   readonly program: string;
 }
 
-/** Indexes among stat's fields after the name: fields 9 and 28 in proc(5). */
+/** Indexes into the fields of stat after the name: fields 9 and 28 in proc(5). */
 const flagsField = 9 - 3;
 const stackStartField = 28 - 3;
 /** PF_KTHREAD of linux/sched.h. */
@@ -29,7 +29,7 @@ export function identify(pid: number): ProcessIdentity {
     throw new MemdriftError('ERR_GONE', `${what}; its memory is gone`, { pid });
   }
   if (rssBytes === null) {
-    // A process that ends gives up its memory before it is a zombie.
+    // An ending process gives up its memory before it becomes a zombie.
     if (!isKernelThread(statFields(pid))) {
       throw new MemdriftError('ERR_GONE', `process ${pid} is ending; its memory is gone`, { pid });
     }
@@ -53,7 +53,7 @@ export function checkSame(before: ProcessIdentity): void {
   }
 }
 
-/** By stat's fields after the name. */
+/** Returns true for a kernel thread, by the fields of stat after the name. */
 export function isKernelThread(fields: readonly string[]): boolean {
   return (Number(fields[flagsField]) & kernelThreadFlag) !== 0;
 }

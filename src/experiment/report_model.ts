@@ -81,7 +81,7 @@ export interface ExperimentReport {
     readonly peakBytes: number | null;
     readonly atMs: number | null;
     readonly exactness: Exactness;
-    /** The highest of all looks is between these (docs/bounds.md). */
+    /** Bounds of the highest value of all looks (docs/bounds.md). */
     readonly rangeBytes: readonly [low: number, high: number] | null;
     /** The group's sum of RSS at that moment: over the footprint, how often a page was counted. */
     readonly sumRssBytesThen: number | null;

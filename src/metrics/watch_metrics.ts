@@ -81,7 +81,7 @@ function addGroup(registry: Registry, { now, limitBytes }: WatchFigures): void {
   });
 }
 
-/** PSS and the footprint are between these, at each sample. */
+/** Adds the bounds of PSS and footprint at each sample. */
 function addBounds(registry: Registry, now: WatchFigures['now']): void {
   const registers = [registry];
   const figures = { pss: 'sum_pss', footprint: 'footprint' } as const;
@@ -100,7 +100,7 @@ function addBounds(registry: Registry, now: WatchFigures['now']): void {
       });
   new Gauge({
     name: 'memdrift_group_read_timestamp_seconds',
-    help: 'When the read of smaps began that the bounds start from.',
+    help: 'Start of the read of smaps that the bounds are based on.',
     registers,
     collect() {
       this.remove();

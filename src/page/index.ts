@@ -120,7 +120,7 @@ function boxFor({ name, pid }: Process): HTMLInputElement {
   return box;
 }
 
-/** A process without a capture. */
+/** Makes the row of a process without a capture. */
 function otherRow({ pid, command, peakRssBytes }: Process['others'][number]): HTMLTableRowElement {
   const cells = ['not Node', '', String(pid), command, `at least ${bytesText(peakRssBytes)}`];
   return row([...cells, '-', '-', '-', ''], 'td');

@@ -38,11 +38,12 @@ export interface SamplerOptions {
   /** Whether passes look at this process too, if it is followed. Default true. */
   readonly ownPasses?: boolean;
   /**
-   * Whether no process outside shares memory with these by fork: true of a program and all that it
-   * starts. Otherwise what they share may be shared further, or be left to them. Default false.
+   * True when no outside process shares memory with these by fork, as for a program with all of its
+   * descendants. Otherwise outside processes may come to share, or stop sharing, their pages.
+   * Default false.
    */
   readonly isClosed?: boolean;
-  /** Passes are made above all while the bounds leave open whether this is passed. Default none. */
+  /** Passes are preferred while the bounds contain this limit. Default none. */
   readonly limitBytes?: number | null;
 }
 

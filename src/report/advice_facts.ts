@@ -5,7 +5,7 @@ import { megabytesWithUnit } from './units.ts';
 
 export interface Advice {
   readonly name: string;
-  /** The row that it is about; null: pages of several rows. */
+  /** The row that it concerns; null: pages of several rows. */
   readonly cause: Cause | 'unexplained' | null;
   /** What it is about; 0: the facts do not support the sentence. */
   readonly bytes: (explanation: Explanation) => number;

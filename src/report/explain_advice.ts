@@ -71,8 +71,8 @@ const kernelAdvices: readonly Advice[] = [
 export const advices: readonly Advice[] = [...mallocAdvices, ...runtimeAdvices, ...kernelAdvices];
 
 /**
- * Returns what to say of the cause that grew most between two explanations: its part, its rate, and
- * the sentence about that cause in the later one.
+ * Returns sentences about the cause that grew most between two explanations: its growth, its rate,
+ * and the later explanation's advice.
  */
 export function growthAdviceOf(
   { causes, bytes, before, after }: Growth,
@@ -85,8 +85,8 @@ export function growthAdviceOf(
   const rate = seconds > 0 ? `, ${megabytesWithUnit(most.bytes / seconds)} a second` : '';
   const advice = advices.find((one) => one.cause === most.cause && one.bytes(now) > 0);
   return [
-    `${most.cause} grew most: by ${megabytesWithUnit(most.bytes)}${rate}. Two looks do not tell ` +
-      'a leak from a cache that fills: look again later.',
+    `${most.cause} grew most: by ${megabytesWithUnit(most.bytes)}${rate}. Two looks do not ` +
+      'separate a leak from a growing cache: look again later.',
     ...(advice === undefined ? [] : [`Now ${advice.text(now)}`]),
   ];
 }

@@ -5,7 +5,7 @@ import { megabytesWithUnit } from './units.ts';
 
 /** Less is not worth a remedy. */
 const leastReturned = 1e6;
-/** The values that M_TRIM_THRESHOLD and M_MMAP_THRESHOLD start with. */
+/** The initial value of M_TRIM_THRESHOLD and M_MMAP_THRESHOLD. */
 const firstThresholdBytes = 128 << 10;
 
 export const mallocAdvices: readonly Advice[] = [
@@ -91,7 +91,7 @@ function freedText(e: Explanation): string {
   return sentences.join(' ');
 }
 
-/** Null where less than half of it is known to go back, or one arena is not known. */
+/** Returns null unless at least half is certain to be given back and all arenas are known. */
 function thresholdText(arenas: readonly ExplainedArena[], freed: number): string | null {
   let least = 0;
   let most = 0;

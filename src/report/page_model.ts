@@ -110,8 +110,7 @@ export interface IndexData {
     readonly peakTrackedBytes: number;
     readonly leakedBytes: number;
     readonly events: number;
-    /** Processes that it started and that have no capture, the largest first, with the least that
-     * their peaks can have been. */
+    /** Its descendants without a capture, the largest first, with lower bounds of their peaks. */
     readonly others: readonly {
       readonly pid: number;
       readonly command: string;

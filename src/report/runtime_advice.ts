@@ -116,7 +116,10 @@ export const runtimeAdvices: readonly Advice[] = [
   },
 ];
 
-/** Where single large objects are a quarter of the heap; other isolates are not counted. */
+/**
+ * Returns a clause where single large objects are a quarter of the heap. Other isolates' are not
+ * counted.
+ */
 function largeText(e: Explanation): string {
   const spaces = e.v8?.spaces ?? [];
   const large = spaces.filter(({ name }) => /^(new_)?large_object_space$/.test(name));
@@ -139,8 +142,8 @@ const releasedBufferBytes = (e: Explanation): number =>
   Math.max(0, e.deep?.released.arrayBufferBytes ?? 0);
 
 /**
- * How much is resident of some Buffers, of which only the length is known: all others together have
- * at most their lengths of what is resident.
+ * Bounds the resident bytes of some Buffers by their length: all other Buffers together take at
+ * most their own lengths of the resident bytes.
  */
 function residentOf(e: Explanation, lengthBytes: number): { least: number; most: number } {
   const resident = bytesOf(e, 'array-buffers');
@@ -163,7 +166,7 @@ function isMost(e: Explanation, lengthBytes: number): boolean {
   return residentOf(e, lengthBytes).least > bytesOf(e, 'array-buffers') / 2;
 }
 
-/** Not where Workers made most: their own objects may reference these. */
+/** Returns false where Workers made most Buffers, since Workers' objects may reference them. */
 function isUnreferenced(e: Explanation): boolean {
   return isMost(e, unreferencedBytes(e)) && !areBuffersOfWorkers(e);
 }

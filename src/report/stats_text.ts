@@ -73,7 +73,7 @@ function growthLines(growth: CaptureStats['rssGrowth']): readonly string[] {
 
 const mostChildren = 10;
 
-/** Processes without a capture, the largest first. */
+/** Lists processes without a capture, the largest first. */
 function childLines(stats: CaptureStats): readonly string[] {
   const { children, childrenLeftOut, endedChildPeakRssBytes } = stats;
   const others = children.filter(({ isNode }) => !isNode);
@@ -88,7 +88,7 @@ function childLines(stats: CaptureStats): readonly string[] {
   const largestLeft = others[mostChildren]?.peakRssBytes ?? 0;
   return [
     '',
-    'peak RSS, at least, of processes that it started and that are not Node',
+    'peak RSS (lower bounds) of started processes that do not run Node',
     ...rows,
     ...(left > 0 ? [row(largestLeft, `or less each: ${left} more (--json has all)`)] : []),
     ...(endedChildPeakRssBytes === null
@@ -96,7 +96,7 @@ function childLines(stats: CaptureStats): readonly string[] {
       : [
           row(
             endedChildPeakRssBytes,
-            'the highest of all that ended, Node among them, by the kernel',
+            'highest of all ended processes, Node included, as the kernel reports',
           ),
         ]),
   ];

@@ -9,9 +9,9 @@ export interface SummaryHead {
   readonly totalBytes: number;
   /** What the numbers are of: `live at the peak`. */
   readonly what: string;
-  /** Of the total: the part under none of the functions. */
+  /** The part of the total that is under none of the functions. */
   readonly noFunctionBytes: number;
-  /** Of the total: the tracker's own. */
+  /** The tracker's part of the total. */
   readonly ownBytes: number;
   /** Functions that are not shown. */
   readonly left: number;

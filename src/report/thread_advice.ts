@@ -41,20 +41,20 @@ export const threadAdvices: readonly Advice[] = [
   },
 ];
 
-/** Most of the objects are not the main thread's. */
+/** Returns true when the main thread has less than half of the objects. */
 export function areObjectsOfWorkers(e: Explanation): boolean {
   const { v8 } = e;
   return v8 !== null && v8.isolates > 1 && v8.heapUsedBytes < bytesOf(e, 'v8-heap') / 2;
 }
 
-/** Most of the Buffers: the main thread made less than half. */
+/** Returns true when Workers made most Buffers and the main thread less than half. */
 export function areBuffersOfWorkers(e: Explanation): boolean {
   const all = bytesOf(e, 'array-buffers');
   const ofMain = e.v8?.arrayBuffersBytes ?? all;
   return ofWorkers(e, 'externalBytes') > all / 2 && ofMain < all / 2;
 }
 
-/** The sum of the Workers that have answered; 0 where Workers were not asked. */
+/** Returns the sum of the Workers that have answered; 0 where Workers were not asked. */
 export function ofWorkers({ byThread }: Explanation, column: keyof ThreadBytes): number {
   const workers = (byThread?.threads ?? []).filter(({ threadId }) => threadId !== 0);
   return workers.reduce((sum, { bytes }) => sum + (bytes?.[column] ?? 0), 0);

@@ -11,11 +11,11 @@ const borderless = {
 };
 
 const mostThreads = 20;
-/** Less is not a row. */
+/** A smaller thread has no row of its own. */
 const leastSurplusBytes = 50_000;
 const columns = ['heapBytes', 'freeBytes', 'externalBytes'] as const;
 
-/** Empty for a program without Workers. */
+/** Returns the table; empty for a program without Workers. */
 export function threadsText({ threads, rest, surplus }: ByThread): string {
   if (threads.length === 1) return '';
   const table = new Table({
@@ -32,9 +32,9 @@ export function threadsText({ threads, rest, surplus }: ByThread): string {
   }
   const others = threads.slice(mostThreads);
   if (others.length > 0) row(`${others.length} more`, sumOf(others.map(({ bytes }) => bytes)));
-  row('rest', rest, ['', 'resident, and counted by no thread that answered']);
+  row('rest', rest, ['', 'resident, but not counted by an answering thread']);
   const isThere = columns.some((column) => surplus[column] >= leastSurplusBytes);
-  if (isThere) row('less', surplus, ['', 'counted, and not resident or in other causes']);
+  if (isThere) row('less', surplus, ['', 'counted, but not resident or in other causes']);
   const all = sumOf([...threads.map(({ bytes }) => bytes), rest]);
   const total = Object.fromEntries(columns.map((name) => [name, all[name] - surplus[name]]));
   row('sum', total as unknown as ThreadBytes, [
@@ -45,7 +45,7 @@ export function threadsText({ threads, rest, surplus }: ByThread): string {
   return `${title}\n${table.toString().replace(/ +$/gm, '')}`;
 }
 
-/** `4 (job3)`, as far as it is known. */
+/** Returns the id with the name where it is known, as `4 (job3)`. */
 export function threadName(thread: ExplainedThread): string {
   const name = nameText(thread);
   return name === '' ? `${thread.threadId}` : `${thread.threadId} (${name})`;

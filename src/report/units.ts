@@ -41,7 +41,7 @@ export function leftOutText(bytes: readonly number[], tailPercent: number | unde
 
 /**
  * Returns the part of a title that gives a peak's bounds; empty where both show as the same number.
- * The peak lies between them because mappings are looked at only some times a second.
+ * The peak is between bounds because mappings are read only a few times a second.
  */
 export function boundsText([low, high]: readonly [number, number]): string {
   if (megabytes(low) === megabytes(high)) return '';

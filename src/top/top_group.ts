@@ -198,8 +198,8 @@ function totalsOf(
 }
 
 /**
- * The sampler's footprint has all pages of the files of /dev/shm that the group maps. Here a part
- * of them may be others', and there are memory files that no process maps.
+ * The sampler's footprint has all pages of the files of /dev/shm that the group maps. Here other
+ * processes may own a part of them, and some memory files have no process that maps them.
  */
 function rangesOf(
   sample: Sample,

@@ -40,10 +40,10 @@ export interface TopTotals {
   /** Each page once: PSS, huge pages, unmapped pages of segments; null: unknown for some. */
   readonly footprintBytes: number | null;
   readonly footprintExactness: 'exact' | 'estimated';
-  /** PSS and footprint of all processes are between these, read or not (docs/bounds.md). */
+  /** Bounds of PSS and footprint of all processes, read or not (docs/bounds.md). */
   readonly pssRangeBytes: readonly [low: number, high: number];
   readonly footprintRangeBytes: readonly [low: number, high: number];
-  /** When the reads of smaps began that the ranges start from; null: there were none yet. */
+  /** Start of the reads of smaps that the ranges are based on; null before the first. */
   readonly readAtMs: number | null;
   /** The same without those whose PSS is not known, and how many they are. */
   readonly knownPssBytes: number;

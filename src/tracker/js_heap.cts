@@ -48,7 +48,7 @@ function sampleJsHeap(
     if (native.trackerEnded(tracker) !== null) return;
     session.post('HeapProfiler.getSamplingProfile', (error, answer) => {
       if (error !== null) return;
-      // At once: garbage was just collected, and flattening makes more.
+      // Read at once: garbage was just collected, and flattening makes more.
       const { total_heap_size: totalBytes, used_heap_size: usedBytes } = getHeapStatistics();
       const sampled = flattened(answer.profile.head as Sampled & Node, named);
       native.trackerJsHeap(tracker, { ...sampled, totalBytes, usedBytes });

@@ -182,7 +182,7 @@ function report(others: OtherChildren): void {
   });
   const left = largest.length - texts.length;
   if (left > 0) texts.push(`${left} smaller (memdrift stats lists them)`);
-  say(`peak RSS, at least, of processes that are not Node: ${texts.join(', ')}`);
+  say(`peak RSS (lower bounds) of processes that do not run Node: ${texts.join(', ')}`);
 }
 
 /** Writes without process.stderr, which would change the flags of the program's descriptor. */

@@ -1,7 +1,7 @@
 /**
- * Values that a later read of smaps corrects: what was estimated while nothing moved was wrong by
- * as much as the estimate that the read replaced. Bounds stay as they were: copy-on-write moves no
- * counter of RSS.
+ * Values that a later read of smaps corrects. Estimates while memory was at rest have the same
+ * error as the estimate that the read replaced. Bounds stay as they were, since copy-on-write moves
+ * no counter of RSS.
  */
 import type { Estimate } from './meters.ts';
 import type { ProcessRow } from './watch_model.ts';

@@ -1,4 +1,4 @@
-/** The sum of RSS, at a look and between the look before and this one. */
+/** Bounds the sum of RSS at a look, and between the look before and this one. */
 import type { Sample } from '../proc/sampler.ts';
 import type { Estimate } from './meters.ts';
 import type { ProcessRow } from './watch_model.ts';
@@ -9,7 +9,7 @@ interface Look {
   readonly faultBytes: number | null;
 }
 
-/** What of a sample concerns the system as a whole. */
+/** The parts of a sample that concern the whole system. */
 type SystemFacts = Pick<Sample, 'hugeBytes' | 'pagesPerFault'>;
 
 export class RssBetween {
@@ -30,7 +30,7 @@ export class RssBetween {
       looks.set(key, look);
       sum += look.rssBytes;
       if (this.#before === null) continue;
-      // A mark that is there at the first look may be older than the watch.
+      // A mark at the first look may be older than the watch.
       const isNew = before === undefined || look.peakRssBytes > before.peakRssBytes;
       if (isNew) reached = Math.max(reached, look.peakRssBytes);
       high += isNew ? look.peakRssBytes : mostOf(look, before, pagesPerFault);
@@ -54,7 +54,7 @@ function lookOf({ rssBytes, peakRssBytes, faultBytes }: ProcessRow): Look {
   return { rssBytes: rss, peakRssBytes: Math.max(rss, peakRssBytes ?? 0), faultBytes };
 }
 
-/** The most that a process can have had since the look before without a new mark. */
+/** Returns the most that a process can have had since the look before without a new mark. */
 function mostOf(now: Look, before: Look, pagesPerFault: number | null): number {
   if (now.faultBytes === null || before.faultBytes === null || pagesPerFault === null)
     return now.peakRssBytes;

@@ -1,4 +1,4 @@
-/** What SLURM adds up with UsePss: the PSS of each process, or its RSS where that is less. */
+/** SLURM's sum with UsePss: the PSS of each process, or its RSS where that is less. */
 import type { Sample } from '../proc/sampler.ts';
 import type { TreeView } from './group_sums.ts';
 import type { Estimate } from './meters.ts';
@@ -16,7 +16,7 @@ const windowMs = 1000;
 export class UsePss {
   #looks: Look[] = [];
 
-  /** `most`: what the sum of RSS can have been since the look before. */
+  /** `most`: the highest possible sum of RSS since the look before. */
   sum(sample: Sample, { group, seen }: TreeView, most: number): Estimate {
     const { pss } = sample.group;
     const noise = seen.length * counterNoiseBytes;
@@ -28,7 +28,7 @@ export class UsePss {
         hidden += row.rssBytes ?? 0;
         continue;
       }
-      // SLURM takes a PSS of 0 for one that it could not read.
+      // SLURM treats a PSS of 0 as unreadable.
       if (row.pssBytes === 0) rssOfZero += rss;
       value += row.pssBytes === 0 ? rss : Math.min(rss, row.pssBytes ?? middle(row.pssRangeBytes));
     }

@@ -199,7 +199,10 @@ export class Views {
   }
 }
 
-/** At this look alone: the estimate also has what was reached since the look before. */
+/**
+ * Returns the sum at this look alone. The estimate also has the highest values since the look
+ * before.
+ */
 function rssNow({ group }: TreeView): number {
   return group.reduce((sum, { rssBytes }) => sum + (rssBytes ?? 0), 0);
 }
@@ -208,7 +211,7 @@ function orNull(bytes: number | null): Estimate | null {
   return bytes === null ? null : known(bytes);
 }
 
-/** At a look, and the most since the look before. */
+/** The value at a look, and the most since the look before. */
 function estimateOf({ valueBytes, rangeBytes, mostBetweenBytes }: GroupBounds): Estimate {
   const [low, high] = rangeBytes;
   return { value: valueBytes, low, high: Math.max(high, mostBetweenBytes) };

@@ -101,7 +101,7 @@ export class Watch {
   /** With all roots from the first sample on: one without them would say that nothing is left. */
   #begin(): Sampler {
     const { roots, command, mark, intervalMs, budgetPercent, limitBytes } = this.#options;
-    // A command has run another program since the fork, and is followed with all that it starts.
+    // A command has called exec since the fork, and is followed with all of its descendants.
     const isClosed = command !== null;
     const own = { tree: true, startCreditMs, ownPasses: !this.#isOutside, isClosed, limitBytes };
     while (true) {

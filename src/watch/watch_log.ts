@@ -29,7 +29,7 @@ const totalViews = {
   cgroupBytes: 'cgroup',
 } as const;
 
-/** What a sample's bounds are; docs/bounds.md. */
+/** Names of a sample's bounds; docs/bounds.md. */
 const boundFields = [
   'pssLowBytes',
   'pssHighBytes',
@@ -161,7 +161,7 @@ export class WatchLog {
     return logged;
   }
 
-  /** What stands in a sample only when it has changed. */
+  /** Fields that a sample has only when they changed. */
   #changed({
     group: { pss, footprint, readAtMs },
     endedEarly: { atLeast, atMost },

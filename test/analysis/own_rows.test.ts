@@ -1,4 +1,4 @@
-/** The tracker's own memory is in rows of its own, and in no list of functions. */
+/** The tracker's own memory has rows of its own, and lists of functions leave it out. */
 import { describe, expect, test } from 'vitest';
 import { functionTotals } from '../../src/analysis/functions.ts';
 import { withoutInternals } from '../../src/analysis/internals.ts';
@@ -28,7 +28,7 @@ describe('withOwnRow', () => {
   const rowsOf = (name: string) =>
     tableRows(report).filter(({ stack }) => stack.some((frame) => frame.function === name));
 
-  test('makes one row per kind of the stacks of the tracker’s scripts', () => {
+  test('returns one row per kind for stacks of the tracker’s scripts', () => {
     expect(rowsOf('(memdrift itself)')).toMatchObject([
       { bytes: 50, count: 3, kind: 'malloc', thread: '', stack: { length: 1 } },
       { bytes: 7, count: 1, kind: 'mmap', thread: '', stack: { length: 1 } },
@@ -38,16 +38,16 @@ describe('withOwnRow', () => {
     expect(sumOfRows(report)).toBe(165);
   });
 
-  test('leaves memory under the program that took it by memdrift’s API', () => {
+  test('keeps memory that the program took by memdrift’s API under its functions', () => {
     expect(rowsOf('start')).toMatchObject([{ bytes: 5, stack: [{ function: 'start' }, main] }]);
   });
 
-  test('keeps rows in order of their bytes', () => {
+  test('keeps rows in order of bytes', () => {
     const bytes = Array.from(report.rows.bytes);
     expect(bytes).toEqual([100, 50, 7, 5, 3]);
   });
 
-  test('is in no list of functions, with Node’s own or without', () => {
+  test('lists no function for the tracker’s memory, with Node’s own or without', () => {
     for (const shown of [report, withoutInternals(report)]) {
       const names = functionTotals(shown).map(({ frame }) => frame.function);
       expect(names).toContain('main');
@@ -70,7 +70,7 @@ describe('withOwnRow', () => {
     expect([ofRow(0), ofRow(1)]).toEqual([100, 50]);
   });
 
-  test('returns a report without such rows as it is', () => {
+  test('returns the report unchanged when it has no such rows', () => {
     const plain = reportOf([{ stack: [main], bytes: 1 }]);
     expect(withOwnRow(plain)).toBe(plain);
   });

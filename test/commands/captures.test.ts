@@ -57,7 +57,7 @@ describe('stats', () => {
   });
 });
 
-test('adds up what the threads of a program allocated in one function', async () => {
+test('adds up allocations of all threads in one function', async () => {
   const workers = captured.record(
     'workers',
     `const { Worker, isMainThread } = require('node:worker_threads');

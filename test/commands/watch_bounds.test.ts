@@ -1,4 +1,4 @@
-/** What `memdrift watch` says of programs whose memory no look and no counter shows. */
+/** Checks `memdrift watch` on programs whose memory neither looks nor counters show. */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ function verdictOf({ verdicts }: WatchReport, view: ViewName): Verdict['kills'] 
   return verdicts.find((one) => one.view === view)?.kills;
 }
 
-test('the sum of RSS has what its only process had between two looks', async () => {
+test('includes a peak between two looks in the sum of RSS of one process', async () => {
   const program = join(folder, 'spike');
   execFileSync('cc', ['-O1', '-o', program, fixture('spike.c')]);
   const { report, stdout } = await watch('--interval', '1000', '--limit', '600M', '--', program);
@@ -36,7 +36,7 @@ test('the sum of RSS has what its only process had between two looks', async () 
   expect(verdictOf(report, 'sumRss')).toBe('yes');
 }, 30_000);
 
-test('PSS and footprint have what copy-on-write has copied', async () => {
+test('bounds copied pages in PSS and footprint after copy-on-write', async () => {
   const loader = fixture('cow_loader.py');
   const { report } = await watch('--limit', '900M', '--', 'python3', loader, '4');
   // The processes themselves: all of their memory is their own in the end.

@@ -66,7 +66,7 @@ test('free room in V8’s heap is not objects', async () => {
   expect(adviceOf(explanation).join()).toContain('free room in V8');
 });
 
-test('the output that exec() keeps is named as single large objects', async () => {
+test('names single large objects when exec() keeps output', async () => {
   const explanation = await explained(await start('exec_strings.cjs'));
   const [sentence] = adviceOf(explanation);
   const [, large] = /, ([0-9.]+) MB of these in single strings/.exec(sentence ?? '') ?? [];
@@ -122,7 +122,7 @@ test('--deep says what native code holds of Buffers, and does not blame slices',
   expect(text).not.toMatch(/-\d/);
 });
 
-test('unread bodies of responses are Buffers that are referenced', async () => {
+test('counts unread bodies of responses as referenced Buffers', async () => {
   const child = await start('unread_responses.mjs');
   const counted = Number(child.first);
   expect(counted).toBeGreaterThan(8 * mb);
@@ -134,7 +134,7 @@ test('unread bodies of responses are Buffers that are referenced', async () => {
 
 // Where it is installed, and in CI.
 if (existsSync(jemallocPath()) || process.env.CI) {
-  test('what jemalloc keeps of freed Buffers is freed, and not held', async () => {
+  test('counts freed Buffers that jemalloc keeps as freed, not as in use', async () => {
     const script = join(root, 'test/fixtures/drift/cases/freed_buffers.cjs');
     const flags = ['--inspect-port=0', '--expose-gc', script];
     const preload = `LD_PRELOAD=${jemallocPath()}`;
@@ -173,7 +173,7 @@ describe('a program with Workers', () => {
     expect(sumOf('externalBytes')).toBe(external);
   }
 
-  test('--deep shows what each of them has, and adds up to the causes', async () => {
+  test('--deep shows the memory of each Worker, which adds up to the causes', async () => {
     const script = join(root, 'test/fixtures/drift/cases/workers.cjs');
     const flags = ['--inspect-port=0', '--expose-gc'];
     const child = await children.run(process.execPath, [...flags, script]);
@@ -203,7 +203,7 @@ describe('a program with Workers', () => {
 
   if (!canAskWorkers) return;
 
-  test('--deep has the last answer of a busy one, and its age', async () => {
+  test('--deep shows the last answer of a busy Worker, and its age', async () => {
     const child = await start('workers.cjs');
     const said = JSON.parse(child.first) as readonly Said[];
     const idOf = (job: number): number | undefined => said.find((one) => one.job === job)?.threadId;
@@ -220,7 +220,7 @@ describe('a program with Workers', () => {
     expect(explainText(second)).toMatch(/busy, \d+ s ago/);
   });
 
-  test('a busy one that has never answered is unknown', async () => {
+  test('shows unknown for a busy Worker that has never answered', async () => {
     const child = await start('workers.cjs');
     const job3 = (JSON.parse(child.first) as readonly Said[]).find(({ job }) => job === 3);
     expect(await child.ask('compute')).toBe('busy');

@@ -113,7 +113,7 @@ describe('a number that is no process with memory', () => {
     });
   });
 
-  test('is a kernel thread by its flags, and not because its memory is gone', () => {
+  test('recognizes a kernel thread by its flags, not by its missing memory', () => {
     expect(isKernelThread('S 0 0 0 0 -1 2129984 0 0'.split(' '))).toBe(true);
     // PF_EXITING.
     expect(isKernelThread('R 1 9 9 0 -1 4194564 0 0'.split(' '))).toBe(false);

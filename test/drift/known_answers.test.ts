@@ -136,7 +136,7 @@ describe.concurrent('what a program made has its cause', { retry: 2 }, () => {
 
   const withFixedThresholds = { env: { MALLOC_TRIM_THRESHOLD_: '131072' } };
   const grown = ({ after, before }: Answer): number => after.rssBytes - before.rssBytes;
-  /** As foretold for memory that came between two looks. */
+  /** Returns the forecast for memory that came between two looks. */
   const foretold = ({ after, before }: Answer, bound: 'leastBytes' | 'mostBytes'): number => {
     const sumOf = ({ malloc }: Explanation): number =>
       (malloc?.arenas ?? []).reduce((sum, one) => sum + (one.fixedThresholds?.[bound] ?? NaN), 0);
@@ -144,7 +144,7 @@ describe.concurrent('what a program made has its cause', { retry: 2 }, () => {
   };
 
   test.each(['largeBlocksFreed', 'endsFreed'])(
-    '%s: thresholds that are fixed give back what the advice says',
+    '%s: forecasts what fixed thresholds give back',
     async (name) => {
       const plain = await programs.run(name);
       const saved = grown(plain) - grown(await programs.run(name, withFixedThresholds));
@@ -155,7 +155,7 @@ describe.concurrent('what a program made has its cause', { retry: 2 }, () => {
     },
   );
 
-  test('bounds contain what fixed thresholds give back, and wide ones are no advice', async () => {
+  test('bounds what fixed thresholds give back, without advice when bounds are wide', async () => {
     const name = 'largeBlocksFreedBetweenPins';
     const plain = await programs.run(name);
     const saved = grown(plain) - grown(await programs.run(name, withFixedThresholds));

@@ -19,13 +19,13 @@ import { adviceOf } from '../../src/report/explain_advice.ts';
 import { Children } from '../children.ts';
 import { root } from '../tidy/files.ts';
 
-/** What a program made, by its own arithmetic. */
+/** The memory that a program made, by its own arithmetic. */
 interface Made {
   readonly cause: Cause;
-  /** At least, where `mostBytes` is there too. */
+  /** A lower bound where `mostBytes` is present. */
   readonly bytes: number;
   readonly mostBytes?: number;
-  /** With what was allocated and not written to. */
+  /** Includes allocated bytes that were not written. */
   readonly lengthBytes?: number;
 }
 
@@ -137,7 +137,7 @@ const pathOf = (program: string): string =>
   join(root, 'test/fixtures/drift/threads', `${program}.cjs`);
 
 async function start(program: string): Promise<{ pid: number; made: Made }> {
-  // Open from the start: how soon it opens for a signal is no matter of this test.
+  // Open from the start: this test is not about how soon a signal opens it.
   const flags = ['--inspect=127.0.0.1:0', '--expose-gc'];
   const child = await children.run(process.execPath, [...flags, pathOf(program)]);
   return { pid: child.pid, made: JSON.parse(child.first) as Made };
@@ -150,7 +150,7 @@ async function explained(pid: number, deep = false): Promise<Explanation> {
   return explanation;
 }
 
-/** No sentence has a part that is more than the whole. */
+/** Expects that no sentence has a part larger than its whole. */
 function expectPossible(advice: readonly string[]): void {
   for (const sentence of advice) {
     for (const [, part, whole] of sentence.matchAll(/([\d.]+) MB of ([\d.]+) MB/g)) {
@@ -175,7 +175,7 @@ describe('a thread', () => {
   });
 
   test.each(threads)(
-    '$thread: explain has $program in its row, and says what it is',
+    '$thread: explain counts $program in its row and names the cause',
     async (one) => {
       const { pid, made } = await start(one.program);
       const first = await explained(pid);
@@ -216,7 +216,7 @@ describe('run', () => {
   });
 });
 
-/** The program to its end, which comes with that of its input. */
+/** Runs the program to its end, which follows the end of its input. */
 async function run(program: string, flags: readonly string[]): Promise<Made> {
   const cli = join(root, 'dist/cli.js');
   const args = ['--expose-gc', cli, 'run', ...flags, pathOf(program)];

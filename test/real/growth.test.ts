@@ -1,6 +1,6 @@
 /**
  * `stats` explains how RSS grew: its rows add up to the growth that the kernel counted, without a
- * large remainder, for programs of people's daily work.
+ * large remainder, for programs on everyday packages.
  */
 import { afterAll, expect, test } from 'vitest';
 import { Bed, packagesFolder } from './harness.ts';

@@ -246,18 +246,18 @@ describe('each sentence', () => {
 describe('Buffers of which only the length is known', () => {
   const resident = { 'array-buffers': 5e8 };
 
-  test('are named with at most what is resident of all Buffers', () => {
+  test('are limited to the resident bytes of all Buffers', () => {
     const [text] = adviceOf(explanationOf(resident, deep({ unreferencedBytes: 12e8 })));
     expect(text).toContain('500.00 MB of 500.00 MB in Buffers are referenced by no JavaScript');
   });
 
-  test('are named with bounds where the others may be resident too', () => {
+  test('are shown with bounds when other Buffers may be resident too', () => {
     const facts = deep({ unreferencedBytes: 12e8, heldBytes: 2e8 });
     const [text] = adviceOf(explanationOf(resident, facts));
     expect(text).toContain('300.00 MB to 500.00 MB of 500.00 MB in Buffers');
   });
 
-  test('are not named where the others may be most of what is resident', () => {
+  test('are not named when most resident bytes may belong to other Buffers', () => {
     for (const more of [{ unreferencedBytes: 12e8 }, { arrayBufferBytes: 12e8 }]) {
       const [text] = adviceOf(explanationOf(resident, deep({ ...more, heldBytes: 4e8 })));
       expect(text).toMatch(/^500\.00 MB are contents of Buffers: memdrift attach/);
@@ -269,12 +269,12 @@ describe('large objects', () => {
   const large = (usedBytes: number) =>
     v8Of({ heapUsedBytes: 5e8, spaces: [{ name: 'large_object_space', usedBytes }] });
 
-  test('are named where they are a quarter of the heap', () => {
+  test('are named when they are a quarter of the heap', () => {
     const [text] = adviceOf(explanationOf({ 'v8-heap': 5e8 }, large(3e8)));
     expect(text).toContain('300.00 MB of these in single strings, arrays or tables');
   });
 
-  test('are not named where they are less', () => {
+  test('are not named when they are less than a quarter', () => {
     const [text] = adviceOf(explanationOf({ 'v8-heap': 5e8 }, large(1e8)));
     expect(text).not.toContain('single strings');
   });
@@ -287,14 +287,14 @@ describe('what malloc gives back', () => {
     fixedThresholds: { leastBytes, mostBytes },
   });
 
-  test('names the threshold where most would have gone back by itself, and by how much', () => {
+  test('names the threshold and its effect when most would be given back', () => {
     const made = main({ topBytes: 9e8, trimBytes: 8.9e8, ...fixed(8.9e8, 8.91e8) });
     const [text] = adviceOf(explanationOf({ 'malloc-top': 9e8 }, made));
     expect(text).toContain('With MALLOC_TRIM_THRESHOLD_=131072');
     expect(text).toContain('would have given back 890.00 MB of these');
   });
 
-  test('says how much at least and at most where large holes may have been large blocks', () => {
+  test('returns bounds when large holes may have been large blocks', () => {
     const arenas = [arenaOf({ isMain: true, ...fixed(2e8, 2e8) }), arenaOf(fixed(3e8, 6e8))];
     const [text] = adviceOf(explanationOf(freed, { malloc: mallocOf(arenas) }));
     expect(text).toContain('given back 500.00 MB to 800.00 MB of these');
@@ -303,7 +303,7 @@ describe('what malloc gives back', () => {
   test.each([
     ['little', fixed(1e8, 9e8)],
     ['an unknown amount', { fixedThresholds: null }],
-  ])('does not name the threshold where %s is known to go back', (_, more) => {
+  ])('does not name the threshold when %s is known to be given back', (_, more) => {
     const [text] = adviceOf(explanationOf(freed, main({ trimBytes: 8.8e8, ...more })));
     expect(text).not.toContain('TRIM_THRESHOLD');
   });

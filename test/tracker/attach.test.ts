@@ -52,8 +52,8 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 /**
- * As far as the capture of a running program is written. Optimised code of `turn` has
- * after_attach() compiled into it, and blocks are under `turn` then.
+ * Reads the written part of a running program's capture. Optimized code of `turn` can include
+ * after_attach(); blocks are then under `turn`.
  */
 async function heldAfterAttach(path: string): Promise<number> {
   const table = await readCaptureTable(path, { leaks: true });

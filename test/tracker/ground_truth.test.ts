@@ -8,7 +8,7 @@ afterAll(() => truth.remove());
 const page = 4096;
 
 describe('a program that allocates in every way', async () => {
-  // The program touches nothing of what it maps.
+  // The program does not touch the pages that it maps.
   const run = await truth.run(fixture('functions.cjs'));
   const table = await leaksOf(run, { committed: true });
 

@@ -64,7 +64,7 @@ describe('a program whose objects are known', async () => {
   });
 });
 
-/** What a case prints before it exits. */
+/** The counts that a case prints before it exits. */
 interface Counted {
   readonly heapTotal: number;
   readonly heapUsed: number;
@@ -109,7 +109,7 @@ describe("with Node's own functions hidden", () => {
     expect(Math.abs(parts.all - parts.others - parts.counted.heapTotal)).toBeLessThan(2 * mb);
   });
 
-  test('says which of Node’s functions holds strings that no other function made', async () => {
+  test('names Node’s function that holds strings when no other function made them', async () => {
     const parts = await partsOf('exec_output.cjs');
     expect(Math.abs(parts.all - parts.counted.heapTotal)).toBeLessThan(
       0.15 * parts.counted.heapTotal,

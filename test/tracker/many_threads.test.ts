@@ -1,4 +1,6 @@
-/** Captures of programs with thousands of threads: whole, and read in time and memory for them. */
+/**
+ * Checks that captures of thousands of threads are complete, and read in bounded time and memory.
+ */
 import { afterAll, expect, test } from 'vitest';
 import { readCaptureStats, readCaptureTable } from '../../src/capture/capture.ts';
 import { GroundTruth, heldUnder } from '../ground_truth.ts';
@@ -8,7 +10,7 @@ afterAll(() => truth.remove());
 const env = { UNRULY: truth.addonOf('unruly.c') };
 const prelude = 'const unruly = require(process.env.UNRULY);';
 
-test.each([1000, 5000])('has what %i threads held when they were killed', async (threads) => {
+test.each([1000, 5000])('keeps the blocks of %i threads when they are killed', async (threads) => {
   const code = `${prelude} unruly.threadsThatHold(${threads}, 100, 1000);
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1500);`;
   const { captures } = await truth.run('', { env, flags: ['-e', code] });

@@ -1,4 +1,4 @@
-/** Processes that a tracked program starts and that are not Node, by what /proc says of them. */
+/** Checks processes that a tracked program starts and that do not run Node against /proc. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { readCaptureStats } from '../../src/capture/capture.ts';
 import { statsText } from '../../src/report/stats_text.ts';
@@ -23,20 +23,20 @@ describe('a program that starts esbuild and Python', async () => {
     expect(child.argv.join(' ')).toContain('--service=');
   });
 
-  test('lists a program that ended, with a peak that it had at least', () => {
+  test('lists an ended program with a lower bound of its peak', () => {
     const child = byName('python');
     expect(child.peakRssBytes).toBeGreaterThan(64 << 20);
     expect(child.argv).toContain('--token');
     expect(JSON.stringify(stats.children)).not.toContain('sesame');
   });
 
-  test('has the highest peak of ended children from the kernel', () => {
+  test('returns the kernel’s highest peak of ended children', () => {
     expect(stats.endedChildPeakRssBytes).toBeGreaterThan(64 << 20);
   });
 
-  test('prints them in stats and at the end of the run', () => {
-    expect(statsText(stats)).toMatch(/not Node\n(.*\n)* +\d+\.\d\d MB {2}.*esbuild --service/);
-    expect(run.stderr).toMatch(/peak RSS, at least, of processes that are not Node: .*python.* MB/);
+  test('prints such processes in stats and at the end of the run', () => {
+    expect(statsText(stats)).toMatch(/not run Node\n(.*\n)* +\d+\.\d\d MB {2}.*esbuild --service/);
+    expect(run.stderr).toMatch(/\(lower bounds\) of processes that do not run Node: .*python.* MB/);
   });
 });
 

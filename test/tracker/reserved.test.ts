@@ -1,4 +1,6 @@
-/** Mappings count by their resident bytes, as the kernel said them within the program. */
+/**
+ * Compares the bytes of mappings with the resident bytes that the kernel reports in the program.
+ */
 import { afterAll, describe, expect, test } from 'vitest';
 import { readCaptureStats, readCaptureTable } from '../../src/capture/capture.ts';
 import { fixture, GroundTruth, heldUnder, type Run } from '../ground_truth.ts';
@@ -27,22 +29,22 @@ describe.each([
   const table = await readCaptureTable(captureOf(run), { leaks: true });
   const stats = await readCaptureStats(captureOf(run));
 
-  test.each(names)('holds %s what is resident', (name) => {
+  test.each(names)('returns the resident bytes %s', (name) => {
     expect(resident[name]).toBeGreaterThan(mb);
     expect(heldUnder(table, name).mmap).toBe(resident[name]);
   });
 
-  test('bounds a peak that no look saw', () => {
+  test('bounds a peak between two looks', () => {
     const [low, high] = stats.peakRangeBytes;
     const held = Object.values(resident).reduce((sum, bytes) => sum + bytes, 0);
     expect(low).toBeLessThanOrEqual(stats.peakBytes);
     expect(stats.peakBytes).toBeGreaterThanOrEqual(held);
     expect(high).toBeGreaterThanOrEqual(held + 150 * mb);
-    // It does not take the whole reservation for touched.
+    // The bound does not count the whole reservation as touched.
     expect(high).toBeLessThan(600 * mb);
   });
 
-  test('holds all that it may use where that is asked for', async () => {
+  test('returns all usable bytes when committed bytes are requested', async () => {
     const committed = await readCaptureTable(captureOf(run), { leaks: true, committed: true });
     expect(heldUnder(committed, 'by_reserving').mmap).toBe(1024 * mb);
     const { peakBytes, peakRangeBytes } = await readCaptureStats(captureOf(run), {

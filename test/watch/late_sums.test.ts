@@ -21,7 +21,7 @@ const rows = (mb: number, passedAtMs: number | null) => [
 ];
 
 describe('LateSums', () => {
-  test('corrects to the next read what did not move until then, within its bounds', () => {
+  test('corrects values at rest to the next read, within their bounds', () => {
     const { got, late } = collector();
     late.add(0, rows(10, 0), { sum: estimate(10) });
     late.add(100, rows(110, 0), { sum: estimate(110, 50) });
@@ -36,7 +36,7 @@ describe('LateSums', () => {
     ]);
   });
 
-  test('corrects by half what has moved half of the way', () => {
+  test('corrects a value by half when it moved half of the way', () => {
     const { got, late } = collector();
     late.add(0, rows(10, 0), { sum: estimate(10) });
     late.add(100, rows(60, 0), { sum: estimate(60, 20) });

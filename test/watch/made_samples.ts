@@ -52,7 +52,7 @@ export function sample(
   };
 }
 
-/** Bounds of what is exact at that moment; where PSS is unknown it is anything up to RSS. */
+/** Returns exact bounds; unknown PSS is between 0 and RSS. */
 export function groupOf(processes: readonly ProcessRow[]): Sample['group'] {
   const sum = (bytesOf: (row: ProcessRow) => number): number =>
     processes.reduce((bytes, row) => bytes + bytesOf(row), 0);

@@ -23,35 +23,35 @@ function last(looks: readonly (readonly ProcessRow[])[], now: Facts = facts): nu
 }
 
 describe('RssBetween', () => {
-  test('is exact at rest', () => {
+  test('returns the exact sum at rest', () => {
     expect(last([[one(10, 90)], [one(10, 90)]])).toEqual([10, 10]);
   });
 
-  test('has reached a high-water mark that rose since the look before', () => {
+  test('includes a high-water mark in the value when it rose since the look before', () => {
     expect(last([[one(10, 10)], [one(10, 90)]])).toEqual([90, 90]);
   });
 
-  test('has not reached a mark that may be older than the watch', () => {
+  test('leaves out a mark that may be older than the watch', () => {
     expect(last([[one(10, 90)]])).toEqual([10, 10]);
   });
 
-  test('has reached the mark of a process that began since the look before', () => {
+  test('includes the mark of a process that began since the look before', () => {
     expect(last([[], [one(10, 90)]])).toEqual([90, 90]);
   });
 
-  test('may have reached an old mark again, as far as the faults go', () => {
+  test('bounds a return to an old mark by the faults', () => {
     const fault = (16 * 4096) / megabyte;
     expect(last([[one(10, 90)], [one(10, 90, 100)]])).toEqual([10, 10 + 100 * fault]);
     expect(last([[one(10, 90)], [one(10, 90, 1e6)]])).toEqual([10, 90]);
   });
 
-  test('may have reached it by huge pages, whatever the faults', () => {
+  test('bounds a return to an old mark by new huge pages', () => {
     const huge = { ...facts, hugeBytes: 30 * megabyte };
     expect(last([[one(10, 90)], [one(10, 90)]], huge)).toEqual([10, 40]);
     expect(last([[one(10, 90)], [one(10, 90)]], { ...facts, hugeBytes: null })).toEqual([10, 90]);
   });
 
-  test('may have reached it where faults are not known', () => {
+  test('includes the old mark in the high bound when faults are unknown', () => {
     const unknown = { ...one(10, 90), faultBytes: null };
     expect(last([[unknown], [unknown]])).toEqual([10, 90]);
   });

@@ -99,7 +99,7 @@ describe('Views', () => {
     expect(views.peaks().sumPss.peakBytes).toBe(705 * megabyte);
   });
 
-  test('have what there can have been between two looks in their ranges', () => {
+  test('include possible memory between two looks in their ranges', () => {
     const views = viewsOf({ limitBytes: 800 * megabyte });
     const pss = boundsOf(705 * megabyte, 706 * megabyte, 900 * megabyte);
     views.add(sample(0, sharers, { group: { ...groupOf(sharers), pss } }));
@@ -108,7 +108,7 @@ describe('Views', () => {
     expect(views.peaks().slurmUsePss.rangeBytes?.[1]).toBe(noisy(5, 0, 900)[1]);
   });
 
-  test('PSS that was never read is anything up to RSS', () => {
+  test('bounds PSS by 0 and RSS when it was never read', () => {
     const views = viewsOf();
     const unread = { rssBytes: 9 * megabyte, pssBytes: null, passedAtMs: null };
     for (const atMs of [0, 100]) views.add(sample(atMs, [row(root, 1, unread)]));
