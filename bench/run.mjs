@@ -15,7 +15,9 @@ const notBenches = [
   'soak_store.mjs',
   'store_echo.mjs',
   'store_memdrift.mjs',
+  'stopped_group.mjs',
   'store_worker.mjs',
+  'watched_program.mjs',
   'tracker_load.mjs',
 ];
 const known = readdirSync(folder)
