@@ -2,6 +2,7 @@
 #include "proc/group_estimate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "proc/group_sums.h"
@@ -69,6 +70,7 @@ void GroupEstimate::look(GroupLook look) {
   }
   traces_ = std::move(traces);
   has_looked_ = true;
+  huge_bytes_ = mostHuge();
   if (pass_) followPass();
 }
 
@@ -155,7 +157,7 @@ void GroupEstimate::endPass() {
     pass_->passing_bytes +=
         positive(positive(faulted) - (member.read.anon - member.start.rss[kAnonPart]));
   }
-  std::vector<FileExtent> extents;
+  std::vector<FileExtent> extents, files;
   bool knows_files = true;
   for (auto& [id, member] : pass_->members) {
     if (!member.is_read) continue;
@@ -164,9 +166,14 @@ void GroupEstimate::endPass() {
       extents.insert(extents.end(), member.read.files->begin(), member.read.files->end());
     member.read.files.reset();
   }
-  if (knows_files) pass_->file_bytes = unionOf(extents);
+  std::copy_if(extents.begin(), extents.end(), std::back_inserter(files),
+               [](const FileExtent& one) { return !one.is_shared_memory; });
+  if (knows_files) pass_->file_bytes = unionOf(files);
+  // Shared memory of a file system that is not known for it may be among the files.
+  if (knows_files) pass_->mapped_bytes = unionOf(extents);
   base_ = std::move(*pass_);
   pass_.reset();
+  huge_bytes_ = mostHuge();
   forked_.clear();
   for (const MemberLook& one : now_.members)
     if (!base_.members.contains(one.id)) forked_.insert(one.parent_pid);
@@ -190,21 +197,30 @@ double GroupEstimate::departedBytes() const {
 // Returns the most that processes outside can have mapped of files since the pass.
 double GroupEstimate::outsideFaults(double group_fault_bytes) const {
   const double all = now_.system.fault_bytes - base_.system.fault_bytes;
-  const double huge = now_.system.huge_bytes - base_.system.huge_bytes;
+  const double huge = (now_.system.huge_bytes - now_.system.faulted_huge_bytes) -
+                      (base_.system.huge_bytes - base_.system.faulted_huge_bytes);
   const double outside = positive(all - group_fault_bytes) * rules_.file_pages_per_fault + huge;
   return knownOr(outside, kInfinite);
 }
 
-double GroupEstimate::hugeBytes() const {
-  return knownOr(positive(now_.system.huge_bytes - base_.system.huge_bytes), kInfinite);
+// Huge pages that were faulted in are the group's only as far as it had faults; khugepaged
+// collapses pages without one.
+double GroupEstimate::mostHuge() const {
+  const double all = now_.system.huge_bytes - base_.system.huge_bytes;
+  const double faulted = now_.system.faulted_huge_bytes - base_.system.faulted_huge_bytes;
+  double group_faults = 0;
+  for (const MemberLook& look : now_.members) group_faults += faultsSince(look, baseOf(look.id));
+  return knownOr(
+      positive(all - faulted) + std::min(faulted, rules_.pages_of_huge_page * group_faults),
+      kInfinite);
 }
 
 double GroupEstimate::anonHigh(const Sums& sums) const {
   const double missing = sums.missing[kAnonPart];
   const double unknown = base_.is_doubtful || !rules_.is_closed ? missing : 0;
-  const double regained = departedBytes() + base_.passing_bytes + hugeBytes() + unknown;
+  const double regained = departedBytes() + base_.passing_bytes + huge_bytes_ + unknown;
   return std::min(positive(sums.high[kAnonPart]) + std::min(missing, regained) +
-                      std::min(hugeBytes(), sums.spare),
+                      std::min(huge_bytes_, sums.spare),
                   sums.rss[kAnonPart]);
 }
 
@@ -213,25 +229,34 @@ Bounds GroupEstimate::anonBounds(const Sums& sums) const {
   return {positive(sums.low[kAnonPart] - open), sums.value[kAnonPart], anonHigh(sums)};
 }
 
-// Bounds the mapped pages of files, or those of shared memory.
+// Old pages are among those that members mapped at the pass.
+double GroupEstimate::oldMost(MemoryPart part) const {
+  return knownOr(part == kFilePart ? base_.file_bytes : base_.mapped_bytes, kInfinite);
+}
+
+// What the group's share of pages that processes outside can map may have lost since the pass: half
+// of a page that one more process maps, at the most.
+double GroupEstimate::lostOf(double open_bytes, const Sums& sums) const {
+  return std::min(open_bytes, outsideFaults(sums.fault_bytes) / 2) + sums.joined;
+}
+
+// Of files, or of shared memory.
 Bounds GroupEstimate::mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const {
-  // When one more process maps a page, the group's PSS loses at most half a page.
-  const double lost = outsideFaults(sums.fault_bytes) / 2 + sums.joined;
-  // Old pages are among those that members mapped at the pass.
-  const double files = part == kFilePart ? knownOr(base_.file_bytes, kInfinite) : kInfinite;
-  const double grown = std::min(sums.pss[part] + sums.missing[part], files) + sums.high[part] -
-                       sums.pss[part] + std::min(hugeBytes(), sums.spare);
+  const double closed = part == kShmemPart ? sums.closed_low : 0;
+  const double lost = lostOf(sums.low[part] - closed, sums);
+  const double grown = std::min(sums.pss[part] + sums.missing[part], oldMost(part)) +
+                       sums.high[part] - sums.pss[part] + std::min(huge_bytes_, sums.spare);
   const double most = part == kShmemPart ? std::min(caps.mapped, caps.shmem) : caps.mapped;
-  return {positive(sums.low[part] - std::min(sums.low[part], lost)), sums.value[part],
+  return {positive(sums.low[part] - lost), sums.value[part],
           std::min({grown, sums.rss[part], most})};
 }
 
 // Bounds shared memory of unknown files, which counts by its mapped pages.
 Bounds GroupEstimate::otherShmemBounds(const Sums& sums, const Caps& caps) const {
-  const double lost = outsideFaults(sums.fault_bytes) / 2 + sums.joined;
-  const double grown = sums.other_high + std::min(hugeBytes(), sums.spare);
+  const double lost = lostOf(sums.other_low - std::min(sums.other_low, sums.closed_low), sums);
+  const double grown = sums.other_high + std::min(huge_bytes_, sums.spare);
   const double high = std::min({grown, sums.rss[kShmemPart], caps.other_shmem});
-  return {positive(sums.other_low - std::min(sums.other_low, lost)), sums.other_value,
+  return {positive(sums.other_low - lost), sums.other_value,
           high + std::min(now_.nameless_bytes, sums.rss[kShmemPart])};
 }
 

@@ -48,17 +48,19 @@ struct GroupLook {
   std::optional<uint64_t> unseen_pids;  // pids of the system that no look saw
 };
 
-// A mapped part of a file, which is not shared memory.
+// A mapped part of a file.
 struct FileExtent {
   uint64_t device, inode, start, end;
+  bool is_shared_memory = false;
 };
 
 // One read of smaps.
 struct MemberRead {
   double rss = 0, anon = 0, uss = 0;
   MemoryParts pss{};
-  double segment_pss = 0;                        // of the known files of shared memory
-  std::optional<std::vector<FileExtent>> files;  // all mapped files, where they were read
+  double segment_pss = 0;  // of the known files of shared memory
+  double closed_pss = 0;   // of shared memory that only descendants of its maker can map
+  std::optional<std::vector<FileExtent>> files;  // all that it maps, where that was read
 };
 
 struct GroupBounds {
@@ -72,8 +74,9 @@ struct GroupBounds {
 
 struct GroupRules {
   double anon_pages_per_fault = 1, file_pages_per_fault = 16;
-  double counter_noise_bytes = 0;  // possible error of a process's counter
-  // True when no fork connects the group with a process outside.
+  double pages_of_huge_page = 512;  // which one fault can add as well
+  double counter_noise_bytes = 0;   // by which a counter of a process may be off
+  // No process outside the group has forked from it, or it from one outside.
   bool is_closed = false;
 };
 
@@ -114,8 +117,10 @@ class GroupEstimate {
     std::unordered_set<uint64_t> born;  // during the pass
     // Possible error of shares that were read too low, since sharers left or came during the pass.
     double passing_bytes = 0;
-    double file_bytes = NAN;   // of all files that members mapped, resident or not
-    bool is_doubtful = false;  // an unseen process may have shared memory during the pass
+    // All that the members mapped, resident or not, each part once: of files, and with shared
+    // memory.
+    double file_bytes = NAN, mapped_bytes = NAN;
+    bool is_doubtful = false;  // a process may have shared memory meanwhile that no look saw
   };
   struct Trace {
     pid_t first_parent = 0;
@@ -154,11 +159,13 @@ class GroupEstimate {
   void addShmem(const MemberLook& look, const Member* base, Sums& sums) const;
   void addUss(const MemberLook& look, const Member* base, Sums& sums) const;
   Sums sum() const;
-  double hugeBytes() const;
+  double mostHuge() const;
   double anonHigh(const Sums& sums) const;
   Bounds anonBounds(const Sums& sums) const;
   Bounds mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const;
   Bounds otherShmemBounds(const Sums& sums, const Caps& caps) const;
+  double oldMost(MemoryPart part) const;
+  double lostOf(double open_bytes, const Sums& sums) const;
   Caps capsNow() const;
   Caps capsBetween() const;
   Whole wholeOf(const Sums& sums, const Caps& caps) const;
@@ -176,6 +183,7 @@ class GroupEstimate {
   std::unordered_set<pid_t> forked_;  // have a child that was born after the pass
   std::unordered_map<uint64_t, Trace> traces_;
   double high_before_ = 0, footprint_before_ = 0, huge_between_ = 0;
+  double huge_bytes_ = INFINITY;  // huge pages that the group can have got since the pass
   Pass base_;
   std::optional<Pass> pass_;
 };

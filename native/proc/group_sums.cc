@@ -42,7 +42,7 @@ bool GroupEstimate::canHaveSwapped(const MemberLook& look) const {
 // ancestors had, up to one that was read, and all that those between made before they ran another
 // program.
 double GroupEstimate::inheritable(const MemberLook& look) const {
-  double most = 0, made = hugeBytes();
+  double most = 0, made = huge_bytes_;
   for (const MemberLook* at = &look; baseOf(at->id) == nullptr;) {
     if (canHaveSwapped(*at)) return kInfinite;
     at = by_pid_.at(at->parent_pid);
@@ -142,6 +142,7 @@ void GroupEstimate::addShmem(const MemberLook& look, const Member* base, Sums& s
   sums.missing[kShmemPart] += positive(then - pss);
   sums.high[kShmemPart] += pss + taken;
   sums.low[kShmemPart] += positive(pss - gone);
+  if (rules_.is_closed) sums.closed_low += positive(base->read.closed_pss - gone);
   sums.value[kShmemPart] += moved(pss, then, rss);
   if (rss > then) sums.largest_shmem = std::max(sums.largest_shmem, rss);
   sums.other_low += positive(other - gone);

@@ -18,6 +18,7 @@ constexpr int64_t kCreditWindowNs = 10'000'000'000;
 // that the group is not at rest.
 constexpr double kChange = 0.002;
 constexpr double kUnrest = 0.001;
+constexpr double kMovingTimes = 3, kIdleTimes = 6;
 constexpr double kGreatChange = 0.05;
 
 }  // namespace
@@ -65,14 +66,17 @@ int64_t PassClock::loanNs() const {
 }
 
 PassPlan::Price PassPlan::price(const Need& need) {
-  const double unrest = std::abs(need.width_bytes - width_before_);
-  width_before_ = need.width_bytes;
   const double sum = need.sum_rss_bytes;
+  const double unrest =
+      std::abs(need.fault_bytes - fault_bytes_before_) + std::abs(sum - sum_rss_before_);
+  fault_bytes_before_ = need.fault_bytes;
+  sum_rss_before_ = sum;
+  left_width_ = std::min(left_width_, need.width_bytes);
+  const double gain = need.width_bytes - left_width_;
   const bool is_at_rest = unrest <= kUnrest * sum;
-  const bool is_much = need.width_bytes > kChange * sum;
-  const bool may_borrow = need.width_bytes > kGreatChange * sum;
-  if (need.hangs_on_it && is_much) return {1, may_borrow};
-  return is_at_rest && is_much ? Price{1, may_borrow} : Price{3, false};
+  if (gain <= kChange * sum) return {kIdleTimes, false};
+  if (is_at_rest) return {1, gain > kGreatChange * sum};
+  return {need.hangs_on_it ? 1 : kMovingTimes, false};
 }
 
 }  // namespace memdrift

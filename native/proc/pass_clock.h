@@ -55,15 +55,16 @@ class PassClock {
   uint64_t skipped_ = 0;
 };
 
-// Decides how much credit a pass needs now. One price is enough when bounds are wide and memory is
-// at rest, or when a verdict depends on the pass. Three prices are needed while memory moves or
-// bounds are narrow, so that credit is left for the time when memory is at rest. After a great
-// change a pass may borrow.
+// Says how much credit a pass is worth now: its cost, when it would narrow the bounds much and
+// memory is at rest, or when a verdict depends on it; more while memory moves, and most when it
+// would narrow nothing, so that credit is left for the time when memory comes to rest. After a
+// great change that rests a pass may borrow.
 class PassPlan {
  public:
   struct Need {
-    double width_bytes;  // of the group's bounds
-    double sum_rss_bytes;
+    double width_bytes = 0;  // of the group's bounds
+    double sum_rss_bytes = 0;
+    double fault_bytes = 0;  // of the group's members
     bool hangs_on_it = false;
   };
   struct Price {
@@ -71,9 +72,11 @@ class PassPlan {
     bool may_borrow;
   };
   Price price(const Need& need);
+  // A pass left the bounds this wide: what processes outside can do no pass narrows.
+  void passed(double width_bytes) { left_width_ = width_bytes; }
 
  private:
-  double width_before_ = 0;
+  double fault_bytes_before_ = 0, sum_rss_before_ = 0, left_width_ = 0;
 };
 
 }  // namespace memdrift

@@ -88,11 +88,24 @@ std::vector<FileExtent> extentsOf(const MappingTable& table,
   for (size_t i = 0; i < table.size(); i++) {
     const MappingRow& row = table[i];
     const bool is_gap = table.permissionsOf(i).starts_with("---");
-    if (row.inode == 0 || is_gap || isSharedMemory(row, table.nameOf(i), segments)) continue;
+    if (row.inode == 0 || is_gap) continue;
     extents.push_back({uint64_t{row.device_major} << 32 | row.device_minor, row.inode,
-                       row.offset_bytes, row.offset_bytes + (row.end_address - row.start_address)});
+                       row.offset_bytes, row.offset_bytes + (row.end_address - row.start_address),
+                       isSharedMemory(row, table.nameOf(i), segments)});
   }
   return extents;
+}
+
+// A shared anonymous mapping has a file without a name, which no process can open.
+double closedPssOf(const SmapsTable& table) {
+  double sum = 0;
+  for (size_t i = 0; i < table.size(); i++) {
+    const MappingRow& row = table.mappings[i];
+    if (row.inode == 0 || !row.deleted || table.mappings.nameOf(i) != "/dev/zero") continue;
+    const double pss = knownOrZero(table.value(i, SmapsField::pss_bytes));
+    sum += std::max(0.0, pss - knownOrZero(table.value(i, SmapsField::anonymous_bytes)));
+  }
+  return sum;
 }
 
 // smaps itself does not say what makes up its Pss: copies in a mapping are taken to be its own.
@@ -249,6 +262,7 @@ Shares SampledProcess::readShares(const std::vector<SampledSegment>& segments) c
     rollup = rollupOf(table);
     shares.segments = segmentsOf(table, segments);
     splitPss(table, segments, rollup);
+    shares.closed_pss_bytes = closedPssOf(table);
     if (finds_files_) shares.files = extentsOf(table.mappings, segments);
   }
   if (finds_files_ && !shares.files) shares.files = extentsOf(readMaps(pid_), segments);

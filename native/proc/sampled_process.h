@@ -63,6 +63,7 @@ struct Shares {
   double anon_bytes = NAN;  // resident
   // The parts of Pss.
   double pss_anon_bytes = NAN, pss_file_bytes = NAN, pss_shmem_bytes = NAN;
+  double closed_pss_bytes = 0;  // of shared anonymous mappings, which only a fork passes on
   // Pss of the own pages of each file of shared memory that smaps was read for. Copies that a
   // private mapping made are not the file's.
   struct Segment {
@@ -72,7 +73,7 @@ struct Shares {
     double pss_bytes;
   };
   std::vector<Segment> segments;
-  // Mapped parts of other files; only where files are read.
+  // What is mapped of files; only where files are looked for.
   std::optional<std::vector<FileExtent>> files;
 
   double pssOf(const SampledSegment& segment) const noexcept;

@@ -31,8 +31,8 @@ SamplerReport::Process reportOf(const SampledProcess& p) {
 Sampler::Sampler(SamplerOptions options, std::function<void(SamplerEvent)> deliver)
     : options_(std::move(options)),
       deliver_(std::move(deliver)),
-      group_({system_.anonPagesPerFault(), system_.filePagesPerFault(), counterNoiseBytes(),
-              options_.is_closed}) {
+      group_({system_.anonPagesPerFault(), system_.filePagesPerFault(), system_.pagesOfHugePage(),
+              counterNoiseBytes(), options_.is_closed}) {
   for (const std::string& path : options_.segments) segments_.emplace_back(path);
   if (options_.tree) tree_ = std::make_unique<TreeScan>(options_.mark);
 }
@@ -272,20 +272,27 @@ void Sampler::tick() {
   deliver_(std::move(sample));
 }
 
+double Sampler::widthOf(const GroupBounds& bounds) {
+  return bounds.footprint.high - bounds.footprint.low;
+}
+
 // Without a tree passes are made as often as the budget allows.
 int64_t Sampler::creditForPassNs() {
   if (!tree_) return predictedPassNs();
-  double sum = 0;
-  for (const auto& process : live_)
-    if (isMember(*process)) sum += knownOrZero(process->counters().rss_bytes);
+  PassPlan::Need need;
+  for (const auto& process : live_) {
+    if (!isMember(*process)) continue;
+    need.sum_rss_bytes += knownOrZero(process->counters().rss_bytes);
+    need.fault_bytes += static_cast<double>(process->stat().faults) * page_bytes_;
+  }
   const GroupBounds bounds = group_.bounds();
   const auto isOpen = [this](const Bounds& one) {
     return one.low < (1 + kCloseness) * options_.limit_bytes &&
            one.high > (1 - kCloseness) * options_.limit_bytes;
   };
-  const double width = bounds.footprint.high - bounds.footprint.low;
-  const bool hangs_on_it = isOpen(bounds.footprint) || isOpen(bounds.pss);
-  const auto [times, may_borrow] = plan_.price({width, sum, hangs_on_it});
+  need.width_bytes = widthOf(bounds);
+  need.hangs_on_it = isOpen(bounds.footprint) || isOpen(bounds.pss);
+  const auto [times, may_borrow] = plan_.price(need);
   return static_cast<int64_t>(times * static_cast<double>(predictedPassNs())) -
          (may_borrow ? budget_.loanNs() : 0);
 }

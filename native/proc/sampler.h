@@ -198,6 +198,7 @@ class Sampler {
   };
   void offerFootprint(const FootprintLook& look);
   int64_t predictedPassNs() const;
+  static double widthOf(const GroupBounds& bounds);
   bool stopRequested();
   void finish(std::vector<uint64_t> tickets);
   SamplerReport report() const;

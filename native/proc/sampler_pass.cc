@@ -62,6 +62,7 @@ MemberRead Sampler::readOf(const SampledProcess& process) const {
   read.uss = shares.uss_bytes;
   read.pss = {knownOrZero(shares.pss_anon_bytes), knownOrZero(shares.pss_file_bytes),
               knownOrZero(shares.pss_shmem_bytes)};
+  read.closed_pss = shares.closed_pss_bytes;
   read.files = shares.files;
   for (const SampledSegment& segment : segments_)
     if (!std::isnan(segment.residentBytes())) read.segment_pss += shares.pssOf(segment);
@@ -137,6 +138,7 @@ std::shared_ptr<const PassResult> Sampler::pass() {
   finishPass(*result);
   result->cpu_ms = static_cast<double>(threadCpuNs() - cpu_before_ns) / 1e6;
   passes_++;
+  plan_.passed(widthOf(group_.bounds()));
   budget_.passed(steadyNs());
   return result;
 }

@@ -58,13 +58,14 @@ double largestFolioBytes(const char* setting, double huge_page_bytes) {
 SystemLook parseVmstat(std::string_view text, double huge_page_bytes) {
   const double page_bytes = pageBytes();
   SystemLook look;
+  double other_huge_bytes = NAN;
   const struct {
     std::string_view name;
     double& sum;
     double bytes;
-  } counters[] = {{"thp_fault_alloc", look.huge_bytes, huge_page_bytes},
-                  {"thp_collapse_alloc", look.huge_bytes, huge_page_bytes},
-                  {"thp_file_mapped", look.huge_bytes, huge_page_bytes},
+  } counters[] = {{"thp_fault_alloc", look.faulted_huge_bytes, huge_page_bytes},
+                  {"thp_collapse_alloc", other_huge_bytes, huge_page_bytes},
+                  {"thp_file_mapped", other_huge_bytes, huge_page_bytes},
                   {"pgfault", look.fault_bytes, page_bytes},
                   {"nr_shmem", look.shmem_bytes, page_bytes},
                   {"pswpout", look.swapped_bytes, page_bytes},
@@ -81,6 +82,7 @@ SystemLook parseVmstat(std::string_view text, double huge_page_bytes) {
                       counter.bytes * static_cast<double>(count);
     text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
+  look.huge_bytes = look.faulted_huge_bytes + other_huge_bytes;
   return look;
 }
 
@@ -107,6 +109,8 @@ SystemCounters::~SystemCounters() {
   if (fd_ >= 0) close(fd_);
 }
 
+double SystemCounters::pagesOfHugePage() const { return huge_page_bytes_ / pageBytes(); }
+
 SystemLook SystemCounters::look() const {
   char text[kVmstatBytes];
   const ssize_t got = fd_ < 0 ? -1 : pread(fd_, text, sizeof text, 0);
@@ -114,7 +118,7 @@ SystemLook SystemCounters::look() const {
   SystemLook look = parseVmstat({text, static_cast<size_t>(got)}, huge_page_bytes_);
   // A kernel without huge pages lacks their counters, and so may a truncated text.
   const bool is_whole = static_cast<size_t>(got) < sizeof text;
-  if (is_whole && std::isnan(look.huge_bytes)) look.huge_bytes = 0;
+  if (is_whole && std::isnan(look.huge_bytes)) look.huge_bytes = look.faulted_huge_bytes = 0;
   const double uncounted =
       kPagesPerProcessor * pageBytes() * static_cast<double>(sysconf(_SC_NPROCESSORS_CONF));
   look.shmem_bytes += uncounted;

@@ -13,10 +13,11 @@ struct SystemLook {
   // page to a process, the few pages around it, or a huge page. khugepaged and MADV_COLLAPSE copy
   // shared pages into a huge page without a fault of the process.
   double huge_bytes = NAN;
-  double fault_bytes = NAN;    // a page for each fault of any process since the system started
-  double shmem_bytes = NAN;    // pages of shared memory and tmpfs now, mapped or not
-  double swapped_bytes = NAN;  // written to swap since the system started
-  double mapped_bytes = NAN;   // pages of files and shared memory that a process maps now
+  double faulted_huge_bytes = NAN;  // of these, anonymous ones that a fault added
+  double fault_bytes = NAN;         // a page for each fault of any process since the system started
+  double shmem_bytes = NAN;         // pages of shared memory and tmpfs now, mapped or not
+  double swapped_bytes = NAN;       // written to swap since the system started
+  double mapped_bytes = NAN;        // pages of files and shared memory that a process maps now
 };
 
 // Parses the text of /proc/vmstat.
@@ -44,6 +45,7 @@ class SystemCounters {
   // and shared memory, where the kernel maps the 64 kB around the page.
   double anonPagesPerFault() const { return anon_pages_; }
   double filePagesPerFault() const { return file_pages_; }
+  double pagesOfHugePage() const;
 
  private:
   int fd_;

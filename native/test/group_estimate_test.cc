@@ -17,6 +17,7 @@ constexpr double kSlack = 1;  // bytes, for rounding
 GroupRules modelRules() {
   GroupRules rules;
   rules.file_pages_per_fault = MemoryModel::kAround;
+  rules.pages_of_huge_page = MemoryModel::kHugePages;
   rules.is_closed = true;
   return rules;
 }
@@ -142,6 +143,7 @@ GroupLook lookOf(std::vector<MemberLook> members, double huge_bytes = 0) {
   GroupLook look;
   look.members = std::move(members);
   look.system.huge_bytes = huge_bytes;
+  look.system.faulted_huge_bytes = 0;
   look.system.swapped_bytes = 0;
   return look;
 }
@@ -182,6 +184,19 @@ TEST(GroupEstimate, AddsWhatHugePagesCanHaveCopiedWithoutFaults) {
   GroupEstimate estimate = sharers();
   estimate.look(lookOf({memberOf(1, 100 * kMb, 0), memberOf(2, 100 * kMb, 0)}, 20 * kMb));
   EXPECT_GE(estimate.bounds().pss.high, 120 * kMb);
+}
+
+TEST(GroupEstimate, LeavesOutHugePagesThatNoFaultOfTheGroupAdded) {
+  GroupEstimate estimate = sharers();
+  const auto lookWith = [&](double fault_bytes) {
+    GroupLook look =
+        lookOf({memberOf(1, 100 * kMb, fault_bytes), memberOf(2, 100 * kMb, 0)}, 20 * kMb);
+    look.system.faulted_huge_bytes = 20 * kMb;
+    estimate.look(std::move(look));
+    return estimate.bounds().pss.high;
+  };
+  EXPECT_DOUBLE_EQ(lookWith(0), 100 * kMb);
+  EXPECT_GE(lookWith(kMb), 116 * kMb);
 }
 
 TEST(GroupEstimate, KeepsTheShareOfAProcessThatEnded) {

@@ -100,9 +100,14 @@ void MemoryModel::touch(Process& process) {
   }
 }
 
-void MemoryModel::touchHuge(Process& process) {
+void MemoryModel::countHugeFault(Process& process) {
   countFault(process);
   huge_pages_++;
+  faulted_huge_pages_++;
+}
+
+void MemoryModel::touchHuge(Process& process) {
+  countHugeFault(process);
   for (size_t i = 0; i < kHugePages; i++) process.anon.push_back(newPage());
 }
 
@@ -172,8 +177,8 @@ void MemoryModel::exit(size_t at) {
 
 void MemoryModel::touchFile(Process& process) {
   const size_t file = random(files_.size());
-  // Processes outside map files of the disk alone.
-  if (!process.is_inside && files_[file].kind != File::Kind::kDisk) return;
+  // No process outside can open what has no name.
+  if (!process.is_inside && files_[file].kind == File::Kind::kOther) return;
   const size_t size = files_[file].inside.size();
   for (size_t i = 1 + random(12); i > 0; i--) {
     const size_t page = random(size);
@@ -291,6 +296,8 @@ void MemoryModel::actInside() {
 void MemoryModel::actOutside() {
   const size_t at = random(processes_.size());
   if (processes_[at].is_inside) return;
+  // Anonymous memory of processes outside is of no concern, except that the system counts it.
+  if (has_huge_ && random(8) == 0) return countHugeFault(processes_[at]);
   if (random(3) > 0) return touchFile(processes_[at]);
   unmapFile(processes_[at]);
 }

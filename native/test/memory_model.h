@@ -64,6 +64,7 @@ class MemoryModel {
   void dropAll(Process& process);
   void mapFilePage(Process& process, size_t file, size_t page);
   void countFault(Process& process);
+  void countHugeFault(Process& process);
   double rssOf(const Process& process) const;
   double filePagesOf(const Process& process, File::Kind kind) const;
   double mappedPss(File::Kind kind) const;
@@ -95,7 +96,7 @@ class MemoryModel {
   std::vector<Process> processes_;
   uint64_t next_id_ = 1;
   pid_t next_pid_ = 100;
-  double at_ms_ = 0, faults_ = 0, huge_pages_ = 0, swapped_out_ = 0;
+  double at_ms_ = 0, faults_ = 0, huge_pages_ = 0, faulted_huge_pages_ = 0, swapped_out_ = 0;
   uint64_t early_ends_ = 0, unseen_pids_ = 0;
   double highest_pss_ = 0, highest_footprint_ = 0;
   bool has_ended_ = false, swaps_, has_huge_;

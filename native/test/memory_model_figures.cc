@@ -35,6 +35,7 @@ GroupLook MemoryModel::look() {
       shmem += file.kind != File::Kind::kDisk && file.exists[page];
     }
   look.system.huge_bytes = huge_pages_ * kHugePages * kPageBytes;
+  look.system.faulted_huge_bytes = faulted_huge_pages_ * kHugePages * kPageBytes;
   look.system.fault_bytes = faults_ * kPageBytes;
   look.system.shmem_bytes = shmem * kPageBytes;
   look.system.swapped_bytes = swapped_out_ * kPageBytes;
@@ -86,14 +87,16 @@ std::optional<MemberRead> MemoryModel::read(uint64_t id) const {
     const auto& mapped = found->files[file];
     const auto first = std::find(mapped.begin(), mapped.end(), true);
     const auto last = std::find(mapped.rbegin(), mapped.rend(), true);
-    if (kind == File::Kind::kDisk && first != mapped.end())
+    if (first != mapped.end())
       read.files->push_back({1, file, static_cast<uint64_t>(first - mapped.begin()) * kPage,
-                             static_cast<uint64_t>(mapped.rend() - last) * kPage});
+                             static_cast<uint64_t>(mapped.rend() - last) * kPage,
+                             kind != File::Kind::kDisk});
     for (size_t page = 0; page < files_[file].inside.size(); page++) {
       if (!found->files[file][page]) continue;
       const uint32_t holders = files_[file].inside[page] + files_[file].outside[page];
       read.pss[kind == File::Kind::kDisk ? kFilePart : kShmemPart] += kPageBytes / holders;
       if (kind == File::Kind::kSegment) read.segment_pss += kPageBytes / holders;
+      if (kind == File::Kind::kOther) read.closed_pss += kPageBytes / holders;
       if (holders == 1) read.uss += kPageBytes;
     }
   }

@@ -108,31 +108,44 @@ TEST(PassClock, HasTheCreditThatItWasGiven) {
   EXPECT_FALSE(without.due(kSecond, 0, 50 * kMs));
 }
 
+PassPlan::Need needOf(double width, double fault_bytes, bool hangs_on_it = false) {
+  return {.width_bytes = width,
+          .sum_rss_bytes = 200,
+          .fault_bytes = fault_bytes,
+          .hangs_on_it = hangs_on_it};
+}
+
 TEST(PassPlan, KeepsCreditForTheTimeWhenMemoryComesToRest) {
   PassPlan plan;
-  const auto times = [&plan](double moved, double sum) { return plan.price({moved, sum}).times; };
-  EXPECT_EQ(times(100, 100), 3);  // the group grows
-  EXPECT_EQ(times(200, 200), 3);
-  EXPECT_EQ(times(200, 200), 1);  // and rests: a pass would tell all of it
-  EXPECT_EQ(times(0, 200), 3);    // which it did
-  EXPECT_EQ(times(0, 200), 3);
-  EXPECT_EQ(times(0.1, 200), 3);  // too little to be worth one
+  EXPECT_EQ(plan.price(needOf(100, 10)).times, 3);  // the group moves
+  EXPECT_EQ(plan.price(needOf(150, 20)).times, 3);
+  EXPECT_EQ(plan.price(needOf(150, 20)).times, 1);  // and rests
+}
+
+TEST(PassPlan, PaysLeastForAPassThatWouldNarrowNothing) {
+  PassPlan plan;
+  plan.price(needOf(100, 10));
+  plan.passed(80);
+  EXPECT_EQ(plan.price(needOf(80, 10)).times, 6);
+  EXPECT_EQ(plan.price(needOf(80.1, 10, true)).times, 6);
+  EXPECT_EQ(plan.price(needOf(100, 10)).times, 1);
+  // Bounds that became narrower without a pass: it is from there that one would narrow them.
+  EXPECT_EQ(plan.price(needOf(20, 10)).times, 6);
+  EXPECT_EQ(plan.price(needOf(40, 10)).times, 1);
 }
 
 TEST(PassPlan, PaysAtOnceForWhatAVerdictHangsOn) {
   PassPlan plan;
-  EXPECT_EQ(plan.price({100, 200}).times, 3);
-  EXPECT_EQ(plan.price({150, 200, true}).times, 1);
-  EXPECT_EQ(plan.price({0, 200, true}).times, 3);
+  EXPECT_EQ(plan.price(needOf(100, 10)).times, 3);
+  EXPECT_EQ(plan.price(needOf(150, 20, true)).times, 1);
 }
 
-TEST(PassPlan, BorrowsAfterAGreatChangeThatRests) {
+TEST(PassPlan, BorrowsOnlyAfterAGreatChangeThatRests) {
   PassPlan plan;
-  EXPECT_FALSE(plan.price({100, 200}).may_borrow);
-  EXPECT_TRUE(plan.price({100, 200}).may_borrow);
-  EXPECT_FALSE(plan.price({0, 200}).may_borrow);
-  plan.price({1, 200});
-  EXPECT_FALSE(plan.price({1, 200}).may_borrow);
+  EXPECT_FALSE(plan.price(needOf(100, 10, true)).may_borrow);
+  EXPECT_TRUE(plan.price(needOf(100, 10)).may_borrow);
+  plan.passed(95);
+  EXPECT_FALSE(plan.price(needOf(100, 10)).may_borrow);
 }
 
 TEST(PassClock, LendsAsMuchAsItsWindowHolds) {

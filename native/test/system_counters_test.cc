@@ -18,6 +18,7 @@ TEST(SystemCounters, AddsUpHugePagesOfEachKind) {
       1 << 21);
   const double page = static_cast<double>(sysconf(_SC_PAGESIZE));
   EXPECT_EQ(look.huge_bytes, 12 << 21);
+  EXPECT_EQ(look.faulted_huge_bytes, 3 << 21);
   EXPECT_EQ(look.mapped_bytes, 7 * page);
   EXPECT_EQ(look.shmem_bytes, 9 * page);
   EXPECT_EQ(look.fault_bytes, 900 * page);
