@@ -16,8 +16,6 @@ export interface SamplerBinding {
       readonly ownPasses: boolean;
       readonly isClosed: boolean;
       readonly limitBytes: number | null;
-      /** How many samples may be handed over at once. */
-      readonly batch: number;
     },
     onSample: (sample: NativeSample) => void,
   ): SamplerHandle;
@@ -33,41 +31,37 @@ export type SamplerHandle = { readonly [samplerBrand]: true };
 
 type NativeExactness = 'exact' | 'kernel' | 'sampled' | 'estimated';
 
-export interface NativeProcess {
-  readonly pid: number;
-  readonly parentPid: number;
-  /** As the process has set it by now. */
-  readonly name: string;
-  readonly startTimeTicks: number;
-  readonly rssBytes: number | null;
-  readonly rssAnonBytes: number | null;
-  readonly rssFileBytes: number | null;
-  readonly rssShmemBytes: number | null;
-  readonly swapBytes: number | null;
-  readonly sharedBytes: number | null;
-  /** Field 24 of stat, approximate since Linux 6.2. */
-  readonly statRssBytes: number | null;
-  /** VmHWM: the kernel's high-water mark of RSS so far. */
-  readonly peakRssBytes: number | null;
-  readonly cpuMs: number | null;
-  /** Estimated: that of the last pass, moved as the counters have moved since. */
-  readonly pssBytes: number | null;
-  /** As of the last pass. */
-  readonly ussBytes: number | null;
-  readonly passedAtMs: number | null;
-  /** One page per fault since its start, minor and major. */
-  readonly faultBytes: number | null;
-  /** Bounds of its PSS, read or not. */
-  readonly pssRangeBytes: NativeRange;
-  /** The kernel does not show its smaps to us: PSS and USS stay null. */
-  readonly denied: boolean;
-}
-
 export interface NativeSample {
   readonly atMs: number;
-  /** Numbers of each process, one process after another (proc/sample_rows.ts), and their names. */
-  readonly rows: Float64Array;
-  readonly names: readonly string[];
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly parentPid: number;
+    /** As the process has set it by now. */
+    readonly name: string;
+    readonly startTimeTicks: number;
+    readonly rssBytes: number | null;
+    readonly rssAnonBytes: number | null;
+    readonly rssFileBytes: number | null;
+    readonly rssShmemBytes: number | null;
+    readonly swapBytes: number | null;
+    readonly sharedBytes: number | null;
+    /** Field 24 of stat, approximate since Linux 6.2. */
+    readonly statRssBytes: number | null;
+    /** VmHWM: the kernel's high-water mark of RSS so far. */
+    readonly peakRssBytes: number | null;
+    readonly cpuMs: number | null;
+    /** Estimated: that of the last pass, moved as the counters have moved since. */
+    readonly pssBytes: number | null;
+    /** As of the last pass. */
+    readonly ussBytes: number | null;
+    readonly passedAtMs: number | null;
+    /** One page per fault since its start, minor and major. */
+    readonly faultBytes: number | null;
+    /** Bounds of its PSS, read or not. */
+    readonly pssRangeBytes: NativeRange;
+    /** The kernel does not show its smaps to us: PSS and USS stay null. */
+    readonly denied: boolean;
+  }[];
   readonly segments: readonly { readonly path: string; readonly residentBytes: number | null }[];
   readonly sumRssBytes: number;
   readonly footprintBytes: number | null;

@@ -5,8 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <utility>
-#include <vector>
 
 #include "door/doors.h"
 #include "door/sampler_values.h"
@@ -21,15 +19,12 @@ namespace {
 // counted.
 constexpr int kMostWaiting = 256;
 
-using Events = std::vector<SamplerEvent>;
-
 class Session : public std::enable_shared_from_this<Session> {
  public:
   static constexpr napi_type_tag kTag = {0x5a3d1c7e90b24f61, 0x8e1f4b7720c9d35a};
 
-  Session(SamplerOptions options, size_t batch)
-      : batch_(batch),
-        sampler_(std::move(options), [this](SamplerEvent event) { take(std::move(event)); }) {}
+  Session(SamplerOptions options)
+      : sampler_(std::move(options), [this](SamplerEvent event) { send(std::move(event)); }) {}
 
   Sampler& sampler() {
     if (stop_) throw Error(ErrorCode::ERR_CLOSED, "the sampler was stopped");
@@ -44,8 +39,7 @@ class Session : public std::enable_shared_from_this<Session> {
   static void receiveFromQueue(const Napi::Function& on_sample, Session& session,
                                const SamplerEvent& event);
   static void endOfEnvironment(void* data);
-  void take(SamplerEvent event);
-  void send(Events events);
+  void send(SamplerEvent event);
   void receive(const Napi::Function& on_sample, const SamplerEvent& event);
   void settle(Napi::Env env, const PassDone& done);
   void keepAlive(Napi::Env env);
@@ -55,10 +49,6 @@ class Session : public std::enable_shared_from_this<Session> {
   std::atomic<uint64_t> dropped_{0};
   std::map<uint64_t, Napi::Promise::Deferred> passes_;
   std::optional<Napi::Promise::Deferred> stop_;
-  const size_t batch_;
-  // The sampler's thread's own: samples that were not handed over yet, and who was in the last one.
-  Events collected_;
-  std::vector<pid_t> last_pids_;
   Sampler sampler_;  // last: its thread uses what stands above
 };
 
@@ -78,13 +68,10 @@ void Session::start(Napi::Env env, const Napi::Function& on_sample) {
       [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<Session>*>(data); },
       share,
       [](napi_env env_now, napi_value callback, void* context, void* data) {
-        const std::unique_ptr<Events> events(static_cast<Events*>(data));
+        const std::unique_ptr<SamplerEvent> event(static_cast<SamplerEvent*>(data));
         if (env_now == nullptr) return;  // the environment takes no more calls
         const auto session = *static_cast<std::shared_ptr<Session>*>(context);
-        for (const SamplerEvent& event : *events) {
-          const Napi::HandleScope scope(env_now);
-          receiveFromQueue(Napi::Function(env_now, callback), *session, event);
-        }
+        receiveFromQueue(Napi::Function(env_now, callback), *session, *event);
       },
       &queue_);
   if (status != napi_ok) {
@@ -103,27 +90,17 @@ void Session::endOfEnvironment(void* data) {
   session->sampler_.join();
 }
 
-// On the sampler's thread. Whoever waits for a pass, a process or the end waits for no batch.
-void Session::take(SamplerEvent event) {
-  bool is_urgent = true;
-  if (const auto* sample = std::get_if<Sample>(&event)) {
+// On the sampler's thread.
+void Session::send(SamplerEvent event) {
+  const bool last = std::holds_alternative<SamplerReport>(event);
+  if (std::holds_alternative<Sample>(event)) {
     if (waiting_.load() >= kMostWaiting) {
       dropped_++;
       return;
     }
     waiting_++;
-    std::vector<pid_t> pids;
-    for (const Sample::Process& one : sample->processes) pids.push_back(one.pid);
-    is_urgent = pids != last_pids_;
-    last_pids_ = std::move(pids);
   }
-  collected_.push_back(std::move(event));
-  if (is_urgent || collected_.size() >= batch_) send(std::exchange(collected_, {}));
-}
-
-void Session::send(Events events) {
-  const bool last = std::holds_alternative<SamplerReport>(events.back());
-  auto* data = new Events(std::move(events));
+  auto* data = new SamplerEvent(std::move(event));
   if (napi_call_threadsafe_function(queue_, data, napi_tsfn_nonblocking) != napi_ok) delete data;
   if (last) napi_release_threadsafe_function(queue_, napi_tsfn_release);
 }
@@ -198,7 +175,7 @@ Session& sessionOf(const Napi::CallbackInfo& info) {
 }
 
 // samplerStart({pids, intervalMs, budgetPercent, segments, tree, mark, startCreditMs,
-// ownPasses, isClosed, limitBytes, batch}, onSample): a handle.
+// ownPasses, isClosed, limitBytes}, onSample): a handle.
 Napi::Value samplerStart(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsObject() || !info[1].IsFunction())
@@ -217,8 +194,7 @@ Napi::Value samplerStart(const Napi::CallbackInfo& info) {
   const auto segments = given.Get("segments").As<Napi::Array>();
   for (uint32_t i = 0; i < segments.Length(); i++)
     options.segments.push_back(stringArgument(segments.Get(i), "segment"));
-  const auto batch = static_cast<size_t>(given.Get("batch").ToNumber().DoubleValue());
-  auto session = std::make_shared<Session>(std::move(options), batch);
+  auto session = std::make_shared<Session>(std::move(options));
   const auto pids = given.Get("pids").As<Napi::Array>();
   for (uint32_t i = 0; i < pids.Length(); i++)
     session->sampler().add(static_cast<pid_t>(integerArgument(pids.Get(i), "pid")));

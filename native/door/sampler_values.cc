@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "door/sampler_values.h"
 
-#include <algorithm>
 #include <cmath>
-#include <iterator>
 
 namespace memdrift::door {
 
@@ -95,45 +93,33 @@ Napi::Object processReportToJs(Napi::Env env, const SamplerReport::Process& proc
   return object;
 }
 
-// The numbers of a process, in the order of `rowFields` in src/proc/sample_rows.ts: an object for
-// each process would take three times as long.
-Napi::Float64Array rowsOf(Napi::Env env, const std::vector<Sample::Process>& processes) {
-  constexpr size_t kFields = 19;
-  Napi::Float64Array rows = Napi::Float64Array::New(env, kFields * processes.size());
-  double* at = rows.Data();
-  for (const Sample::Process& p : processes) {
-    const double fields[kFields] = {static_cast<double>(p.pid),
-                                    static_cast<double>(p.parent_pid),
-                                    p.start_time_ticks,
-                                    p.rss_bytes,
-                                    p.rss_anon_bytes,
-                                    p.rss_file_bytes,
-                                    p.rss_shmem_bytes,
-                                    p.swap_bytes,
-                                    p.shared_bytes,
-                                    p.peak_rss_bytes,
-                                    p.stat_rss_bytes,
-                                    p.cpu_ms,
-                                    p.pss_bytes,
-                                    p.uss_bytes,
-                                    p.passed_at_ms,
-                                    p.fault_bytes,
-                                    p.pss.low,
-                                    p.pss.high,
-                                    p.denied ? 1.0 : 0.0};
-    at = std::copy(std::begin(fields), std::end(fields), at);
-  }
-  return rows;
-}
-
 }  // namespace
 
 Napi::Object sampleToJs(Napi::Env env, const Sample& sample) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("atMs", sample.at_ms);
-  object.Set("rows", rowsOf(env, sample.processes));
-  object.Set("names", arrayOf(env, sample.processes, [env](const Sample::Process& process) {
-               return Napi::String::New(env, process.name);
+  object.Set("processes", arrayOf(env, sample.processes, [env](const Sample::Process& process) {
+               Napi::Object one = Napi::Object::New(env);
+               one.Set("pid", process.pid);
+               one.Set("parentPid", process.parent_pid);
+               one.Set("name", process.name);
+               one.Set("startTimeTicks", process.start_time_ticks);
+               one.Set("rssBytes", numberOrNull(env, process.rss_bytes));
+               one.Set("rssAnonBytes", numberOrNull(env, process.rss_anon_bytes));
+               one.Set("rssFileBytes", numberOrNull(env, process.rss_file_bytes));
+               one.Set("rssShmemBytes", numberOrNull(env, process.rss_shmem_bytes));
+               one.Set("swapBytes", numberOrNull(env, process.swap_bytes));
+               one.Set("sharedBytes", numberOrNull(env, process.shared_bytes));
+               one.Set("peakRssBytes", numberOrNull(env, process.peak_rss_bytes));
+               one.Set("statRssBytes", numberOrNull(env, process.stat_rss_bytes));
+               one.Set("cpuMs", numberOrNull(env, process.cpu_ms));
+               one.Set("pssBytes", numberOrNull(env, process.pss_bytes));
+               one.Set("ussBytes", numberOrNull(env, process.uss_bytes));
+               one.Set("passedAtMs", numberOrNull(env, process.passed_at_ms));
+               one.Set("denied", process.denied);
+               one.Set("faultBytes", numberOrNull(env, process.fault_bytes));
+               one.Set("pssRangeBytes", rangeToJs(env, process.pss));
+               return one;
              }));
   object.Set("segments", segmentsToJs(env, sample.segments));
   object.Set("sumRssBytes", sample.sum_rss_bytes);

@@ -229,18 +229,18 @@ Bounds GroupEstimate::anonBounds(const Sums& sums) const {
   return {positive(sums.low[kAnonPart] - open), sums.value[kAnonPart], anonHigh(sums)};
 }
 
-// Returns the most old pages: they are among those that members mapped at the pass.
+// Old pages are among those that members mapped at the pass.
 double GroupEstimate::oldMost(MemoryPart part) const {
   return knownOr(part == kFilePart ? base_.file_bytes : base_.mapped_bytes, kInfinite);
 }
 
-// Returns the most that the group's share of pages that processes outside can map has lost since
-// the pass: when one more process maps a page, at most half a page.
+// What the group's share of pages that processes outside can map may have lost since the pass: half
+// of a page that one more process maps, at the most.
 double GroupEstimate::lostOf(double open_bytes, const Sums& sums) const {
   return std::min(open_bytes, outsideFaults(sums.fault_bytes) / 2) + sums.joined;
 }
 
-// Bounds the mapped pages of files, or those of shared memory.
+// Of files, or of shared memory.
 Bounds GroupEstimate::mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const {
   const double closed = part == kShmemPart ? sums.closed_low : 0;
   const double lost = lostOf(sums.low[part] - closed, sums);

@@ -60,7 +60,7 @@ struct MemberRead {
   MemoryParts pss{};
   double segment_pss = 0;  // of the known files of shared memory
   double closed_pss = 0;   // of shared memory that only descendants of its maker can map
-  std::optional<std::vector<FileExtent>> files;  // all mapped files, where they were read
+  std::optional<std::vector<FileExtent>> files;  // all that it maps, where that was read
 };
 
 struct GroupBounds {
@@ -75,8 +75,8 @@ struct GroupBounds {
 struct GroupRules {
   double anon_pages_per_fault = 1, file_pages_per_fault = 16;
   double pages_of_huge_page = 512;  // which one fault can add as well
-  double counter_noise_bytes = 0;   // possible error of a process's counter
-  // True when no fork connects the group with a process outside.
+  double counter_noise_bytes = 0;   // by which a counter of a process may be off
+  // No process outside the group has forked from it, or it from one outside.
   bool is_closed = false;
 };
 
@@ -120,7 +120,7 @@ class GroupEstimate {
     // All that the members mapped, resident or not, each part once: of files, and with shared
     // memory.
     double file_bytes = NAN, mapped_bytes = NAN;
-    bool is_doubtful = false;  // an unseen process may have shared memory during the pass
+    bool is_doubtful = false;  // a process may have shared memory meanwhile that no look saw
   };
   struct Trace {
     pid_t first_parent = 0;

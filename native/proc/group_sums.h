@@ -27,7 +27,7 @@ struct GroupEstimate::Sums {
   double joined = 0;      // possible excess of read shares of files, since sharers came
   double other_low = 0, other_value = 0, other_high = 0;  // shared memory of no known file
   double closed_low = 0;     // of shared memory that no process outside can map
-  double largest_shmem = 0;  // of a member that grew since the pass
+  double largest_shmem = 0;  // of one that has more than at the pass
   double fault_bytes = 0;    // as the system counts them
   double unseen = 0, unseen_own = 0, peaks = 0;
   double uss = 0, own = 0, own_rest = 0;    // `own`: still there; `own_rest`: perhaps of files

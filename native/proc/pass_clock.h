@@ -55,10 +55,10 @@ class PassClock {
   uint64_t skipped_ = 0;
 };
 
-// Decides how much credit a pass needs now. One price is enough when it would narrow the bounds and
-// memory is at rest, or when a verdict depends on it. Three are needed while memory moves, and six
-// when a pass would narrow nothing, so that credit is left for the time when memory is at rest.
-// After a great change that rests a pass may borrow.
+// Says how much credit a pass is worth now: its cost, when it would narrow the bounds much and
+// memory is at rest, or when a verdict depends on it; more while memory moves, and most when it
+// would narrow nothing, so that credit is left for the time when memory comes to rest. After a
+// great change that rests a pass may borrow.
 class PassPlan {
  public:
   struct Need {

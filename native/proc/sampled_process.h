@@ -73,7 +73,7 @@ struct Shares {
     double pss_bytes;
   };
   std::vector<Segment> segments;
-  // Mapped parts of files; only where files are read.
+  // What is mapped of files; only where files are looked for.
   std::optional<std::vector<FileExtent>> files;
 
   double pssOf(const SampledSegment& segment) const noexcept;

@@ -4,14 +4,12 @@ import type {
   NativeBounds,
   NativePass,
   NativePeak,
-  NativeProcess,
   NativeSample,
   NativeSamplerReport,
   SamplerHandle,
 } from '../door_sampler.ts';
 import { MemdriftError } from '../errors.ts';
 import { nativePid, type Pid } from './arguments.ts';
-import { processesOf } from './sample_rows.ts';
 
 export interface SamplerOptions {
   readonly pids?: readonly Pid[];
@@ -47,20 +45,13 @@ export interface SamplerOptions {
   readonly isClosed?: boolean;
   /** Passes are preferred while the bounds contain this limit. Default none. */
   readonly limitBytes?: number | null;
-  /**
-   * Samples are handed over this many at once, and at once when processes came or ended: each time
-   * that the event loop wakes up costs more than the sample itself. 1 to 100. Default 1.
-   */
-  readonly batch?: number;
 }
 
 /**
  * One look at the counters; times are milliseconds since the sampler began, null is not known.
  * `group` has PSS, USS and footprint with bounds (docs/bounds.md); `footprintBytes` is its value.
  */
-export type Sample = Omit<NativeSample, 'rows' | 'names'> & {
-  readonly processes: readonly NativeProcess[];
-};
+export type Sample = NativeSample;
 
 /** Low, value and high of one figure of a group. */
 export type GroupBounds = NativeBounds;
@@ -112,7 +103,6 @@ export class Sampler {
       ownPasses: options.ownPasses ?? true,
       isClosed: options.isClosed ?? false,
       limitBytes: options.limitBytes ?? null,
-      batch: inRange('batch', options.batch ?? 1, [1, 100]),
       startCreditMs: inRange('startCreditMs', options.startCreditMs ?? 0, [0, 60_000]),
     };
     this.#handle = binding().samplerStart(native, (sample) => this.#deliver(sample));
@@ -159,9 +149,9 @@ export class Sampler {
     return this.#stopped;
   }
 
-  #deliver({ rows, names, ...rest }: NativeSample): void {
+  #deliver(sample: Sample): void {
     try {
-      this.#events.emit('sample', { ...rest, processes: processesOf({ rows, names }) });
+      this.#events.emit('sample', sample);
     } catch (error) {
       // Thrown into native code it would end in a warning; here it is an uncaught exception.
       process.nextTick(() => {

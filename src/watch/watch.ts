@@ -38,9 +38,6 @@ export interface WatchNow {
 /** CPU time for passes at the beginning: programs grow most in their first seconds. */
 const startCreditMs = 100;
 
-/** Samples are worked on together, as old as this at the most. */
-const deliveryMs = 500;
-
 export class Watch {
   readonly #options: WatchOptions;
   readonly #hooks: WatchHooks;
@@ -106,12 +103,11 @@ export class Watch {
     const { roots, command, mark, intervalMs, budgetPercent, limitBytes } = this.#options;
     // A command has called exec since the fork, and is followed with all of its descendants.
     const isClosed = command !== null;
-    const batch = Math.min(100, Math.max(1, Math.floor(deliveryMs / intervalMs)));
     const own = { tree: true, startCreditMs, ownPasses: !this.#isOutside, isClosed, limitBytes };
     while (true) {
       const pids = ['self' as const, ...roots.filter(isThere)];
       try {
-        return new Sampler({ pids, mark, intervalMs, budgetPercent, batch, ...own });
+        return new Sampler({ pids, mark, intervalMs, budgetPercent, ...own });
       } catch (error) {
         // One ended since it was asked for.
         if (!isMemdriftError(error, 'ERR_GONE')) throw error;
