@@ -153,7 +153,8 @@ describeInSlurm(() => {
   describe('with a limit', () => {
     const limitBytes = 700 * MiB;
 
-    test.concurrent('what kills by RSS is survived by PSS, as was said', async () => {
+    // Alone: segments of jobs beside it widen the bounds, which the system's counters cap.
+    test('what kills by RSS is survived by PSS, as was said', async () => {
       const { kills } = await watched('psskill', shmJob, limitBytes);
       expect(kills('slurmDefault')).toBe('yes');
       expect(kills('slurmUsePss')).toBe('no');

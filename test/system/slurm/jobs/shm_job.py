@@ -33,7 +33,8 @@ def child(name, barrier):
 
 before_fork = bytearray(b"x") * (options.parent_private << 20)
 # Named after the cluster's folder: what a killed job leaves is removed with the cluster.
-cluster = os.path.basename(os.path.dirname(os.path.dirname(os.environ["SLURM_CONF"])))
+# Some nodes have a configuration of their own, deeper in the folder.
+cluster = os.path.basename(os.environ["SLURM_CONF"].split("/etc/")[0])
 segment = shared_memory.SharedMemory(
     f"{cluster}.{os.getpid()}", create=True, size=max(options.shared << 20, 1)
 )
