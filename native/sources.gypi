@@ -97,6 +97,7 @@
       "native/tracker/own_memory.cc",
       "native/tracker/own_stack.cc",
       "native/tracker/own_status.cc",
+      "native/tracker/own_stderr.cc",
       "native/tracker/sample_lines.cc",
       "native/tracker/sampling.cc",
       "native/tracker/session.cc",

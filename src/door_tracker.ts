@@ -202,6 +202,11 @@ export interface TrackerBinding {
   trackerEnded(tracker: TrackerHandle): string | null;
   /** Every slot as it was, the file whole, no thread left; then again nothing. */
   trackerStop(tracker: TrackerHandle): Pick<NativeChild, 'pid' | 'name' | 'peakRssBytes'>[];
+  /**
+   * Writes a line to the standard error that the program had when the tracker started; false: it is
+   * another file by now, the write would wait, or a filter of system calls has come.
+   */
+  trackerSay(tracker: TrackerHandle, line: string): boolean;
   trackerReport(tracker: TrackerHandle): NativeTrackerReport;
   /** Listens at this path, for this user alone; returns the descriptor. */
   trackerListen(path: string): number;

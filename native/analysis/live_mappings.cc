@@ -35,8 +35,6 @@ uint64_t shareOf(uint64_t whole, uint64_t bytes, uint64_t of) {
   return of == 0 ? 0 : static_cast<uint64_t>(Wide{whole} * bytes / of);
 }
 
-constexpr uint64_t kNoLooks = kUnknown;
-
 }  // namespace
 
 void LiveMappings::onEvent(const Event& event) {
@@ -191,7 +189,7 @@ void LiveMappings::split(RangeMap::Part first, RangeMap::Part second) {
 
 void LiveMappings::onLook(std::span<const MappingResidency> look, int64_t peak_bytes) {
   if (weight_ == MappingWeight::committed) return;
-  if (!look.empty() && look.front().resident_bytes == kNoLooks) {
+  if (!look.empty() && look.front().resident_bytes == kNoMoreLooks.resident_bytes) {
     if (has_looks_) setLooks(false, peak_bytes);
     return;
   }

@@ -56,7 +56,7 @@ class LiveMappings {
   void finish(int64_t peak_bytes, uint64_t rss_anon_bytes);
 
   const RangeMap& ranges() const { return ranges_; }
-  // Of the heap's peak.
+  // Returns the bounds of the peak of the heap's kinds.
   const ResidencyBounds& bounds() const { return bounds_; }
 
  private:

@@ -43,7 +43,7 @@ class OwnMappings {
     }
   }
 
-  // Of mappings that did not fit the list.
+  // Returns the bytes of mappings that the list has no place for.
   static uint64_t unlistedBytes() noexcept {
     return unlisted_bytes_.load(std::memory_order_relaxed);
   }

@@ -114,6 +114,14 @@ Napi::Value trackerStop(const Napi::CallbackInfo& info) {
   return children;
 }
 
+// trackerSay(tracker, line): true when it was written. After trackerStop().
+Napi::Value trackerSay(const Napi::CallbackInfo& info) {
+  const std::string line = stringArgument(info[1], "line");
+  // A filter of system calls may end the process for a call of ours.
+  const bool may_call = !OwnStatus::wasConfined();
+  return Napi::Boolean::New(info.Env(), may_call && trackerOf(info).standardError().write(line));
+}
+
 // trackerListen(path): the descriptor.
 Napi::Value trackerListen(const Napi::CallbackInfo& info) {
   const NoReentry guard;
@@ -186,6 +194,7 @@ void exportTracker(Napi::Env env, Napi::Object exports) {
   exportFunction(env, exports, "trackerReport", trackerReport);
   exportFunction(env, exports, "trackerStart", trackerStart);
   exportFunction(env, exports, "trackerStop", trackerStop);
+  exportFunction(env, exports, "trackerSay", trackerSay);
 }
 
 }  // namespace memdrift::door

@@ -234,13 +234,13 @@ double GroupEstimate::oldMost(MemoryPart part) const {
   return knownOr(part == kFilePart ? base_.file_bytes : base_.mapped_bytes, kInfinite);
 }
 
-// What the group's share of pages that processes outside can map may have lost since the pass: half
-// of a page that one more process maps, at the most.
+// Returns how much the group's share can have fallen since the pass, of pages that processes
+// outside can map: a page that one more process maps loses at most half.
 double GroupEstimate::lostOf(double open_bytes, const Sums& sums) const {
   return std::min(open_bytes, outsideFaults(sums.fault_bytes) / 2) + sums.joined;
 }
 
-// Of files, or of shared memory.
+// Returns bounds of the group's mapped pages of files, or of shared memory.
 Bounds GroupEstimate::mappedBounds(const Sums& sums, MemoryPart part, const Caps& caps) const {
   const double closed = part == kShmemPart ? sums.closed_low : 0;
   const double lost = lostOf(sums.low[part] - closed, sums);

@@ -73,7 +73,7 @@ struct Shares {
     double pss_bytes;
   };
   std::vector<Segment> segments;
-  // What is mapped of files; only where files are looked for.
+  // Mapped parts of files; missing where the pass did not read them.
   std::optional<std::vector<FileExtent>> files;
 
   double pssOf(const SampledSegment& segment) const noexcept;

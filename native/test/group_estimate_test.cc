@@ -123,7 +123,7 @@ class History {
   MemoryModel model_;
   GroupEstimate estimate_;
   Widths &pss_, &footprint_;
-  const size_t budget_ = 2 + model_.random(4);  // a pass for so many looks
+  const size_t budget_ = 2 + model_.random(4);  // looks per pass
   bool is_calm_ = false, has_moved_ = true, has_looked_ = false;
   std::string wrong_;
 };

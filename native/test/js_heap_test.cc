@@ -52,7 +52,7 @@ struct TableWithV8 {
     for (const TableRow& row : table.rows) bytes += row.kind == kind ? row.bytes : 0;
     return bytes;
   }
-  // Of rows of the heap: bytes by innermost function.
+  // Returns the heap's bytes by innermost function.
   std::map<std::string, uint64_t> heapParts() const {
     std::map<std::string, uint64_t> parts;
     for (const TableRow& row : table.rows)

@@ -24,7 +24,7 @@ class MemoryModel {
   void step(bool is_calm);
   size_t random(size_t below) { return below == 0 ? 0 : random_() % below; }
 
-  // What the kernel tells.
+  // Figures that the kernel would report.
   GroupLook look();
   std::optional<MemberRead> read(uint64_t id) const;
   // The truth.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the model's kernel tells, and the truth.
+// Computes the figures that the model's kernel reports, and the true ones.
 #include <algorithm>
 
 #include "test/memory_model.h"

@@ -20,7 +20,7 @@ namespace {
 
 // A deeper or larger tree of processes is read up to these limits.
 constexpr int kMostDepth = 16;
-constexpr size_t kMostChildren = 4096;
+constexpr size_t kMostChildren = 1 << 16;
 constexpr size_t kMostArgumentBytes = 4096;
 
 std::string pathOf(pid_t pid, const char* file) {

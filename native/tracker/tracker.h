@@ -15,6 +15,7 @@
 #include "tracker/own_children.h"
 #include "tracker/own_memory.h"
 #include "tracker/own_status.h"
+#include "tracker/own_stderr.h"
 #include "tracker/session.h"
 
 namespace memdrift {
@@ -66,6 +67,7 @@ class Tracker {
   TrackerReport report();
   // Returns the peaks of the processes that this one started. Valid after stop().
   const ChildPeaks& childPeaks() const { return child_peaks_; }
+  const OwnStderr& standardError() const { return stderr_; }
 
  private:
   void stop(EndReason why);
@@ -103,6 +105,7 @@ class Tracker {
   bool has_ended_looks_ = false;
   uint64_t next_children_ns_ = 0;
   ChildPeaks child_peaks_;
+  OwnStderr stderr_;
   uint64_t next_numbers_ns_ = 0;  // of V8
   TrackerReport report_;
   std::string ended_;  // once it is stopped

@@ -1,6 +1,6 @@
 /** Stacks without what is Node's own, so that memory is under the program's functions. */
-import type { CaptureReport, Frame, RowColumns } from '../capture/capture_model.ts';
-import { largestFirst } from './report_rows.ts';
+import type { CaptureReport, Frame } from '../capture/capture_model.ts';
+import { largestFirst, rowsJoinedAt } from './report_rows.ts';
 
 /** The libraries that every Node has loaded: what of their code is in a stack is Node's doing. */
 const runtimeObject = /^(ld-linux.*|lib(c|m|dl|rt|gcc_s|pthread|stdc\+\+|node|uv)[-.].*)$/;
@@ -109,33 +109,14 @@ function nodeFunctions({ frames, stacks }: CaptureReport): (node: number) => num
  */
 export function joinedRows(report: CaptureReport): CaptureReport {
   const { rows, threads, kinds } = report;
-  const places = new Map<number, number>();
-  const firsts: number[] = [];
-  const placeOf = Uint32Array.from(rows.node, (node, row) => {
+  const known = new Map<number, number>();
+  const places = Int32Array.from(rows.node, (node, row) => {
     const thread = rows.thread[row] as number;
     const key = (node * threads.length + thread) * kinds.length + (rows.kind[row] as number);
-    const place = places.get(key) ?? firsts.push(row) - 1;
-    places.set(key, place);
+    const place = known.get(key) ?? known.size;
+    known.set(key, place);
     return place;
   });
-  const sums = (column: Float64Array): Float64Array => {
-    const summed = new Float64Array(firsts.length);
-    column.forEach((value, row) => {
-      const place = placeOf[row] as number;
-      summed[place] = (summed[place] as number) + value;
-    });
-    return summed;
-  };
-  const same = (column: Uint32Array): Uint32Array =>
-    Uint32Array.from(firsts, (row) => column[row] as number);
-  const joined: RowColumns = {
-    bytes: sums(rows.bytes),
-    count: sums(rows.count),
-    everBytes: sums(rows.everBytes),
-    everCount: sums(rows.everCount),
-    node: same(rows.node),
-    thread: same(rows.thread),
-    kind: same(rows.kind),
-  };
+  const joined = rowsJoinedAt(rows, places);
   return largestFirst({ ...report, rows: joined, changes: new Float64Array(), moments: [] });
 }

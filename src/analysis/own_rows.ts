@@ -1,7 +1,7 @@
 /** Separates the tracker's own memory within the program from the program's. */
 import type { CaptureReport, RowColumns } from '../capture/capture_model.ts';
 import { isOfTracker, isOwnFrame, ownFrame } from './internals.ts';
-import { largestFirst, movedChanges } from './report_rows.ts';
+import { largestFirst, movedChanges, rowsJoinedAt } from './report_rows.ts';
 
 /** Returns the bytes of the tracker's rows. */
 export function ownBytesOf({ rows, stacks, frames }: CaptureReport): number {
@@ -30,7 +30,7 @@ export function withOwnRow(report: CaptureReport): CaptureReport {
   }
   if (!rows.node.some((node) => isOwn[node] === 1)) return report;
   const places = placesOf(rows, isOwn);
-  const joined = joinedAt(rows, places);
+  const joined = rowsJoinedAt(rows, places);
   for (let row = 0; row < rows.node.length; row++) {
     if (isOwn[rows.node[row] as number] === 0) continue;
     joined.node[places[row] as number] = nodes;
@@ -66,32 +66,4 @@ function placesOf({ node, kind }: RowColumns, isOwn: Uint8Array): Int32Array {
     ofKind.set(kind[row] as number, place);
     return place;
   });
-}
-
-/** Adds up the rows that have the same place. */
-function joinedAt(rows: RowColumns, places: Int32Array): RowColumns {
-  const length = places.reduce((most, place) => Math.max(most, place + 1), 0);
-  const sums = (column: Float64Array): Float64Array => {
-    const summed = new Float64Array(length);
-    places.forEach((place, row) => {
-      summed[place] = (summed[place] as number) + (column[row] as number);
-    });
-    return summed;
-  };
-  const same = (column: Uint32Array): Uint32Array => {
-    const kept = new Uint32Array(length);
-    places.forEach((place, row) => {
-      kept[place] = column[row] as number;
-    });
-    return kept;
-  };
-  return {
-    bytes: sums(rows.bytes),
-    count: sums(rows.count),
-    everBytes: sums(rows.everBytes),
-    everCount: sums(rows.everCount),
-    node: same(rows.node),
-    thread: same(rows.thread),
-    kind: same(rows.kind),
-  };
 }

@@ -139,6 +139,37 @@ function rowsAt(rows: RowColumns, places: Int32Array): RowColumns {
   };
 }
 
+/**
+ * Returns the rows at these places, from 0 on. Rows of one place are added up, and have the stack,
+ * kind and thread of one of them.
+ */
+export function rowsJoinedAt(rows: RowColumns, places: Int32Array): RowColumns {
+  const length = places.reduce((most, place) => Math.max(most, place + 1), 0);
+  const sums = (column: Float64Array): Float64Array => {
+    const summed = new Float64Array(length);
+    places.forEach((place, row) => {
+      summed[place] = (summed[place] as number) + (column[row] as number);
+    });
+    return summed;
+  };
+  const same = (column: Uint32Array): Uint32Array => {
+    const kept = new Uint32Array(length);
+    places.forEach((place, row) => {
+      kept[place] = column[row] as number;
+    });
+    return kept;
+  };
+  return {
+    bytes: sums(rows.bytes),
+    count: sums(rows.count),
+    everBytes: sums(rows.everBytes),
+    everCount: sums(rows.everCount),
+    node: same(rows.node),
+    thread: same(rows.thread),
+    kind: same(rows.kind),
+  };
+}
+
 /** Returns the changes of rows that moved to these places; -1: the row is gone. */
 export function movedChanges({ changes }: CaptureReport, places: Int32Array): Float64Array {
   const kept: number[] = [];

@@ -84,13 +84,14 @@ function childLines(stats: CaptureStats): readonly string[] {
     const command = commandOf(child).slice(0, longestCommand);
     return row(peakRssBytes, `${command}, pid ${pid}`);
   });
-  const left = others.length + childrenLeftOut - rows.length;
+  const left = others.length - rows.length;
   const largestLeft = others[mostChildren]?.peakRssBytes ?? 0;
   return [
     '',
     'peak RSS (lower bounds) of started processes that do not run Node',
     ...rows,
     ...(left > 0 ? [row(largestLeft, `or less each: ${left} more (--json has all)`)] : []),
+    ...(childrenLeftOut > 0 ? [`  ${unknown.padStart(12)}  ${childrenLeftOut} later ones`] : []),
     ...(endedChildPeakRssBytes === null
       ? []
       : [

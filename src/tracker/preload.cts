@@ -25,6 +25,9 @@ function captureFile(order: PreloadOrder, role: string): string {
 
 type Options = PreloadOrder['options'];
 
+/** The program's last line of JavaScript has run: a capture that ends now is not being detached. */
+let isExiting = false;
+
 interface Place {
   readonly path: string;
   readonly role: string;
@@ -33,15 +36,8 @@ interface Place {
 
 type OtherChildren = ReturnType<Binding['trackerStop']>;
 
-/**
- * Begins a capture of this process. Returns a function that ends it, which returns the processes
- * that this one started and that do not run Node.
- */
-function startCapture(
-  native: Binding,
-  { path, role, run }: Place,
-  options: Options,
-): () => OtherChildren {
+/** Begins a capture of this process. Returns a function that ends it. */
+function startCapture(native: Binding, { path, role, run }: Place, options: Options): () => void {
   const { commandLineOf } = require('./command_line.cjs') as CommandLineModule;
   const { pid, version: nodeVersion } = process;
   const started = commandLineOf(process, options.commandLine !== false);
@@ -67,7 +63,8 @@ function startCapture(
   return () => {
     jsHeap?.stop();
     marked[markPlace] = undefined;
-    return native.trackerStop(tracker);
+    const others = native.trackerStop(tracker);
+    if (role === 'main' && isExiting) report(others, (line) => native.trackerSay(tracker, line));
   };
 }
 
@@ -83,7 +80,6 @@ function track(text: string): void {
   let path: string | null = captureFile(order, role);
   const { run } = order;
   let stopCapture = startCapture(native, { path, role, run }, order.options);
-  let others: OtherChildren = [];
   const control: Control = {
     start(to, options) {
       if (path !== null) throw new Error('it is being tracked already; memdrift detach ends that');
@@ -95,7 +91,7 @@ function track(text: string): void {
     },
     stop() {
       const stopped = path;
-      if (path !== null) others = stopCapture();
+      if (path !== null) stopCapture();
       path = null;
       return stopped;
     },
@@ -106,8 +102,8 @@ function track(text: string): void {
   allowOneMoreListener();
   process.on('exit', () => {
     try {
-      const wasTracked = control.stop() !== null;
-      if (wasTracked && role === 'main') report(others);
+      isExiting = true;
+      control.stop();
     } catch (error) {
       // Listeners behind this one are the program's, and its exit code too.
       complain(error);
@@ -163,14 +159,20 @@ function isBuildingSnapshot(): boolean {
   return startupSnapshot.isBuildingSnapshot();
 }
 
+/** Writes without process.stderr, which would change the flags of the program's descriptor. */
 function complain(error: unknown): void {
   const reason = error instanceof Error ? error.message : String(error);
   const [line] = `${reason}`.split('\n');
-  say(`process ${process.pid} is not tracked: ${line}`);
+  try {
+    const { writeSync } = require('node:fs') as typeof import('node:fs');
+    writeSync(2, `memdrift: process ${process.pid} is not tracked: ${line}\n`);
+  } catch {
+    // The program runs with a closed stderr too.
+  }
 }
 
 /** Reports processes that have no capture, since they do not run Node, in one line. */
-function report(others: OtherChildren): void {
+function report(others: OtherChildren, say: (line: string) => void): void {
   const mostNames = 3;
   // A shell that starts a command is not worth a line on the program's stderr.
   const leastBytes = 10e6;
@@ -182,17 +184,7 @@ function report(others: OtherChildren): void {
   });
   const left = largest.length - texts.length;
   if (left > 0) texts.push(`${left} smaller (memdrift stats lists them)`);
-  say(`peak RSS (lower bounds) of processes that do not run Node: ${texts.join(', ')}`);
-}
-
-/** Writes without process.stderr, which would change the flags of the program's descriptor. */
-function say(line: string): void {
-  try {
-    const { writeSync } = require('node:fs') as typeof import('node:fs');
-    writeSync(2, `memdrift: ${line}\n`);
-  } catch {
-    // The program runs with a closed stderr too.
-  }
+  say(`memdrift: peak RSS (lower bounds) of processes that do not run Node: ${texts.join(', ')}\n`);
 }
 
 // A worker is a thread of a process that is tracked already.

@@ -32,7 +32,7 @@ interface Made {
 interface Thread {
   readonly thread: string;
   readonly program: string;
-  /** What explain() says, and explain --deep. */
+  /** The advice of explain, and of explain --deep. */
   readonly says: RegExp;
   readonly deepSays: RegExp;
   readonly not: RegExp;
