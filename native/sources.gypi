@@ -168,6 +168,7 @@
       "native/test/model_course.cc",
       "native/test/model_run.cc",
       "native/test/own_children_test.cc",
+      "native/test/own_stderr_test.cc",
       "native/test/pattern_test.cc",
       "native/test/placement_test.cc",
       "native/test/program_code_test.cc",
