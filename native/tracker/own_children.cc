@@ -90,6 +90,12 @@ void OwnChildren::addChild(pid_t pid, pid_t parent, int depth) {
   } catch (const Error&) {
     return;  // it has ended
   }
+  const bool is_node = program == own_program_ || isNode(program);
+  // A copy of this process, or a Node program, may become another one by exec: its peak is not that
+  // one's.
+  if (const auto known = known_.find(pid);
+      known != known_.end() && known->second.is_node && !is_node)
+    known_.erase(known);
   const bool is_new = !known_.contains(pid);
   // It has ended, and its peak is unknown.
   if (is_new && std::isnan(counters.peak_rss_bytes)) return;
@@ -99,7 +105,7 @@ void OwnChildren::addChild(pid_t pid, pid_t parent, int depth) {
   if (std::exchange(child.is_seen, true)) return;
   const bool is_renamed = child.name != counters.name;
   child.name = counters.name;
-  child.is_node = program == own_program_ || isNode(program);
+  child.is_node = is_node;
   const uint64_t peak_bytes =
       std::isnan(counters.peak_rss_bytes) ? 0 : static_cast<uint64_t>(counters.peak_rss_bytes);
   if (peak_bytes > child.peak_rss_bytes || is_new || is_renamed) {
